@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "crypto/digest.h"
+
+#include <cstdlib>
+
+#include <openssl/core_names.h>
+#include <openssl/params.h>
+
+#include "crypto/handles.h"
+
+namespace hwvault::crypto {
+namespace {
+
+void require(bool succeeded) {
+    if (!succeeded) std::abort();
+}
+
+const EVP_MD* sha256_method() {
+    static EVP_MD* const method = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+    require(method != nullptr);
+    return method;
+}
+
+char kSha256Name[] = "SHA256";
+
+// A MAC context that knows the algorithm, but no key yet; copied for each use, which is cheaper than a new one.
+MacContext keyless_hmac() {
+    static const Mac mac{EVP_MAC_fetch(nullptr, "HMAC", nullptr)};
+    require(mac != nullptr);
+    return MacContext{EVP_MAC_CTX_new(mac.get())};
+}
+
+}  // namespace
+
+Digest sha256(BytesView bytes) {
+    return sha256({bytes});
+}
+
+Digest sha256(std::initializer_list<BytesView> parts) {
+    thread_local const MdContext context{EVP_MD_CTX_new()};
+    require(context != nullptr && EVP_DigestInit_ex2(context.get(), sha256_method(), nullptr) == 1);
+    for (const BytesView part : parts) require(EVP_DigestUpdate(context.get(), part.data(), part.size()) == 1);
+    Digest digest;
+    require(EVP_DigestFinal_ex(context.get(), digest.data(), nullptr) == 1);
+    return digest;
+}
+
+Digest hmac_sha256(const SecretBytes& key, BytesView bytes) {
+    const MacContext context = keyless_hmac();
+    const OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, kSha256Name, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    Digest digest;
+    std::size_t size = 0;
+    require(context != nullptr);
+    require(EVP_MAC_init(context.get(), key.reveal().data(), key.size(), parameters) == 1);
+    require(EVP_MAC_update(context.get(), bytes.data(), bytes.size()) == 1);
+    require(EVP_MAC_final(context.get(), digest.data(), &size, digest.size()) == 1);
+    return digest;
+}
+
+SecretBytes hkdf_sha256(const SecretBytes& key, std::string_view info) {
+    static const Kdf kdf{EVP_KDF_fetch(nullptr, "HKDF", nullptr)};
+    require(kdf != nullptr);
+    const KdfContext context{EVP_KDF_CTX_new(kdf.get())};
+    require(context != nullptr);
+    const OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, kSha256Name, 0),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, const_cast<std::uint8_t*>(key.reveal().data()),
+                                          key.size()),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, const_cast<char*>(info.data()), info.size()),
+        OSSL_PARAM_construct_end(),
+    };
+    SecretBytes derived(kDigestSize);
+    require(EVP_KDF_derive(context.get(), derived.reveal_to_fill().data(), derived.size(), parameters) == 1);
+    return derived;
+}
+
+}  // namespace hwvault::crypto

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// SHA-256 (FIPS 180-4), HMAC-SHA-256 (RFC 2104) and HKDF-SHA-256 (RFC 5869), over OpenSSL.
+//
+// The hash of a token is on the path of every verify: sha256() keeps one context a thread, so that it neither
+// allocates nor locks after the first call. All are thread-safe. They can fail only when OpenSSL has no SHA-256
+// at all; that ends the process, since nothing here could go on.
+#pragma once
+
+#include <initializer_list>
+#include <string_view>
+
+#include "foundation/bytes.h"
+#include "foundation/secret.h"
+
+namespace hwvault::crypto {
+
+constexpr std::size_t kDigestSize = 32;
+using Digest = std::array<std::uint8_t, kDigestSize>;
+
+Digest sha256(BytesView bytes);
+Digest sha256(std::initializer_list<BytesView> parts);  // of the parts, one after the other
+
+Digest hmac_sha256(const SecretBytes& key, BytesView bytes);
+
+// 32 bytes for one purpose, named by `info`; no salt, since `key` is already uniform.
+SecretBytes hkdf_sha256(const SecretBytes& key, std::string_view info);
+
+}  // namespace hwvault::crypto

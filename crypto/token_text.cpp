@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "crypto/token_text.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <boost/crc.hpp>
+
+#include "crypto/random.h"
+
+namespace hwvault::crypto {
+namespace {
+
+constexpr std::string_view kAlphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+constexpr unsigned kBase = 62;
+
+bool is_base62(std::uint8_t c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+// Writes the big-endian number in `number` as base62 over the whole of `output`; destroys `number`.
+void write_base62(std::span<std::uint8_t> number, std::span<std::uint8_t> output) {
+    for (std::size_t i = output.size(); i-- > 0;) {
+        unsigned remainder = 0;
+        for (std::uint8_t& digit : number) {
+            const unsigned value = remainder << 8 | digit;
+            digit = static_cast<std::uint8_t>(value / kBase);
+            remainder = value % kBase;
+        }
+        output[i] = static_cast<std::uint8_t>(kAlphabet[remainder]);
+    }
+}
+
+std::array<std::uint8_t, kTokenChecksumSize> checksum(BytesView bytes) {
+    boost::crc_32_type crc;
+    crc.process_bytes(bytes.data(), bytes.size());
+    const std::uint32_t sum = crc.checksum();
+    std::array<std::uint8_t, 4> number{
+        static_cast<std::uint8_t>(sum >> 24), static_cast<std::uint8_t>(sum >> 16),
+        static_cast<std::uint8_t>(sum >> 8), static_cast<std::uint8_t>(sum)};
+    std::array<std::uint8_t, kTokenChecksumSize> text;
+    write_base62(number, text);
+    return text;
+}
+
+}  // namespace
+
+bool is_token_prefix(std::string_view prefix) {
+    return prefix.size() >= 3 && prefix.size() <= kMaxPrefixSize && prefix.back() == '_' &&
+           std::all_of(prefix.begin(), prefix.end() - 1, [](char c) { return c >= 'a' && c <= 'z'; });
+}
+
+Result<TokenId> random_token_id() {
+    // Bytes of 248 and more are drawn again: 248 is the largest multiple of 62 that fits, so no character is
+    // more likely than another.
+    constexpr std::uint8_t kUnbiasedBelow = 248;
+    TokenId id;
+    for (std::size_t filled = 0; filled < id.size();) {
+        std::array<std::uint8_t, 16> draw;
+        HWVAULT_CHECK(fill_random(draw));
+        for (const std::uint8_t byte : draw) {
+            if (byte < kUnbiasedBelow && filled < id.size()) id[filled++] = kAlphabet[byte % kBase];
+        }
+    }
+    return id;
+}
+
+std::optional<TokenId> parse_token_id(std::string_view text) {
+    if (text.size() != kTokenIdSize || !std::ranges::all_of(bytes_of(text), is_base62)) return std::nullopt;
+    TokenId id;
+    std::ranges::copy(text, id.begin());
+    return id;
+}
+
+SecretBytes make_token_text(std::string_view prefix, const TokenId& id, const SecretBytes& secret) {
+    SecretBytes text(prefix.size() + kTokenBodySize);
+    const std::span<std::uint8_t> output = text.reveal_to_fill();
+    std::ranges::copy(prefix, output.begin());
+    std::ranges::copy(id, output.begin() + static_cast<std::ptrdiff_t>(prefix.size()));
+
+    SecretBytes number = SecretBytes::copy_of(secret.reveal());
+    write_base62(number.reveal_to_fill(), output.subspan(prefix.size() + kTokenIdSize, kTokenSecretSize));
+
+    const std::size_t summed = output.size() - kTokenChecksumSize;
+    std::ranges::copy(checksum(output.first(summed)), output.begin() + static_cast<std::ptrdiff_t>(summed));
+    return text;
+}
+
+std::optional<TokenProof> prove_token_text(std::string_view prefix, BytesView text) {
+    if (text.size() != prefix.size() + kTokenBodySize || text_of(text.first(prefix.size())) != prefix) {
+        return std::nullopt;
+    }
+    const BytesView body = text.subspan(prefix.size());
+    if (!std::ranges::all_of(body, is_base62)) return std::nullopt;
+    if (!std::ranges::equal(checksum(text.first(text.size() - kTokenChecksumSize)), text.last(kTokenChecksumSize))) {
+        return std::nullopt;
+    }
+    TokenProof proof;
+    std::memcpy(proof.id.data(), body.data(), kTokenIdSize);
+    proof.hash = sha256(body.first(kTokenIdSize + kTokenSecretSize));
+    return proof;
+}
+
+}  // namespace hwvault::crypto

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The text of an issued token (docs/formats/token.md):
+//
+//     hwv_ | 10 characters id | 43 characters secret | 6 characters CRC-32
+//
+// All but the prefix is base62 (0-9A-Za-z, big-endian, left-padded with `0`). The CRC-32 (IEEE 802.3, as in
+// zlib) is over everything before it, so that a scanner knows a leaked token offline. The id is not secret: it
+// names a token in logs. What is stored is the SHA-256 of id and secret, 53 bytes: one block.
+//
+// Everything here is a pure function, thread-safe, and allocates only where it returns a secret.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "crypto/digest.h"
+#include "foundation/result.h"
+#include "foundation/secret.h"
+
+namespace hwvault::crypto {
+
+constexpr std::size_t kTokenIdSize = 10;
+constexpr std::size_t kTokenSecretSize = 43;  // ceil(256 / log2(62))
+constexpr std::size_t kTokenChecksumSize = 6;
+constexpr std::size_t kTokenBodySize = kTokenIdSize + kTokenSecretSize + kTokenChecksumSize;
+constexpr std::size_t kMaxPrefixSize = 7;  // "[a-z]{2,6}_"
+constexpr std::size_t kMaxTokenSize = kMaxPrefixSize + kTokenBodySize;
+constexpr std::string_view kDefaultPrefix = "hwv_";
+
+// Ten base62 characters, in the text's own form.
+using TokenId = std::array<char, kTokenIdSize>;
+inline std::string_view id_text(const TokenId& id) { return {id.data(), id.size()}; }
+
+// True for `[a-z]{2,6}_`.
+bool is_token_prefix(std::string_view prefix);
+
+// A uniformly random id; kInternal when the generator fails.
+Result<TokenId> random_token_id();
+// nullopt unless `text` is ten base62 characters.
+std::optional<TokenId> parse_token_id(std::string_view text);
+
+// The token's text. `secret` is 32 bytes; `prefix` is valid.
+SecretBytes make_token_text(std::string_view prefix, const TokenId& id, const SecretBytes& secret);
+
+// Where to look a token up, and what must be found there.
+struct TokenProof {
+    TokenId id;
+    Digest hash;  // SHA-256 of id and secret
+};
+
+// nullopt when the text has another form, another prefix or a wrong checksum: then it is no token of this
+// vault, and nothing needs to be looked up.
+std::optional<TokenProof> prove_token_text(std::string_view prefix, BytesView text);
+
+}  // namespace hwvault::crypto

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// A hardware device as hwvault needs it: six verbs. PKCS#11, TPM and the fake of the tests stand behind it, in
+// the child process `hwvault-hardware`; the daemon speaks to it through daemon/hardware/hardware.h.
+//
+// Calls block. An implementation is thread-safe: the child calls it from as many threads as `parallel()` says.
+// Errors: kHardwareUnavailable (gone, or answers nonsense), kHardwareLocked (PIN rejected or locked), and for a
+// verb that the device cannot do, kInvalidArgument. Each names the call, the device's code by name, the token,
+// and what to try.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "crypto/digest.h"
+#include "foundation/bytes.h"
+#include "foundation/result.h"
+#include "foundation/secret.h"
+
+namespace hwvault::hardware {
+
+constexpr std::size_t kDerivedSize = 32;       // bytes of an HMAC-SHA-256
+constexpr std::size_t kMaxContextSize = 4096;  // bytes of a derivation's input
+constexpr std::size_t kMaxRandomSize = 1024;   // bytes in one call
+
+// The domains of derivation. The child puts the label's text in front of the context, so that no caller can
+// choose another. The numbers travel; do not reorder.
+enum class Label : std::uint8_t {
+    kToken = 1,  // "hwvault/token/1": an issued token's secret
+    kSeal,       // "hwvault/seal/1": the key that seals one content of one record
+    kStore,      // "hwvault/store/1": the keys that authenticate the store
+    kEpoch,      // "hwvault/epoch/1": the child's own, for the MAC of the epoch object; refused over the socket
+};
+std::string_view text(Label label);
+
+// What a checkpoint signs; all numbers as given, the digests opaque.
+struct Checkpoint {
+    std::uint64_t sequence{0};
+    crypto::Digest previous{};
+    crypto::Digest audit_head{};
+    std::uint64_t epoch{0};
+    crypto::Digest escrow_set{};  // zero until there is one
+};
+// The signed bytes: a domain label and each field, tagged by its name (docs/formats/checkpoint.md).
+Bytes checkpoint_message(const Checkpoint& checkpoint);
+
+enum class RollbackProtection : std::uint8_t { kNone, kPinWritable, kCounter };
+std::string_view word(RollbackProtection protection);  // "none", "pin-writable", "counter"
+
+// A key, and where it lives.
+struct KeyDescription {
+    std::string purpose;   // "root", "signing"
+    std::string label;     // as the device's own tools show it
+    std::string kind;      // "CKK_GENERIC_SECRET", "P-256", ...
+    bool sensitive{false};
+    bool never_extractable{false};
+    bool local{false};     // made inside the device
+};
+
+struct Description {
+    std::string kind;    // "pkcs11", "tpm", "fake"
+    std::string vendor;
+    std::string model;
+    std::string serial;
+    std::string label;   // the token's
+    std::string module;  // path of the PKCS#11 module, or the TCTI
+    std::vector<KeyDescription> keys;
+    std::vector<std::string> abilities;  // "derive", "sign", "random", "epoch"
+    RollbackProtection rollback_protection{RollbackProtection::kNone};
+    Bytes signing_key;   // DER SubjectPublicKeyInfo
+};
+
+class Device {
+public:
+    virtual ~Device() = default;
+
+    // HMAC-SHA-256 inside the device over the label's text and `context`, framed as fields.
+    virtual Result<SecretBytes> derive(Label label, BytesView context) = 0;
+    // ECDSA P-256 with SHA-256 inside the device, a DER ECDSA-Sig-Value.
+    virtual Result<Bytes> sign(BytesView message) = 0;
+    virtual Result<SecretBytes> random(std::size_t size) = 0;
+    // A number that only grows. kInvalidArgument where rollback_protection is kNone.
+    virtual Result<std::uint64_t> epoch() = 0;
+    // One step; the new value, durable in the device.
+    virtual Result<std::uint64_t> advance() = 0;
+    virtual Result<Description> describe() = 0;
+
+    // How many calls it can work on at once.
+    [[nodiscard]] virtual unsigned parallel() const = 0;
+};
+
+// What the label and context look like inside the HMAC: one injective encoding for every backend.
+Bytes derivation_input(Label label, BytesView context);
+
+}  // namespace hwvault::hardware

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Who is calling: from what the kernel (on the socket) or the bus (on D-Bus) vouches for, to a policy::Caller.
+//
+// The unit comes from /proc/<pid>/cgroup and counts only when a pidfd shows that the process is still the same
+// one after it was read; without a pidfd a caller is its uid and groups and nothing more. User and group names
+// come from the name service, asked on a thread of its own with a deadline, so that a hung directory server
+// stops nobody but the caller that needs it. uid 65534, dynamic users (61184-65519) and uids that do not resolve
+// have no user name.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include "foundation/result.h"
+#include "os/fd.h"
+#include "policy/decision.h"
+
+namespace hwvault::peer {
+
+// What is known before the name service was asked.
+struct Credentials {
+    std::uint32_t uid{65534};
+    std::vector<std::uint32_t> gids;  // primary first
+    std::int32_t pid{0};              // 0: unknown; a hint without the pidfd
+    os::Fd pidfd;                     // none where kernel or bus has none
+};
+
+// SO_PEERCRED, SO_PEERGROUPS and, where the kernel has it (Linux 6.5), SO_PEERPIDFD of a connected Unix socket.
+Result<Credentials> credentials_of(int socket);
+
+// The unit's name in a cgroup path, the first component below the slices, as sd_pid_get_unit(3) has it: nullopt
+// for user@*.service, scopes, machines, and what lies below a delegated cgroup.
+std::optional<std::string> unit_of_cgroup(std::string_view path);
+
+class Resolver {
+public:
+    // Answers arrive on `strand`. The threads end with the object; a look-up that hangs is abandoned.
+    static std::unique_ptr<Resolver> create(boost::asio::any_io_executor strand);
+    virtual ~Resolver() = default;
+
+    // kBusy when the name service does not answer by the deadline (2 s).
+    virtual boost::asio::awaitable<Result<policy::Caller>> resolve(Credentials credentials) = 0;
+    // The uid of a user, for an account that is not the caller's own; kNotFound when there is no such user.
+    virtual boost::asio::awaitable<Result<std::uint32_t>> uid_of(std::string user) = 0;
+};
+
+}  // namespace hwvault::peer

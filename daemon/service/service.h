@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What every door calls: one method for each verb of the contract. A door translates its own words into these
+// and the answers back; who may do what, in which order, and by when, is decided here and nowhere else.
+//
+// Order of each: limit -> policy -> vault and hardware -> policy and generation again -> audit -> answer. All
+// methods run on executor() (one strand, one thread) and never block it: what waits for the device, the disk or
+// the name service is awaited, with a deadline. Nothing here is thread-safe; a door on another thread spawns
+// onto executor().
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include "daemon/service/status.h"
+#include "daemon/vault/info.h"
+#include "daemon/vault/lifecycle.h"
+#include "foundation/result.h"
+#include "foundation/secret.h"
+#include "policy/decision.h"
+
+namespace hwvault::service {
+
+template <class T>
+using Awaitable = boost::asio::awaitable<Result<T>>;
+
+constexpr std::uint32_t kMaxPage = 1'000;  // tokens in one answer to List
+
+struct Retrieved {
+    SecretBytes secret;  // an issued token's text, or an imported secret's bytes
+    vault::Info info;    // brief
+};
+
+struct Verification {
+    bool active{false};
+    std::optional<vault::Info> info;  // brief; none when not active
+};
+
+struct Page {
+    std::vector<vault::Info> infos;
+    std::string next;  // cursor of the next page; empty at the end
+};
+
+// A stream of changes that one caller may see.
+class Watch {
+public:
+    virtual ~Watch() = default;
+    // The next change. kBusy when the watcher fell more than kMaxBacklog behind, and was dropped.
+    virtual Awaitable<vault::Notice> next() = 0;
+    // A pending next() ends with kBusy; called when the watcher went away.
+    virtual void cancel() = 0;
+    static constexpr std::size_t kMaxBacklog = 1'024;
+};
+
+// Accounts and names are the caller's text, unchecked: "" is the caller's own account, or `default`.
+class Service {
+public:
+    virtual ~Service() = default;
+    virtual boost::asio::any_io_executor executor() = 0;
+
+    virtual Awaitable<Retrieved> retrieve(policy::Caller caller, std::string account, std::string name) = 0;
+    virtual Awaitable<vault::Info> revoke(policy::Caller caller, std::string account, std::string name,
+                                          std::uint64_t generation) = 0;
+    // nullopt: done, or there was nothing to do; the caller may not know more.
+    virtual Awaitable<std::optional<vault::Info>> revoke_token(policy::Caller caller, SecretBytes token) = 0;
+    virtual Awaitable<vault::Info> rotate(policy::Caller caller, std::string account, std::string name,
+                                          std::uint64_t generation, std::uint64_t overlap_seconds) = 0;
+    // Never waits: no device, no disk. A wrong checksum is "not active" without a look-up.
+    virtual Result<Verification> verify(const policy::Caller& caller, BytesView token) = 0;
+    virtual Awaitable<vault::Info> create(policy::Caller caller, std::string account, std::string name,
+                                          vault::CreateOptions options) = 0;
+    virtual Awaitable<vault::Info> import(policy::Caller caller, std::string account, std::string name,
+                                          SecretBytes secret, vault::CreateOptions options) = 0;
+    virtual Awaitable<void> erase(policy::Caller caller, std::string account, std::string name) = 0;
+    // "*" for all that the caller may see. `limit` 0, or above kMaxPage, is kMaxPage.
+    virtual Result<Page> list(const policy::Caller& caller, std::string account, std::string cursor,
+                              std::uint32_t limit) = 0;
+    virtual Result<vault::Info> describe(const policy::Caller& caller, std::string account, std::string name) = 0;
+    // Open to everybody, in every state of the vault.
+    virtual Status status() = 0;
+    virtual Result<std::unique_ptr<Watch>> watch(const policy::Caller& caller, std::string account) = 0;
+};
+
+}  // namespace hwvault::service

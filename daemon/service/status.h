@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// How the vault is: what `Status` answers on every door, and `hwvault status` prints.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace hwvault::service {
+
+struct Status {
+    // "serving", "starting", "catching-up", "not-initialised", "hardware-unavailable", "hardware-locked",
+    // "store-tampered", "rolled-back"
+    std::string state;
+    std::string message;  // a sentence; what to do next when it is not serving
+    std::string version;
+    std::string hardware_kind;    // "pkcs11"; empty until the device was seen
+    std::string hardware_model;
+    std::string hardware_serial;
+    std::string hardware_state;   // "available", or the error's word
+    std::string rollback_protection;  // "none", "pin-writable", "counter"
+    std::string memory_lock;      // "memfd_secret", "mlock", "unlocked"
+    std::uint64_t epoch{0};
+    std::uint64_t epoch_pending{0};  // revocations that the device has yet to be told of
+    std::uint64_t accounts{0};
+    std::uint64_t tokens{0};
+    std::uint64_t verified{0};       // since the start
+    std::uint64_t verified_inactive{0};
+    std::uint64_t audit_sequence{0};
+    std::uint64_t started_at{0};     // Unix seconds
+};
+
+}  // namespace hwvault::service

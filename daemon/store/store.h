@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The records on disk: one SQLite file in WAL mode, every row authenticated, the set held together, the whole
+// bound to an epoch (architecture, "Formats"; docs/formats/store.md).
+//
+// open() gives nothing before every row and the set match under keys that come from the device, and the last audit
+// event is the one that the head names; the chain behind it is checked by daemon/audit over visit_events().
+// Edited, added, dropped, swapped, replayed rows, a foreign or stale `-wal`: kStoreTampered, naming the record
+// where that can be known. A schema newer than this program: kInvalidArgument, and the file is left as it was.
+//
+// Blocking, and used by one thread at a time: the service runs it on a thread of its own. A commit that fails
+// (disk full, I/O error) leaves the file and this object as they were before it.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "crypto/digest.h"
+#include "daemon/vault/change.h"
+#include "daemon/vault/record.h"
+#include "foundation/result.h"
+#include "foundation/secret.h"
+
+namespace hwvault::store {
+
+// What is known of a store before its keys are: enough to ask the device for them. Nothing of it is trusted
+// until open() has authenticated it.
+struct Header {
+    vault::Id vault{};
+    std::string prefix;  // of token texts, "hwv_"
+};
+
+// The epoch of the store is `base + steps`; the device's counter must have made as many steps since `origin`.
+struct EpochState {
+    std::uint64_t base{0};
+    std::uint64_t device_origin{0};  // the device's counter when the base was set
+    std::uint64_t epoch{0};          // of the last commit that took trust away
+    // Where the device's counter must be for this store to be the latest one.
+    [[nodiscard]] std::uint64_t device_target() const { return device_origin + (epoch - base); }
+};
+
+// One atomic commit: the changes in order, their audit events, and the head that goes with them.
+struct Batch {
+    std::vector<vault::Change> changes;
+    std::vector<vault::EventLink> events;
+    std::uint64_t epoch{0};      // not below the one before
+    vault::UnixTime time_mark{0};  // not below the one before
+};
+
+// Everything open() found, authenticated.
+struct Contents {
+    std::vector<vault::Account> accounts;
+    std::vector<vault::Token> tokens;
+    EpochState epoch;
+    vault::UnixTime time_mark{0};
+    std::uint64_t audit_sequence{0};
+    crypto::Digest audit_head{};
+};
+
+class Store {
+public:
+    // kNotFound when there is no store: the vault was not initialised, or its file is gone.
+    static Result<Header> read_header(const std::filesystem::path& file);
+    // Makes a new, empty one, mode 0600; kAlreadyExists when a file is there. `device_epoch` becomes the origin.
+    // `root` is what the device derived for Label::kStore over store_context(header).
+    static Result<void> create(const std::filesystem::path& file, const Header& header, const SecretBytes& root,
+                               std::uint64_t device_epoch);
+    static Result<std::unique_ptr<Store>> open(const std::filesystem::path& file, const SecretBytes& root);
+    virtual ~Store() = default;
+
+    // What was loaded; moves it out, so call it once.
+    virtual Contents take_contents() = 0;
+
+    // Durable when it returns. kQuotaExceeded when the disk is full.
+    virtual Result<void> commit(const Batch& batch) = 0;
+
+    // The sealed bytes of an imported secret, compared with what was loaded or written; kStoreTampered when the
+    // row is another. nullopt: it has none.
+    virtual Result<std::optional<Bytes>> read_content(const vault::Id& token) = 0;
+
+    // Every audit event, oldest first, until `visit` returns false.
+    virtual Result<void> visit_events(const std::function<bool(const vault::EventLink&)>& visit) = 0;
+
+    // An administrator accepts what is there as the latest: the base is set anew, on the record.
+    virtual Result<void> rebase(std::uint64_t device_epoch, const Batch& batch) = 0;
+};
+
+// The context of the derivation of the store's root key.
+Bytes store_context(const Header& header);
+
+}  // namespace hwvault::store

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The life of a token, as pure planning: given the vault as it is, what was asked, the time and fresh random
+// bytes, each function says which change would be made, or why not. Nothing is changed here.
+//
+// Rules: at most one generation of `default` is active at any moment. Revoking `default` makes its successor in
+// the same change; revoking another issued token makes none. Generation 0 means "whichever is current", and for
+// a named token every overlapping one with it: whoever revokes a token by name means all of it. A generation that
+// is already gone is a success without a change, so that a retry never kills a successor. An account exists as
+// long as it has a token. Expiry is a property of a generation and is compared at look-up, never restored.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "daemon/vault/change.h"
+#include "daemon/vault/vault.h"
+
+namespace hwvault::vault {
+
+constexpr std::uint64_t kMaxLifetime = 10ULL * 365 * 24 * 3600;  // seconds that an expiry may lie ahead
+constexpr std::uint64_t kMaxOverlap = 90ULL * 24 * 3600;         // seconds of overlap after a rotation
+constexpr std::size_t kMaxSecretSize = 1 << 20;                  // bytes of an imported secret
+
+// Random material that one plan may use up; drawn by the caller, none of it secret.
+struct Fresh {
+    Id account_id;
+    Id token_id;
+    Nonce nonce;
+    Nonce seal_nonce;
+    crypto::TokenId public_id;
+};
+Result<Fresh> draw_fresh();
+
+struct Target {
+    AccountName account;
+    TokenName name;
+    // For a `user:` account: the uid that the name service gives it now.
+    std::optional<std::uint32_t> uid;
+};
+
+struct CreateOptions {
+    std::optional<std::vector<std::string>> scopes;
+    std::optional<std::uint64_t> expires_in;  // seconds
+    std::optional<std::string> description;
+    std::optional<std::vector<std::string>> owners;  // of an `app:`, at its first Create or alone to change them
+};
+
+struct Occasion {
+    UnixTime now;
+    Actor actor;
+    std::string decided_by;
+    Fresh fresh;
+};
+
+// `user:` accounts: kAccessDenied with an explanation when the account on record belongs to another uid.
+Result<void> same_user(const Account& account, const Target& target);
+
+// kAlreadyExists when the token is there and not revoked; kQuotaExceeded; kInvalidArgument for owners of
+// anything but an `app:` or an `app:` without owners at its first Create. A revoked one starts a new generation.
+// With `owners` alone, on an `app:` that exists, it changes them: that takes trust away.
+Result<std::variant<Grants, Withdraws>> create(const Vault& vault, const Target& target, const CreateOptions& options,
+                                               const Occasion& occasion);
+
+// `sealed` is the content, sealed under seal_context() of `token` with `fresh.seal_nonce`; see draft_import().
+// Over an issued token: kAlreadyExists.
+struct ImportDraft {
+    Token token;  // with the new seal_nonce and generation
+    std::optional<Account> new_account;
+};
+Result<ImportDraft> draft_import(const Vault& vault, const Target& target, const CreateOptions& options,
+                                 const Occasion& occasion);
+// Checks that the vault still is what `draft` was made from (else kBusy: draft again).
+Result<std::variant<Grants, Withdraws>> import(const Vault& vault, const Target& target, const ImportDraft& draft,
+                                               Bytes sealed, const Occasion& occasion);
+
+Result<std::variant<Unchanged, Withdraws>> revoke(const Vault& vault, const Target& target, std::uint64_t generation,
+                                                  const Occasion& occasion);
+// A named token only (kInvalidArgument for an imported one, and for an overlap of `default`, whose rotation is a
+// revocation). kQuotaExceeded when kMaxOverlapping older generations still live.
+Result<std::variant<Unchanged, Withdraws>> rotate(const Vault& vault, const Target& target, std::uint64_t generation,
+                                                  std::uint64_t overlap_seconds, const Occasion& occasion);
+Result<Withdraws> erase(const Vault& vault, const Target& target, const Occasion& occasion);
+
+// The hash of a generation that is about to be handed out for the first time. Unchanged when it is recorded
+// already; kInternal when another hash is: the device is not the one that made it. kBusy when the generation is
+// not the current one any more.
+Result<std::variant<Unchanged, Grants>> record_hash(const Vault& vault, const Target& target, std::uint64_t generation,
+                                                    const crypto::Digest& hash);
+
+// Whether the current generation can be handed out at `now`: kNotFound, kExpired, else nothing.
+Result<void> retrievable(const Vault& vault, const Target& target, UnixTime now);
+
+}  // namespace hwvault::vault

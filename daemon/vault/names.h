@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The names that callers use, checked once where they enter: accounts, token names, scopes, owners.
+//
+// Grammar (the contract's): a token name is `[a-z0-9][a-z0-9._-]{0,63}`; an account is `user:NAME`,
+// `unit:NAME.service` or `app:NAME`, where an app's NAME follows the token names' grammar. A name outside the
+// grammar is kInvalidArgument, with a sentence that says what is allowed.
+#pragma once
+
+#include <compare>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "foundation/result.h"
+
+namespace hwvault::vault {
+
+constexpr std::size_t kMaxTokenNameSize = 64;
+constexpr std::size_t kMaxUserNameSize = 64;    // useradd allows 32, directories more
+constexpr std::size_t kMaxUnitNameSize = 255;   // systemd's own limit
+constexpr std::size_t kMaxScopes = 32;
+constexpr std::size_t kMaxScopeSize = 64;       // `[A-Za-z0-9][A-Za-z0-9:/._*-]{0,63}`
+constexpr std::size_t kMaxOwners = 16;
+constexpr std::size_t kMaxDescriptionSize = 256;  // bytes of UTF-8, no control characters
+
+enum class AccountKind : std::uint8_t { kUser, kUnit, kApp };
+
+// A valid account name. Ordered by its text.
+class AccountName {
+public:
+    static Result<AccountName> parse(std::string_view text);
+    static Result<AccountName> of_user(std::string_view user);
+
+    [[nodiscard]] const std::string& text() const { return text_; }      // "user:alice"
+    [[nodiscard]] AccountKind kind() const { return kind_; }
+    [[nodiscard]] std::string_view local() const;                        // "alice"
+
+    friend auto operator<=>(const AccountName& a, const AccountName& b) { return a.text_ <=> b.text_; }
+    friend bool operator==(const AccountName& a, const AccountName& b) { return a.text_ == b.text_; }
+
+private:
+    AccountName(AccountKind kind, std::string text) : kind_(kind), text_(std::move(text)) {}
+    AccountKind kind_;
+    std::string text_;
+};
+
+// A valid token name; `default` when none was given.
+class TokenName {
+public:
+    TokenName() : text_("default") {}
+    static Result<TokenName> parse(std::string_view text);  // "" is `default`
+
+    [[nodiscard]] const std::string& text() const { return text_; }
+    [[nodiscard]] bool is_default() const { return text_ == "default"; }
+
+    friend auto operator<=>(const TokenName&, const TokenName&) = default;
+
+private:
+    explicit TokenName(std::string text) : text_(std::move(text)) {}
+    std::string text_;
+};
+
+// Sorted and without repeats afterwards; kInvalidArgument when one is outside the grammar or there are too many.
+Result<std::vector<std::string>> checked_scopes(std::vector<std::string> scopes);
+// Each is `user:NAME`, `group:NAME` or `unit:NAME.service`.
+Result<std::vector<std::string>> checked_owners(std::vector<std::string> owners);
+Result<std::string> checked_description(std::string description);
+
+}  // namespace hwvault::vault

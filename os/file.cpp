@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "os/file.h"
+
+#include <cerrno>
+#include <string>
+#include <system_error>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "os/fd.h"
+
+namespace hwvault::os {
+namespace {
+
+using std::filesystem::path;
+
+Result<Fd> open_file(const path& file, int flags, unsigned mode = 0) {
+    Fd fd{::open(file.c_str(), flags | O_CLOEXEC, mode)};
+    if (!fd) {
+        return errno_error("open " + file.string(), errno, errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kInternal);
+    }
+    return fd;
+}
+
+// Reads up to `target.size()` bytes; gives how many there were.
+Result<std::size_t> read_into(const Fd& fd, std::span<std::uint8_t> target, const path& file) {
+    std::size_t filled = 0;
+    while (filled < target.size()) {
+        const ssize_t got = ::read(fd.get(), target.data() + filled, target.size() - filled);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return errno_error("read " + file.string(), errno);
+        if (got == 0) break;
+        filled += static_cast<std::size_t>(got);
+    }
+    return filled;
+}
+
+Error too_large(const path& file, std::size_t cap) {
+    return {ErrorCode::kInvalidArgument,
+            file.string() + " is larger than the " + std::to_string(cap) + " bytes that are accepted."};
+}
+
+Result<void> write_all(const Fd& fd, BytesView content, const path& file) {
+    for (std::size_t written = 0; written < content.size();) {
+        const ssize_t put = ::write(fd.get(), content.data() + written, content.size() - written);
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) return errno_error("write " + file.string(), errno);
+        written += static_cast<std::size_t>(put);
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<Bytes> read_file(const path& file, std::size_t cap) {
+    HWVAULT_TRY(const Fd fd, open_file(file, O_RDONLY));
+    Bytes content(cap + 1);
+    HWVAULT_TRY(const std::size_t size, read_into(fd, content, file));
+    if (size > cap) return too_large(file, cap);
+    content.resize(size);
+    return content;
+}
+
+Result<SecretBytes> read_secret_file(const path& file, std::size_t cap) {
+    HWVAULT_TRY(const Fd fd, open_file(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+    struct stat status {};
+    if (::fstat(fd.get(), &status) != 0) return errno_error("fstat " + file.string(), errno);
+    if (!S_ISREG(status.st_mode)) {
+        return Error{ErrorCode::kInvalidArgument, file.string() + " is not a regular file."};
+    }
+    if ((status.st_mode & 077) != 0 || (status.st_uid != 0 && status.st_uid != ::geteuid())) {
+        return Error{ErrorCode::kInvalidArgument, file.string() +
+                                                      " holds a secret that others can read. Run `chmod 0600` on it and"
+                                                      " give it to the user that hwvault-hardware runs as."};
+    }
+    SecretBytes content(cap + 1);
+    HWVAULT_TRY(const std::size_t size, read_into(fd, content.reveal_to_fill(), file));
+    if (size > cap) return too_large(file, cap);
+    content.shorten(size);
+    return content;
+}
+
+Result<void> write_file_durably(const path& file, BytesView content, unsigned mode) {
+    path beside = file;
+    beside += ".new";
+    {
+        HWVAULT_TRY(const Fd fd, open_file(beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode));
+        HWVAULT_CHECK(write_all(fd, content, beside));
+        if (::fsync(fd.get()) != 0) return errno_error("fsync " + beside.string(), errno);
+    }
+    if (::rename(beside.c_str(), file.c_str()) != 0) return errno_error("rename to " + file.string(), errno);
+    HWVAULT_TRY(const Fd folder, open_file(file.has_parent_path() ? file.parent_path() : path("."), O_RDONLY | O_DIRECTORY));
+    if (::fsync(folder.get()) != 0) return errno_error("fsync of the folder of " + file.string(), errno);
+    return {};
+}
+
+Result<void> make_folder(const path& folder, unsigned mode) {
+    std::error_code failure;
+    if (folder.has_parent_path()) std::filesystem::create_directories(folder.parent_path(), failure);
+    if (::mkdir(folder.c_str(), mode) != 0 && errno != EEXIST) return errno_error("mkdir " + folder.string(), errno);
+    if (!std::filesystem::is_directory(folder, failure)) {
+        return Error{ErrorCode::kInvalidArgument, folder.string() + " is in the way: it is not a folder."};
+    }
+    return {};
+}
+
+}  // namespace hwvault::os
