@@ -51,6 +51,34 @@ Result<void> write_all(const Fd& fd, BytesView content, const path& file) {
     return {};
 }
 
+// `check` says whether a file of this kind, owner and mode may hold the secret.
+template <class Check>
+Result<SecretBytes> read_secret(const path& file, std::size_t cap, const Check& check) {
+    HWVAULT_TRY(const Fd fd, open_file(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+    struct stat status {};
+    if (::fstat(fd.get(), &status) != 0) return errno_error("fstat " + file.string(), errno);
+    if (!S_ISREG(status.st_mode)) {
+        return Error{ErrorCode::kInvalidArgument, file.string() + " is not a regular file."};
+    }
+    HWVAULT_CHECK(check(status));
+    SecretBytes content(cap + 1);
+    HWVAULT_TRY(const std::size_t size, read_into(fd, content.reveal_to_fill(), file));
+    if (size > cap) return too_large(file, cap);
+    content.shorten(size);
+    return content;
+}
+
+Result<void> write_and_sync(const Fd& fd, BytesView content, const path& file) {
+    HWVAULT_CHECK(write_all(fd, content, file));
+    if (::fsync(fd.get()) != 0) return errno_error("fsync " + file.string(), errno);
+    return {};
+}
+
+Result<void> rename_durably(const path& from, const path& to) {
+    if (::rename(from.c_str(), to.c_str()) != 0) return errno_error("rename to " + to.string(), errno);
+    return sync_folder(to.parent_path());
+}
+
 }  // namespace
 
 Result<Bytes> read_file(const path& file, std::size_t cap) {
@@ -63,22 +91,16 @@ Result<Bytes> read_file(const path& file, std::size_t cap) {
 }
 
 Result<SecretBytes> read_secret_file(const path& file, std::size_t cap) {
-    HWVAULT_TRY(const Fd fd, open_file(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
-    struct stat status {};
-    if (::fstat(fd.get(), &status) != 0) return errno_error("fstat " + file.string(), errno);
-    if (!S_ISREG(status.st_mode)) {
-        return Error{ErrorCode::kInvalidArgument, file.string() + " is not a regular file."};
-    }
-    if ((status.st_mode & 077) != 0 || (status.st_uid != 0 && status.st_uid != ::geteuid())) {
+    return read_secret(file, cap, [&](const struct stat& status) -> Result<void> {
+        if ((status.st_mode & 077) == 0 && (status.st_uid == 0 || status.st_uid == ::geteuid())) return {};
         return Error{ErrorCode::kInvalidArgument, file.string() +
                                                       " holds a secret that others can read. Run `chmod 0600` on it and"
                                                       " give it to the user that hwvault-hardware runs as."};
-    }
-    SecretBytes content(cap + 1);
-    HWVAULT_TRY(const std::size_t size, read_into(fd, content.reveal_to_fill(), file));
-    if (size > cap) return too_large(file, cap);
-    content.shorten(size);
-    return content;
+    });
+}
+
+Result<SecretBytes> read_credential(const path& file, std::size_t cap) {
+    return read_secret(file, cap, [](const struct stat&) -> Result<void> { return {}; });
 }
 
 Result<void> write_file_durably(const path& file, BytesView content, unsigned mode) {
@@ -86,12 +108,31 @@ Result<void> write_file_durably(const path& file, BytesView content, unsigned mo
     beside += ".new";
     {
         HWVAULT_TRY(const Fd fd, open_file(beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode));
-        HWVAULT_CHECK(write_all(fd, content, beside));
-        if (::fsync(fd.get()) != 0) return errno_error("fsync " + beside.string(), errno);
+        HWVAULT_CHECK(write_and_sync(fd, content, beside));
     }
-    if (::rename(beside.c_str(), file.c_str()) != 0) return errno_error("rename to " + file.string(), errno);
-    HWVAULT_TRY(const Fd folder, open_file(file.has_parent_path() ? file.parent_path() : path("."), O_RDONLY | O_DIRECTORY));
-    if (::fsync(folder.get()) != 0) return errno_error("fsync of the folder of " + file.string(), errno);
+    return rename_durably(beside, file);
+}
+
+// Not truncated: what was reserved before needs no space again.
+Result<void> reserve_file(const path& reserve, std::size_t size, unsigned mode) {
+    HWVAULT_TRY(const Fd fd, open_file(reserve, O_WRONLY | O_CREAT | O_NOFOLLOW, mode));
+    return write_and_sync(fd, Bytes(size), reserve);
+}
+
+Result<void> use_reserve(const path& reserve, const path& file, BytesView content) {
+    {
+        HWVAULT_TRY(const Fd fd, open_file(reserve, O_WRONLY | O_NOFOLLOW));
+        HWVAULT_CHECK(write_and_sync(fd, content, reserve));
+        if (::ftruncate(fd.get(), static_cast<off_t>(content.size())) != 0 || ::fsync(fd.get()) != 0) {
+            return errno_error("ftruncate " + reserve.string(), errno);
+        }
+    }
+    return rename_durably(reserve, file);
+}
+
+Result<void> sync_folder(const path& folder) {
+    HWVAULT_TRY(const Fd fd, open_file(folder.empty() ? path(".") : folder, O_RDONLY | O_DIRECTORY));
+    if (::fsync(fd.get()) != 0) return errno_error("fsync of the folder " + folder.string(), errno);
     return {};
 }
 

@@ -19,8 +19,20 @@ Result<Bytes> read_file(const std::filesystem::path& path, std::size_t cap);
 // condition failed and what to type.
 Result<SecretBytes> read_secret_file(const std::filesystem::path& path, std::size_t cap);
 
+// The same for a credential that systemd hands over in $CREDENTIALS_DIRECTORY: a regular file, but its owner and mode
+// are systemd's business and differ between its versions.
+Result<SecretBytes> read_credential(const std::filesystem::path& path, std::size_t cap);
+
 // Written beside, synced, renamed, the folder synced. `mode` as for open(2).
 Result<void> write_file_durably(const std::filesystem::path& path, BytesView content, unsigned mode);
+
+// Puts on disk which names are in a folder; "" is the current one.
+Result<void> sync_folder(const std::filesystem::path& folder);
+
+// For what must be written even if the disk is full by then: makes `reserve` with `size` bytes of nothing, synced.
+Result<void> reserve_file(const std::filesystem::path& reserve, std::size_t size, unsigned mode);
+// Writes `content`, no more than was reserved, over `reserve`, syncs it, and renames it to `path`.
+Result<void> use_reserve(const std::filesystem::path& reserve, const std::filesystem::path& path, BytesView content);
 
 // Makes a folder of this mode, with its parents, or leaves one that is there.
 Result<void> make_folder(const std::filesystem::path& path, unsigned mode);

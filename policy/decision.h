@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/vault/change.h"
@@ -31,6 +32,7 @@ struct Object {
     vault::TokenName name;
     std::vector<std::string> owners;
     bool account_exists{false};
+    bool names_owners{false};  // of a Create or Import: its options have `owners`
 };
 
 struct Decision {

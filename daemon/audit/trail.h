@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // The audit trail's chain: each event is kept with the SHA-256 of the one before it and of itself, so that a line
-// edited, removed or put elsewhere breaks every hash after it. The head lies, authenticated, in the store.
+// edited, removed or put elsewhere breaks every hash after it. The head lies, authenticated, in the store
+// (docs/formats/audit.md).
 //
 // Pure; not thread-safe. Events enter the trail in the same transaction as the change that they tell of.
 #pragma once
@@ -15,8 +16,14 @@
 
 namespace hwvault::audit {
 
+// Of each text in an event, in bytes: Linux' PATH_MAX, the longest that an executable's path can be. What is
+// longer is cut when it is encoded.
+constexpr std::size_t kMaxTextSize = 4096;
+
 class Trail {
 public:
+    // The empty trail.
+    Trail() = default;
     // A trail that goes on after event number `sequence`, whose hash is `head`; 0 and zeros for an empty one.
     Trail(std::uint64_t sequence, const crypto::Digest& head) : sequence_(sequence), head_(head) {}
 
@@ -29,10 +36,12 @@ public:
     [[nodiscard]] const crypto::Digest& head() const { return head_; }
 
 private:
-    std::uint64_t sequence_;
-    crypto::Digest head_;
+    std::uint64_t sequence_{0};
+    crypto::Digest head_{};
 };
 
+// Strict: nullopt for another format number, a verb that is none, a field too many or too few, or a text that is
+// too long; and what it does give, encodes to the same bytes again.
 Bytes encode(const vault::Event& event);
 std::optional<vault::Event> decode(BytesView body);
 

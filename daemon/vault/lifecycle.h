@@ -38,7 +38,7 @@ Result<Fresh> draw_fresh();
 struct Target {
     AccountName account;
     TokenName name;
-    // For a `user:` account: the uid that the name service gives it now.
+    // For a `user:` account: the uid that the name service gives it now; none when there is no such user (any more).
     std::optional<std::uint32_t> uid;
 };
 
@@ -46,7 +46,7 @@ struct CreateOptions {
     std::optional<std::vector<std::string>> scopes;
     std::optional<std::uint64_t> expires_in;  // seconds
     std::optional<std::string> description;
-    std::optional<std::vector<std::string>> owners;  // of an `app:`, at its first Create or alone to change them
+    std::optional<std::vector<std::string>> owners;  // of an `app:`, with its first token, or alone to change them
 };
 
 struct Occasion {
@@ -56,33 +56,47 @@ struct Occasion {
     Fresh fresh;
 };
 
-// `user:` accounts: kAccessDenied with an explanation when the account on record belongs to another uid.
+// `user:` accounts: kAccessDenied with an explanation when the account on record belongs to another uid than
+// `target.uid`. Each function below checks it, but for revoke() and erase(): an administrator must be able to end
+// what a removed user left behind. Whoever calls them for the user themself checks it first.
 Result<void> same_user(const Account& account, const Target& target);
 
-// kAlreadyExists when the token is there and not revoked; kQuotaExceeded; kInvalidArgument for owners of
-// anything but an `app:` or an `app:` without owners at its first Create. A revoked one starts a new generation.
-// With `owners` alone, on an `app:` that exists, it changes them: that takes trust away.
+// kAlreadyExists when the token is there and not revoked, or imported; kQuotaExceeded; kInvalidArgument for options
+// outside their bounds, for owners of anything but an `app:`, or none at its first token; kNotFound for a `user:`
+// that is no user. A revoked one starts a new generation, with these options and no others.
+// With `owners` alone, on an `app:` that exists, it changes them (whichever token is named): that takes trust away
+// when one of them is left out.
 Result<std::variant<Grants, Withdraws>> create(const Vault& vault, const Target& target, const CreateOptions& options,
                                                const Occasion& occasion);
 
-// `sealed` is the content, sealed under seal_context() of `token` with `fresh.seal_nonce`; see draft_import().
-// Over an issued token: kAlreadyExists.
+// An import is planned twice, since the device seals in between: draft_import() says what the record will be, the
+// caller seals the content under seal_context(draft.token, *draft.token.seal_nonce), and import() plans the change.
 struct ImportDraft {
     Token token;  // with the new seal_nonce and generation
     std::optional<Account> new_account;
+    std::optional<Token> replaces;  // the record as it was
 };
+// kInvalidArgument when a secret of so many bytes is empty or above kMaxSecretSize.
+Result<void> importable(std::size_t secret_size);
+// Over an issued token, revoked or not: kAlreadyExists. Over a secret: what `options` leave out stays as it is,
+// unless it was revoked. Otherwise as create().
 Result<ImportDraft> draft_import(const Vault& vault, const Target& target, const CreateOptions& options,
                                  const Occasion& occasion);
-// Checks that the vault still is what `draft` was made from (else kBusy: draft again).
+// Checks that the vault still is what `draft` was made from (else kBusy: draft again). Takes trust away when it
+// replaces a secret that was not revoked.
 Result<std::variant<Grants, Withdraws>> import(const Vault& vault, const Target& target, const ImportDraft& draft,
                                                Bytes sealed, const Occasion& occasion);
 
+// kNotFound when there is no such token, or it has not come as far as `generation`. Anything that it changes counts
+// as taking trust away, also where the generation had expired.
 Result<std::variant<Unchanged, Withdraws>> revoke(const Vault& vault, const Target& target, std::uint64_t generation,
                                                   const Occasion& occasion);
-// A named token only (kInvalidArgument for an imported one, and for an overlap of `default`, whose rotation is a
-// revocation). kQuotaExceeded when kMaxOverlapping older generations still live.
+// kInvalidArgument for an imported one, for an overlap above kMaxOverlap, and for any overlap of `default`, whose
+// rotation is a revocation. kQuotaExceeded when kMaxOverlapping older generations still live and the current one
+// would join them. kNotFound as for revoke(), and for a revoked one.
 Result<std::variant<Unchanged, Withdraws>> rotate(const Vault& vault, const Target& target, std::uint64_t generation,
                                                   std::uint64_t overlap_seconds, const Occasion& occasion);
+// kNotFound. With an account's last token goes the account.
 Result<Withdraws> erase(const Vault& vault, const Target& target, const Occasion& occasion);
 
 // The hash of a generation that is about to be handed out for the first time. Unchanged when it is recorded
@@ -91,7 +105,7 @@ Result<Withdraws> erase(const Vault& vault, const Target& target, const Occasion
 Result<std::variant<Unchanged, Grants>> record_hash(const Vault& vault, const Target& target, std::uint64_t generation,
                                                     const crypto::Digest& hash);
 
-// Whether the current generation can be handed out at `now`: kNotFound, kExpired, else nothing.
+// Whether the current generation can be handed out at `now`: kNotFound (none, or revoked), kExpired, else nothing.
 Result<void> retrievable(const Vault& vault, const Target& target, UnixTime now);
 
 }  // namespace hwvault::vault

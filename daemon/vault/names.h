@@ -3,13 +3,17 @@
 // The names that callers use, checked once where they enter: accounts, token names, scopes, owners.
 //
 // Grammar (the contract's): a token name is `[a-z0-9][a-z0-9._-]{0,63}`; an account is `user:NAME`,
-// `unit:NAME.service` or `app:NAME`, where an app's NAME follows the token names' grammar. A name outside the
-// grammar is kInvalidArgument, with a sentence that says what is allowed.
+// `unit:NAME.service` or `app:NAME`, where an app's NAME follows the token names' grammar. User and group names are
+// ASCII letters, digits and `_.@+\-`, unit names those of systemd.unit(5): no wildcard, blank or control character is
+// in any of them, so that a name put into a rule never widens it. A name outside the grammar is kInvalidArgument,
+// with a sentence that says what is allowed.
 #pragma once
 
 #include <compare>
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "foundation/result.h"
@@ -61,10 +65,15 @@ private:
     std::string text_;
 };
 
+// False for nobody (65534) and for dynamic users (61184-65519, systemd.exec(5)): such a uid is a different program
+// tomorrow, so it has no `user:` account.
+bool uid_has_account(std::uint32_t uid);
+
 // Sorted and without repeats afterwards; kInvalidArgument when one is outside the grammar or there are too many.
 Result<std::vector<std::string>> checked_scopes(std::vector<std::string> scopes);
-// Each is `user:NAME`, `group:NAME` or `unit:NAME.service`.
+// The same; each is `user:NAME`, `group:NAME` or `unit:NAME.service`.
 Result<std::vector<std::string>> checked_owners(std::vector<std::string> owners);
+// One line of UTF-8: kInvalidArgument for control characters and for those that break or turn a line.
 Result<std::string> checked_description(std::string description);
 
 }  // namespace hwvault::vault

@@ -34,7 +34,7 @@ struct Verified {
 
 class Vault {
 public:
-    // Token ids that were never heard of cannot be in `prefix`-less form; prefix is crypto::is_token_prefix.
+    // `prefix` is that of the vault's tokens and holds crypto::is_token_prefix().
     Vault(Id id, std::string prefix, Quotas quotas);
 
     [[nodiscard]] const Id& id() const { return id_; }
@@ -50,7 +50,8 @@ public:
     [[nodiscard]] std::size_t tokens_of(const AccountName& account) const;
 
     // The token that has this text, active or not (RevokeToken); nullopt when no generation that lives in a
-    // record has it. One look-up by id, one SHA-256, one comparison in constant time.
+    // record has it. One look-up by id, one SHA-256, one comparison in constant time; never allocates after a
+    // thread's first call (crypto/digest.h).
     [[nodiscard]] std::optional<Verified> recognise(BytesView token_text) const;
     // The same for an active one at `now`: not revoked, not expired.
     [[nodiscard]] std::optional<Verified> verify(BytesView token_text, UnixTime now) const;
@@ -68,7 +69,8 @@ public:
 
     // Makes a committed change visible. Records that a change erases must be there.
     void apply(const Change& change);
-    // Puts records in that the store has loaded and authenticated.
+    // Puts records in that the store has loaded and authenticated, or replaces those of the same name or id. A
+    // token's account goes in before it.
     void load(Account account);
     void load(Token token);
 
@@ -84,8 +86,8 @@ private:
         std::size_t operator()(const crypto::TokenId& id) const noexcept;
     };
 
-    void put(const Token& token);
     void drop(const Id& token);
+    void forget_generations(const Token& token);
 
     Id id_;
     std::string prefix_;

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The subcommands. Each function adds some to `app`; the one that the command line names leaves its work in the
+// session, which must outlive `app`.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <CLI/App.hpp>
+
+#include "cli/session.h"
+
+namespace hwvault::cli {
+
+void add_token_commands(CLI::App& app, Session& session);   // get verify create import
+void add_change_commands(CLI::App& app, Session& session);  // revoke revoke-token rotate delete
+void add_view_commands(CLI::App& app, Session& session);    // list show watch status
+// `command` is what followed "--" on the command line.
+void add_run_command(CLI::App& app, Session& session, const std::vector<std::string>& command);
+void add_setup_commands(CLI::App& app, Session& session);   // init recover reseal units
+void add_doctor_command(CLI::App& app, Session& session);
+
+// NAME and --account, as most subcommands have them.
+void add_target(CLI::App& command, Target& target);
+
+}  // namespace hwvault::cli

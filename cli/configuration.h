@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What the command reads of hwvault.toml: enough for `units` and `doctor`. The daemon and the hardware child read
+// their own parts strictly and are the judges of them; here a wrong type reads as "not there".
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "cli/door.h"
+
+namespace hwvault::cli {
+
+// [credential."UNIT"."CREDENTIAL"]: which token systemd hands to a unit under which name.
+struct UnitCredential {
+    std::string unit;
+    std::string credential;
+    std::string account;  // the unit's own, "unit:UNIT", where the table names none
+    std::string name;     // `default` where the table names none
+};
+
+struct Configuration {
+    std::string hardware_kind;
+    std::string module;
+    std::string serial;
+    std::string pin_credential;
+    std::vector<UnitCredential> units;  // by unit and credential
+};
+
+// NotFound, AccessDenied, or InvalidArgument with file, line and what is wrong.
+Answer<Configuration> read_configuration(const std::filesystem::path& file);
+
+}  // namespace hwvault::cli

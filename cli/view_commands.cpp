@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// list, show, watch, status: what is there and what happens.
+#include <algorithm>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+
+#include "cli/commands.h"
+#include "cli/output.h"
+
+namespace hwvault::cli {
+namespace {
+
+namespace json = boost::json;
+
+Answer<Exit> list(Session& session, const std::string& account) {
+    HWVAULT_TRY(const std::vector<Info> infos,
+                session.ask("The vault is listing ...", [&](Door& door) { return door.list(account); }));
+    json::array array;
+    for (const Info& info : infos) array.push_back(to_json(info));
+    HWVAULT_CHECK(session.print(infos.empty() ? "no tokens\n" : listing(infos), array));
+    return kYes;
+}
+
+Answer<Exit> show(Session& session, const Target& target) {
+    HWVAULT_TRY(const Info info, session.ask("The vault is looking ...", [&](Door& door) { return door.describe(target); }));
+    HWVAULT_CHECK(session.print(details(info), to_json(info)));
+    return kYes;
+}
+
+std::string line_of(const Event& event) {
+    if (event.account.empty()) return printable(event.event) + "\n";
+    return table({{event.event, event.account + "/" + event.name, "generation " + std::to_string(event.generation)}});
+}
+
+Answer<Exit> watch(Session& session, const std::string& account) {
+    HWVAULT_TRY(Door* const door, session.open_door());
+    HWVAULT_CHECK(door->watch(account, [&session](const Event& event) {
+        // Who reads it went away: the signal or the next write ends this process.
+        static_cast<void>(session.print(line_of(event), to_json(event)));
+    }));
+    return kYes;
+}
+
+Answer<Exit> status(Session& session) {
+    HWVAULT_TRY(const Report report, session.ask("The vault is asked how it is ...", [](Door& door) { return door.status(); }));
+    std::vector<std::vector<std::string>> rows;
+    json::object object;
+    bool serving = false;
+    for (const auto& [key, value] : report) {
+        if (!value.empty()) rows.push_back({key, value});
+        object[key] = value;
+        // Catching up with the device it serves already; only `rollback_protected` lags behind.
+        if (key == "state") serving = value == "serving" || value == "catching-up";
+    }
+    HWVAULT_CHECK(session.print(table(rows), object));
+    return serving ? kYes : kUnavailable;
+}
+
+}  // namespace
+
+void add_view_commands(CLI::App& app, Session& session) {
+    CLI::App* const list_command = app.add_subcommand("list", "List tokens");
+    auto listed = std::make_shared<std::string>();
+    auto all = std::make_shared<bool>(false);
+    CLI::Option* const account = list_command->add_option("--account", *listed, "Of this account; else your own");
+    list_command->add_flag("--all", *all, "All that you may see")->excludes(account);
+    list_command->callback([&session, listed, all] {
+        session.work = [&session, listed, all] { return list(session, *all ? "*" : *listed); };
+    });
+
+    CLI::App* const show_command = app.add_subcommand("show", "Show what is known of a token, without its string");
+    auto shown = std::make_shared<Target>();
+    add_target(*show_command, *shown);
+    show_command->callback([&session, shown] { session.work = [&session, shown] { return show(session, *shown); }; });
+
+    CLI::App* const watch_command = app.add_subcommand("watch", "Show tokens, and then each change as it is made");
+    auto watched = std::make_shared<std::string>("*");
+    watch_command->add_option("--account", *watched, "Of this account; else all that you may see");
+    watch_command->callback([&session, watched] {
+        session.work = [&session, watched] { return watch(session, *watched); };
+    });
+
+    CLI::App* const status_command = app.add_subcommand("status", "Tell how the vault and its hardware are");
+    status_command->callback([&session] { session.work = [&session] { return status(session); }; });
+}
+
+}  // namespace hwvault::cli

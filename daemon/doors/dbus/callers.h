@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Who is calling over the bus, and how much each may have under way.
+//
+// A sender is its unique name, which the bus never gives out twice. The first call of each makes one question to the
+// bus (GetConnectionCredentials); the answer is kept until the sender leaves the bus. Never sd-bus's own credentials,
+// which are completed from /proc later and can be of another process. Names are resolved anew after a few seconds.
+//
+// What is said to be of the loop is touched on the loop's thread alone (or, once that has ended, by who ended it);
+// what is of the strand, on the strand alone.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "daemon/doors/dbus/sdbus_version.h"
+#include "daemon/peer/peer.h"
+#include "foundation/result.h"
+#include "policy/decision.h"
+
+namespace hwvault::doors::dbus {
+
+constexpr std::uint32_t kMaxCallsOfOne = 64;
+constexpr std::uint32_t kMaxCalls = 1'024;   // each may hold a descriptor
+constexpr std::size_t kMaxSenders = 1'024;   // remembered at once
+constexpr std::chrono::seconds kNamesLifetime{5};
+constexpr std::chrono::seconds kBusDeadline{2};
+
+struct Sender {
+    Sender(std::string unique_name, const boost::asio::any_io_executor& strand)
+        : name(std::move(unique_name)), answered(strand, boost::asio::steady_timer::time_point::max()) {}
+
+    const std::string name;
+    // Calls under way and, where it subscribed, the subscription: a sender with one is not forgotten for room.
+    std::atomic<std::uint32_t> calls{0};
+    std::uint64_t last_call{0};  // of the loop: the number of its latest call
+
+    // Of the strand.
+    std::optional<Result<peer::Credentials>> credentials;
+    boost::asio::steady_timer answered;  // cancelled when `credentials` is there
+    std::optional<policy::Caller> caller;
+    std::chrono::steady_clock::time_point caller_until;
+    bool gone{false};
+    std::function<void()> on_leaving;  // ends its subscription
+};
+
+class Callers {
+public:
+    // One place among the calls under way, given back when it goes. May end on any thread.
+    class Ticket;
+
+    Callers(sdbus::IConnection& connection, peer::Resolver& resolver, boost::asio::any_io_executor strand);
+
+    // Of the loop. kBusy when this sender, or all of them together, have too many calls under way.
+    Result<Ticket> admit(const std::string& name);
+    // A place for a subscription of this sender, whatever is under way. On any thread.
+    Ticket hold(std::shared_ptr<Sender> sender) const;
+    // Of the loop: the sender has left the bus.
+    void forget(const std::string& name);
+    // Of the loop: forgets all; those who wait for the bus's answer get kBusy.
+    void close();
+
+    // Of the strand. kBusy when the bus or the name service does not answer in time.
+    boost::asio::awaitable<Result<policy::Caller>> identify(std::shared_ptr<Sender> sender);
+
+private:
+    Result<std::shared_ptr<Sender>> find_or_ask(const std::string& name);
+    bool make_room();
+    void ask_bus(const std::shared_ptr<Sender>& sender);
+    void settle(const std::shared_ptr<Sender>& sender, Result<peer::Credentials> credentials);
+    void leave(const std::shared_ptr<Sender>& sender);
+
+    boost::asio::any_io_executor strand_;
+    peer::Resolver& resolver_;
+    std::unique_ptr<sdbus::IProxy> bus_;
+    std::unordered_map<std::string, std::shared_ptr<Sender>> senders_;
+    std::uint64_t call_number_{0};
+    std::shared_ptr<std::atomic<std::uint32_t>> calls_{std::make_shared<std::atomic<std::uint32_t>>(0)};
+};
+
+class Callers::Ticket {
+public:
+    Ticket(std::shared_ptr<Sender> sender, std::shared_ptr<std::atomic<std::uint32_t>> all)
+        : sender_(std::move(sender)), all_(std::move(all)) {
+        ++sender_->calls;
+        ++*all_;
+    }
+    Ticket(Ticket&&) noexcept = default;
+    Ticket& operator=(Ticket&&) = delete;
+    ~Ticket() {
+        if (!sender_) return;
+        --sender_->calls;
+        --*all_;
+    }
+    [[nodiscard]] const std::shared_ptr<Sender>& sender() const { return sender_; }
+
+private:
+    std::shared_ptr<Sender> sender_;
+    std::shared_ptr<std::atomic<std::uint32_t>> all_;
+};
+
+}  // namespace hwvault::doors::dbus

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The D-Bus door: org.hwvault.Vault1 at /org/hwvault/Vault1 (org.hwvault.Vault1.xml beside this file). It translates
+// and decides nothing; every operation goes to the service with the caller that the bus vouches for.
+//
+// The bus is served on a thread of its own that only takes messages in; each call is carried to the service's strand
+// and answered from there. One caller has at most 64 calls under way, all of them 1,024: beyond that the answer is
+// Busy at once. A token or secret enters and leaves as a descriptor, never in a message body.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "daemon/peer/peer.h"
+#include "daemon/service/service.h"
+#include "foundation/result.h"
+
+namespace hwvault::doors::dbus {
+
+class Door {
+public:
+    struct Options {
+        // Of a bus; empty is the system bus, whose address DBUS_SYSTEM_BUS_ADDRESS overrides.
+        std::string address;
+        // Called once, on the door's thread, when the bus has gone and the door serves nobody any more.
+        std::function<void()> lost;
+    };
+
+    // Connects, takes the name and serves. An error says what was wrong and what to do: no bus, the name is another's
+    // or the bus's policy denies it. The service and the resolver must outlive what runs on the service's executor.
+    static Result<std::unique_ptr<Door>> create(service::Service& service, peer::Resolver& resolver, Options options);
+
+    // Takes no more calls and gives the name back. Does not wait: calls that are under way are answered as the
+    // executor goes on, and nothing of the door is left on it after the last of them.
+    virtual ~Door() = default;
+};
+
+}  // namespace hwvault::doors::dbus

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The one place that knows which sdbus-c++ it is: 1.2 (Debian 12) or 2.x (Debian 13). The second has types of its own
+// for names, hands messages over by value, and polls one more descriptor.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <poll.h>
+
+#include <sdbus-c++/sdbus-c++.h>
+
+#if __has_include(<sdbus-c++/VTableItems.h>)
+#define HWVAULT_SDBUS_2 1
+#endif
+
+namespace hwvault::doors::dbus {
+
+#ifdef HWVAULT_SDBUS_2
+using CallError = std::optional<sdbus::Error>;  // what a callback gets; false where the call succeeded
+using ServiceName = sdbus::ServiceName;
+#else
+using CallError = const sdbus::Error*;
+using ServiceName = std::string;
+#endif
+
+inline sdbus::Error make_error(std::string name, std::string message) {
+#ifdef HWVAULT_SDBUS_2
+    return sdbus::Error{sdbus::Error::Name{std::move(name)}, std::move(message)};
+#else
+    return sdbus::Error{name, message};
+#endif
+}
+
+// The unique name of the sender of the call that `object` is being given; on the loop's thread only.
+inline std::string current_sender(const sdbus::IObject& object) {
+#ifdef HWVAULT_SDBUS_2
+    const char* sender = object.getCurrentlyProcessedMessage().getSender();
+    return sender != nullptr ? sender : "";
+#else
+    return object.getCurrentlyProcessedMessage()->getSender();
+#endif
+}
+
+inline sdbus::Signal make_signal(sdbus::IObject& object, const char* interface, const char* name,
+                                 const std::string& destination) {
+#ifdef HWVAULT_SDBUS_2
+    auto signal = object.createSignal(interface, name);
+#else
+    auto signal = object.createSignal(std::string(interface), std::string(name));
+#endif
+    signal.setDestination(destination);
+    return signal;
+}
+
+// Calls `seen(message)` for each message that matches, on the loop's thread, for as long as the connection lives.
+template <class Seen>
+void add_match(sdbus::IConnection& connection, const std::string& rule, Seen seen) {
+#ifdef HWVAULT_SDBUS_2
+    connection.addMatch(rule, [seen = std::move(seen)](sdbus::Message message) { seen(message); });
+#else
+    connection.addMatch(rule, [seen = std::move(seen)](sdbus::Message& message) { seen(message); },
+                        sdbus::floating_slot);
+#endif
+}
+
+// Handles one message that has arrived or is to be sent; false when there is none.
+inline bool process_one(sdbus::IConnection& connection) {
+#ifdef HWVAULT_SDBUS_2
+    return connection.processPendingEvent();
+#else
+    return connection.processPendingRequest();
+#endif
+}
+
+// What poll(2) must wait for.
+inline std::vector<pollfd> descriptors_to_poll(sdbus::IConnection& connection, int& timeout_ms) {
+    const auto data = connection.getEventLoopPollData();
+    timeout_ms = data.getPollTimeout();
+#ifdef HWVAULT_SDBUS_2
+    return {{data.fd, data.events, 0}, {data.eventFd, POLLIN, 0}};
+#else
+    return {{data.fd, data.events, 0}};
+#endif
+}
+
+}  // namespace hwvault::doors::dbus

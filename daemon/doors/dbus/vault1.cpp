@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "daemon/doors/dbus/vault1.h"
+
+#include <chrono>
+#include <exception>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <spdlog/spdlog.h>
+
+#include "daemon/vault/lifecycle.h"
+#include "os/memfd.h"
+#include "policy/decision.h"
+
+namespace hwvault::doors::dbus {
+namespace {
+
+namespace asio = boost::asio;
+
+// What a method answers: one value for each of its output arguments.
+template <class... Out>
+using Answer = asio::awaitable<Result<std::tuple<Out...>>>;
+
+// A property is read on the loop's thread, which must not wait for the strand: it gets what the strand last put there.
+constexpr std::chrono::seconds kStatusAge{1};
+// Tokens of a List that are translated before other calls get their turn on the strand.
+constexpr std::size_t kInfosAtOnce = 32;
+
+constexpr const char* kLeavers =
+    "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
+    "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg2=''";
+
+Result<std::tuple<Dictionary>> full(const Result<vault::Info>& info) {
+    if (!info) return info.error();
+    return std::tuple{full_dictionary(*info)};
+}
+
+Result<std::tuple<>> nothing(const Result<void>& done) {
+    if (!done) return done.error();
+    return std::tuple<>{};
+}
+
+void log_unsent(const sdbus::Error& failure) {
+    spdlog::warn("An answer over D-Bus could not be sent: {}", failure.getMessage());
+}
+
+template <class... Out>
+void refuse(const sdbus::Result<Out...>& result, const Error& error) try {
+    if (error.code == ErrorCode::kInternal) spdlog::error("A call over D-Bus failed: {}", error.message);
+    result.returnError(error_of(error));
+} catch (const sdbus::Error& failure) {
+    log_unsent(failure);
+}
+
+template <class... Out>
+void give(const sdbus::Result<Out...>& result, const std::tuple<Out...>& values) try {
+    std::apply([&](const Out&... out) { result.returnResults(out...); }, values);
+} catch (const sdbus::Error& failure) {
+    log_unsent(failure);
+}
+
+// Only a defect gets here: the service answers with errors, not exceptions.
+void log_defect(const std::exception_ptr& failure) {
+    if (!failure) return;
+    try {
+        std::rethrow_exception(failure);
+    } catch (const std::exception& defect) {
+        spdlog::error("A call over D-Bus ended without an answer: {}", defect.what());
+    }
+}
+
+}  // namespace
+
+// What a call under way holds. The result refers to the connection, so it goes first and the door last.
+template <class... Out>
+struct Vault1::Call {
+    std::shared_ptr<Vault1> door;
+    Callers::Ticket ticket;
+    sdbus::Result<Out...> result;
+};
+
+// Runs `work(caller, sender)` on the strand for the caller that the bus vouches for, and sends its answer.
+template <class... Out, class Work>
+void Vault1::answer(sdbus::Result<Out...>&& result, Work work) {
+    auto ticket = callers_.admit(current_sender(getObject()));
+    if (!ticket) return refuse(result, ticket.error());
+    Call<Out...> call{shared_from_this(), std::move(*ticket), std::move(result)};
+    asio::co_spawn(strand_, carry(std::move(call), std::move(work)), log_defect);
+}
+
+template <class Work, class... Out>
+asio::awaitable<void> Vault1::carry(Call<Out...> call, Work work) {
+    auto caller = co_await call.door->callers_.identify(call.ticket.sender());
+    if (!caller) {
+        refuse(call.result, caller.error());
+        co_return;
+    }
+    auto outcome = co_await work(std::move(*caller), call.ticket.sender());
+    if (outcome) {
+        give(call.result, *outcome);
+    } else {
+        refuse(call.result, outcome.error());
+    }
+    call.door->flush();
+}
+
+Vault1::Vault1(std::unique_ptr<sdbus::IConnection> connected, service::Service& service, peer::Resolver& resolver)
+    : Connected{std::move(connected)},
+      AdaptorInterfaces(*connection, sdbus::ObjectPath{kObjectPath}),
+      service_(service),
+      strand_(service.executor()),
+      descriptors_(strand_),
+      callers_(*connection, resolver, strand_),
+      status_due_(std::make_shared<asio::steady_timer>(strand_)),
+      status_(service.status()) {
+    registerAdaptor();
+}
+
+Vault1::~Vault1() {
+    unregisterAdaptor();
+}
+
+void Vault1::open() {
+    add_match(*connection, kLeavers, [this](auto& message) {
+        std::string name;
+        message >> name;
+        callers_.forget(name);
+    });
+    connection->requestName(ServiceName{kServiceName});
+    asio::co_spawn(strand_, keep_status(weak_from_this()), log_defect);
+}
+
+void Vault1::close() {
+    closed_ = true;
+    callers_.close();
+    asio::post(strand_, [due = status_due_] { due->cancel(); });
+    connection->releaseName(ServiceName{kServiceName});
+}
+
+asio::awaitable<void> Vault1::keep_status(std::weak_ptr<Vault1> door) {
+    for (auto self = door.lock(); self && !self->closed_; self = door.lock()) {
+        auto status = self->service_.status();
+        {
+            const std::lock_guard lock(self->status_mutex_);
+            self->status_ = std::move(status);
+        }
+        const auto due = self->status_due_;
+        self.reset();
+        due->expires_after(kStatusAge);
+        co_await due->async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+}
+
+// Another thread's reply may be half sent, when it is long; the loop then has to wait until it can go on.
+void Vault1::flush() try {
+    const auto pending = connection->getEventLoopPollData();
+    if ((pending.events & POLLOUT) != 0) waker_.wake();
+} catch (const sdbus::Error&) {
+    waker_.wake();  // the loop finds, and says, what has become of the bus
+}
+
+Result<void> Vault1::subscribe(const policy::Caller& caller, const std::shared_ptr<Sender>& sender) {
+    if (!policy::is_administrator(caller)) {
+        return Error{ErrorCode::kAccessDenied,
+                     "Only root and the members of hwvault-admin may subscribe to the changes of all tokens."};
+    }
+    if (sender->gone || sender->on_leaving) return {};
+    HWVAULT_TRY(auto watch, service_.watch(caller, "*"));
+    sender->on_leaving = [watch = watch.get()] { watch->cancel(); };
+    asio::co_spawn(strand_, forward(shared_from_this(), callers_.hold(sender), std::move(watch)), log_defect);
+    return {};
+}
+
+asio::awaitable<void> Vault1::forward(std::shared_ptr<Vault1> door, Callers::Ticket ticket,
+                                      std::unique_ptr<service::Watch> watch) {
+    for (;;) {
+        auto notice = co_await watch->next();
+        if (!notice || !door->tell(ticket.sender()->name, *notice)) break;
+    }
+    ticket.sender()->on_leaving = nullptr;
+    if (!ticket.sender()->gone) spdlog::warn("The subscription of {} has ended: it fell behind.", ticket.sender()->name);
+}
+
+bool Vault1::tell(const std::string& destination, const vault::Notice& notice) {
+    try {
+        auto signal = make_signal(getObject(), INTERFACE_NAME, "TokenChanged", destination);
+        signal << notice.account << notice.name << notice.generation << notice.event;
+        getObject().emitSignal(signal);
+    } catch (const sdbus::Error& failure) {
+        spdlog::warn("A change could not be told to {}: {}", destination, failure.getMessage());
+        return false;
+    }
+    flush();
+    return true;
+}
+
+void Vault1::Retrieve(sdbus::Result<sdbus::UnixFd, Dictionary>&& result, std::string account, std::string name) {
+    answer(std::move(result),
+           [this, account = std::move(account), name = std::move(name)](
+               policy::Caller caller, const std::shared_ptr<Sender>&) -> Answer<sdbus::UnixFd, Dictionary> {
+               auto retrieved = co_await service_.retrieve(std::move(caller), account, name);
+               if (!retrieved) co_return std::move(retrieved).error();
+               HWVAULT_CO_TRY(auto memfd, os::sealed_memfd(retrieved->secret.reveal()));
+               co_return std::tuple{sdbus::UnixFd{memfd.release(), sdbus::adopt_fd}, brief_dictionary(retrieved->info)};
+           });
+}
+
+void Vault1::Revoke(OneDictionary&& result, std::string account, std::string name, std::uint64_t generation) {
+    answer(std::move(result),
+           [this, account = std::move(account), name = std::move(name), generation](
+               policy::Caller caller, const std::shared_ptr<Sender>&) -> Answer<Dictionary> {
+               auto info = co_await service_.revoke(std::move(caller), account, name, generation);
+               co_return full(info);
+           });
+}
+
+void Vault1::RevokeToken(OneDictionary&& result, sdbus::UnixFd token) {
+    answer(std::move(result),
+           [this, token = take_descriptor(std::move(token))](
+               policy::Caller caller, const std::shared_ptr<Sender>&) mutable -> Answer<Dictionary> {
+               auto text = co_await descriptors_.read(std::move(token), kMaxTokenSize);
+               if (!text) co_return std::move(text).error();
+               auto info = co_await service_.revoke_token(std::move(caller), std::move(*text));
+               if (!info) co_return std::move(info).error();
+               if (!*info) co_return std::tuple{Dictionary{}};
+               co_return std::tuple{full_dictionary(**info)};
+           });
+}
+
+void Vault1::Rotate(OneDictionary&& result, std::string account, std::string name, std::uint64_t generation,
+                    std::uint64_t overlap_seconds) {
+    answer(std::move(result),
+           [this, account = std::move(account), name = std::move(name), generation, overlap_seconds](
+               policy::Caller caller, const std::shared_ptr<Sender>&) -> Answer<Dictionary> {
+               auto info = co_await service_.rotate(std::move(caller), account, name, generation, overlap_seconds);
+               co_return full(info);
+           });
+}
+
+void Vault1::Verify(sdbus::Result<bool, Dictionary>&& result, sdbus::UnixFd token) {
+    answer(std::move(result),
+           [this, token = take_descriptor(std::move(token))](
+               policy::Caller caller, const std::shared_ptr<Sender>&) mutable -> Answer<bool, Dictionary> {
+               auto text = co_await descriptors_.read(std::move(token), kMaxTokenSize);
+               if (!text) co_return std::move(text).error();
+               const auto verified = service_.verify(caller, text->reveal());
+               if (!verified) co_return verified.error();
+               if (!verified->active || !verified->info) co_return std::tuple{false, Dictionary{}};
+               co_return std::tuple{true, brief_dictionary(*verified->info)};
+           });
+}
+
+void Vault1::Create(OneDictionary&& result, std::string account, std::string name, Dictionary options) {
+    answer(std::move(result),
+           [this, account = std::move(account), name = std::move(name), options = options_of(options)](
+               policy::Caller caller, const std::shared_ptr<Sender>&) -> Answer<Dictionary> {
+               if (!options) co_return options.error();
+               auto info = co_await service_.create(std::move(caller), account, name, *options);
+               co_return full(info);
+           });
+}
+
+void Vault1::Import(OneDictionary&& result, std::string account, std::string name, sdbus::UnixFd secret,
+                    Dictionary options) {
+    answer(std::move(result),
+           [this, account = std::move(account), name = std::move(name), secret = take_descriptor(std::move(secret)),
+            options = options_of(options)](policy::Caller caller,
+                                           const std::shared_ptr<Sender>&) mutable -> Answer<Dictionary> {
+               if (!options) co_return options.error();
+               auto content = co_await descriptors_.read(std::move(secret), vault::kMaxSecretSize);
+               if (!content) co_return std::move(content).error();
+               auto info = co_await service_.import(std::move(caller), account, name, std::move(*content), *options);
+               co_return full(info);
+           });
+}
+
+void Vault1::Delete(sdbus::Result<>&& result, std::string account, std::string name) {
+    answer(std::move(result), [this, account = std::move(account), name = std::move(name)](
+                                  policy::Caller caller, const std::shared_ptr<Sender>&) -> Answer<> {
+        auto done = co_await service_.erase(std::move(caller), account, name);
+        co_return nothing(done);
+    });
+}
+
+void Vault1::List(sdbus::Result<std::vector<Dictionary>, std::string>&& result, std::string account,
+                  std::string cursor, std::uint32_t limit) {
+    answer(std::move(result),
+           [this, account = std::move(account), cursor = std::move(cursor), limit](
+               policy::Caller caller, const std::shared_ptr<Sender>&) -> Answer<std::vector<Dictionary>, std::string> {
+               auto page = service_.list(caller, account, cursor, limit);
+               if (!page) co_return std::move(page).error();
+               std::vector<Dictionary> infos;
+               for (const auto& info : page->infos) {
+                   infos.push_back(full_dictionary(info));
+                   if (infos.size() % kInfosAtOnce == 0) co_await asio::post(strand_, asio::use_awaitable);
+               }
+               co_return std::tuple{std::move(infos), std::move(page->next)};
+           });
+}
+
+void Vault1::Describe(OneDictionary&& result, std::string account, std::string name) {
+    answer(std::move(result), [this, account = std::move(account), name = std::move(name)](
+                                  policy::Caller caller, const std::shared_ptr<Sender>&) -> Answer<Dictionary> {
+        co_return full(service_.describe(caller, account, name));
+    });
+}
+
+void Vault1::Subscribe(sdbus::Result<>&& result) {
+    answer(std::move(result), [this](policy::Caller caller, const std::shared_ptr<Sender>& sender) -> Answer<> {
+        co_return nothing(subscribe(caller, sender));
+    });
+}
+
+Dictionary Vault1::Status() {
+    const std::lock_guard lock(status_mutex_);
+    return status_dictionary(status_);
+}
+
+std::string Vault1::Version() {
+    return HWVAULT_VERSION;
+}
+
+}  // namespace hwvault::doors::dbus

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "daemon/doors/varlink/door.h"
+
+#include <utility>
+
+#include "daemon/doors/varlink/listener.h"
+
+namespace hwvault::doors::varlink {
+
+Result<std::unique_ptr<Door>> Door::create(service::Service& service, peer::Resolver& resolver, Options options) {
+    auto socket = options.inherited_fd >= 0 ? ListeningSocket::adopt(options.inherited_fd)
+                                            : ListeningSocket::make(options.path, options.mode);
+    if (!socket) return std::move(socket).error();
+    auto listener = std::make_shared<Listener>(Session::Rooms{service, resolver}, std::move(*socket), options.limits);
+    HWVAULT_CHECK(listener->start());
+    return std::unique_ptr<Door>(new Door(std::move(listener)));
+}
+
+Door::Door(std::shared_ptr<Listener> listener) : listener_(std::move(listener)) {}
+
+Door::~Door() {
+    stop();
+}
+
+void Door::stop() {
+    listener_->stop();
+}
+
+std::size_t Door::connections() const {
+    return listener_->count();
+}
+
+}  // namespace hwvault::doors::varlink

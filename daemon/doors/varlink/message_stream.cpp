@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "daemon/doors/varlink/message_stream.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+#include "libclient/wire/varlink.h"
+
+namespace hwvault::doors::varlink {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t kLargestBuffer = wire::kMaxMessageSize + 1;  // with its NUL
+
+Error refused(std::string sentence) {
+    return {ErrorCode::kInvalidArgument, std::move(sentence)};
+}
+
+Error unfinished(const char* what) {
+    return refused(std::string("The message ") + what + "; end each message with a NUL byte.");
+}
+
+}  // namespace
+
+MessageStream::MessageStream(Socket socket, const std::shared_ptr<Connections>& connections)
+    : socket_(std::move(socket)),
+      connections_(connections),
+      clock_(socket_.get_executor()),
+      input_memory_(connections),
+      output_memory_(connections) {}
+
+void MessageStream::start_clock(std::chrono::milliseconds limit) {
+    too_late_ = false;
+    clock_.expires_after(limit);
+    clock_.async_wait([weak = weak_from_this()](error_code error) {
+        const auto self = weak.lock();
+        // A handler that was on its way when the clock was set anew finds a later time.
+        if (error || !self || self->clock_.expiry() > std::chrono::steady_clock::now()) return;
+        self->too_late_ = true;
+        self->socket_.cancel(error);
+    });
+}
+
+void MessageStream::stop_clock() {
+    clock_.expires_at(std::chrono::steady_clock::time_point::max());
+}
+
+std::optional<BytesView> MessageStream::whole_message() {
+    const BytesView bytes = unread();
+    const auto nul = std::find(bytes.begin() + static_cast<std::ptrdiff_t>(searched_), bytes.end(), 0);
+    searched_ = static_cast<std::size_t>(nul - bytes.begin());
+    if (nul == bytes.end()) return std::nullopt;
+    return bytes.first(searched_);
+}
+
+bool MessageStream::has_message() {
+    return returned_ == 0 && whole_message().has_value();
+}
+
+void MessageStream::forget() {
+    wipe(input_.reveal_to_fill().data() + begin_, returned_);
+    begin_ += std::exchange(returned_, 0);
+    searched_ = 0;
+    if (begin_ != end_) return;
+    input_ = SecretBytes();
+    input_memory_.resize(0);
+    begin_ = end_ = 0;
+}
+
+// Room for at least one more byte of a message that is not whole yet.
+Result<void> MessageStream::make_room() {
+    if (end_ < input_.size()) return {};
+    const BytesView part = unread();
+    if (part.size() == kLargestBuffer) return refused("The message has more than the 2 MiB that one may have.");
+    const std::size_t size = std::clamp(2 * part.size(), kFirstBuffer, kLargestBuffer);
+    if (!input_memory_.resize(size)) {
+        return Error{ErrorCode::kBusy, "The vault has too many large messages at once. Try again in a while."};
+    }
+    SecretBytes larger(size);
+    std::copy(part.begin(), part.end(), larger.reveal_to_fill().begin());
+    end_ = part.size();
+    begin_ = 0;
+    input_ = std::move(larger);
+    return {};
+}
+
+// Without a buffer, since most connections spend their lives here.
+asio::awaitable<bool> MessageStream::wait_for_first_byte() {
+    if (!had_message_) start_clock(connections_->limits().first_message);
+    const auto [error] = co_await socket_.async_wait(Socket::wait_read, kAsTuple);
+    stop_clock();
+    co_return !error;
+}
+
+asio::awaitable<Result<std::optional<BytesView>>> MessageStream::next() {
+    using Message = std::optional<BytesView>;
+    forget();
+    bool is_timed = false;
+    while (!finishing_) {
+        if (const auto message = whole_message()) {
+            stop_clock();
+            returned_ = message->size() + 1;
+            had_message_ = true;
+            co_return Message(*message);
+        }
+        if (unread().empty()) {
+            const bool readable = co_await wait_for_first_byte();
+            if (!readable) co_return Message();
+        } else if (!std::exchange(is_timed, true)) {
+            start_clock(connections_->limits().whole_message);
+        }
+        HWVAULT_CO_CHECK(make_room());
+        const auto space = input_.reveal_to_fill().subspan(end_);
+        const auto [error, size] = co_await socket_.async_read_some(asio::buffer(space.data(), space.size()), kAsTuple);
+        end_ += size;
+        if (!error) continue;
+        stop_clock();
+        if (unread().empty() || finishing_) break;
+        if (too_late_) co_return unfinished("did not end in time");
+        if (error == asio::error::eof) co_return unfinished("did not end");
+        break;
+    }
+    co_return Message();
+}
+
+bool MessageStream::queue(SecretBytes reply) {
+    if (!output_memory_.resize(output_size_ + reply.size())) return false;
+    output_size_ += reply.size();
+    output_.push_back(std::move(reply));
+    return true;
+}
+
+bool MessageStream::is_full() const {
+    return output_.size() >= kMaxQueuedReplies || output_size_ >= kMaxQueuedBytes;
+}
+
+asio::awaitable<bool> MessageStream::flush() {
+    if (output_.empty()) co_return socket_.is_open();
+    std::vector<asio::const_buffer> buffers;
+    buffers.reserve(output_.size());
+    for (const auto& reply : output_) buffers.emplace_back(reply.reveal().data(), reply.size());
+    writing_ = true;
+    start_clock(connections_->limits().write);
+    const auto [error, size] = co_await asio::async_write(socket_, buffers, kAsTuple);
+    stop_clock();
+    writing_ = false;
+    output_.clear();
+    output_size_ = 0;
+    output_memory_.resize(0);
+    if (error) close();
+    co_return !error;
+}
+
+void MessageStream::watch_client(std::function<void()> gone) {
+    // On Linux a Unix socket whose other end was closed has EPOLLHUP; one that was only shut down for writing has
+    // not, so that a client may say all it has to say and still listen.
+    socket_.async_wait(Socket::wait_error,
+                       asio::bind_cancellation_slot(watching_.slot(), [self = shared_from_this(), gone = std::move(gone)](
+                                                                          error_code) { gone(); }));
+}
+
+void MessageStream::finish() {
+    finishing_ = true;
+    error_code ignored;
+    if (!writing_) socket_.cancel(ignored);
+}
+
+void MessageStream::close() {
+    error_code ignored;
+    socket_.close(ignored);
+    stop_clock();
+}
+
+}  // namespace hwvault::doors::varlink

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// One connection's bytes: whole messages in, replies out, in order, each wait with its deadline.
+//
+// What is read and what is written may hold a token, so it lies in locked memory only, in buffers that exist while
+// they are needed: an idle connection has none. Descriptors that a client passes are never received; the kernel
+// drops them. Not thread-safe: lives on the service's strand.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "daemon/doors/varlink/connections.h"
+#include "foundation/bytes.h"
+#include "foundation/result.h"
+#include "foundation/secret.h"
+
+namespace hwvault::doors::varlink {
+
+using Socket = boost::asio::basic_stream_socket<boost::asio::local::stream_protocol, boost::asio::any_io_executor>;
+
+class MessageStream : public std::enable_shared_from_this<MessageStream> {
+public:
+    MessageStream(Socket socket, const std::shared_ptr<Connections>& connections);
+
+    // The next message without its NUL, valid until forget() or the next call; nullopt when none will come: the
+    // client went away or said nothing, or finish() was called. An error is one for the client to hear before the
+    // connection closes: the message is too large, did not end in time or at all, or there is no memory for it.
+    boost::asio::awaitable<Result<std::optional<BytesView>>> next();
+    // Wipes what the last next() gave.
+    void forget();
+    // True when the next message is here already.
+    [[nodiscard]] bool has_message();
+
+    // False when there is no memory for a reply of this size now: nothing was queued.
+    [[nodiscard]] bool queue(SecretBytes reply);
+    // True when so much is queued that it should be written before more is.
+    [[nodiscard]] bool is_full() const;
+    // Writes what is queued. False when the client does not take it in time, or is gone: the stream is then closed.
+    boost::asio::awaitable<bool> flush();
+
+    // Calls `gone` when the client goes away or finish() is called, unless stop_watching() comes first. One at a time.
+    void watch_client(std::function<void()> gone);
+    void stop_watching() { watching_.emit(boost::asio::cancellation_type::all); }
+
+    // No further message is read, and waits for one end; what is queued can still be written.
+    void finish();
+    [[nodiscard]] bool is_finishing() const { return finishing_; }
+    void close();
+
+    [[nodiscard]] int fd() { return socket_.native_handle(); }
+
+private:
+    [[nodiscard]] BytesView unread() const { return input_.reveal().subspan(begin_, end_ - begin_); }
+    std::optional<BytesView> whole_message();
+    Result<void> make_room();
+    boost::asio::awaitable<bool> wait_for_first_byte();
+    void start_clock(std::chrono::milliseconds limit);
+    void stop_clock();
+
+    Socket socket_;
+    std::shared_ptr<Connections> connections_;
+    boost::asio::steady_timer clock_;
+    bool too_late_{false};  // the clock ran out and cancelled what the socket waited for
+    bool had_message_{false};
+    bool writing_{false};
+    bool finishing_{false};
+    boost::asio::cancellation_signal watching_;
+
+    SecretBytes input_;
+    std::size_t begin_{0};     // of the message that next() gave, or else of the next one
+    std::size_t end_{0};       // of what was read
+    std::size_t searched_{0};  // bytes after begin_ that hold no NUL
+    std::size_t returned_{0};  // bytes of the message that next() gave, its NUL included
+    Connections::Memory input_memory_;
+
+    std::vector<SecretBytes> output_;
+    std::size_t output_size_{0};
+    Connections::Memory output_memory_;
+};
+
+}  // namespace hwvault::doors::varlink

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "daemon/doors/varlink/session.h"
+
+#include <string>
+#include <utility>
+
+#include "daemon/doors/varlink/introspection.h"
+#include "daemon/doors/varlink/methods.h"
+#include "daemon/doors/varlink/parameters.h"
+#include "daemon/doors/varlink/watch.h"
+#include "libclient/wire/varlink.h"
+
+namespace hwvault::doors::varlink {
+
+using boost::asio::awaitable;
+
+awaitable<void> Session::run() {
+    const auto self = shared_from_this();
+    bool going_on = true;
+    while (going_on) going_on = co_await serve_one();
+    co_await stream_->flush();
+    stream_->close();
+}
+
+awaitable<bool> Session::serve_one() {
+    if (!stream_->has_message() || stream_->is_full()) {
+        const bool written = co_await stream_->flush();
+        if (!written) co_return false;
+    }
+    const auto message = co_await stream_->next();
+    if (!message) {
+        queue(failure(message.error()));
+        co_return false;
+    }
+    if (!*message) co_return false;
+    auto call = read_call(**message);
+    stream_->forget();
+    if (!call) {
+        queue(failure(call.error()));
+        co_return false;
+    }
+    const bool going_on = co_await answer(std::move(*call));
+    co_return going_on;
+}
+
+awaitable<bool> Session::answer(Call call) {
+    const bool is_oneway = call.oneway;
+    auto reply = co_await dispatch(std::move(call));
+    if (!reply) co_return false;
+    if (!is_oneway) queue(std::move(*reply));
+    co_return true;
+}
+
+void Session::queue(Reply reply) {
+    if (stream_->queue(message_of(std::move(reply)))) return;
+    const Error busy{ErrorCode::kBusy, "The vault has too many large answers under way at once. Try again in a while."};
+    // Small enough for the memory that every connection has.
+    static_cast<void>(stream_->queue(message_of(failure(busy))));
+}
+
+// nullopt when there is nobody to reply to any more.
+awaitable<std::optional<Reply>> Session::dispatch(Call call) {
+    // To answer as usual would tell the client that the connection is its own now.
+    if (call.upgrade) co_return method_not_implemented(call.method);
+    if (call.interface() == kServiceInterface) co_return introspect(std::move(call));
+    if (call.interface() != wire::kInterface) co_return interface_not_found(call.interface());
+    if (call.verb() == "Watch") {
+        auto last = co_await watch(std::move(call));
+        co_return last;
+    }
+    const Method* method = find_method(call.verb());
+    if (method == nullptr) co_return method_not_found(call.method);
+    if (method->waits || !caller_) {
+        const bool written = co_await stream_->flush();
+        if (!written) co_return std::nullopt;
+    }
+    const auto known = co_await identify();
+    if (!known) co_return failure(known.error());
+    Reply reply = co_await method->answer(rooms_.service, *caller_, Parameters(std::move(call.parameters)));
+    co_return reply;
+}
+
+awaitable<std::optional<Reply>> Session::watch(Call call) {
+    Parameters in(std::move(call.parameters));
+    std::string account = in.text("account");
+    if (auto refusal = in.refusal()) co_return std::move(*refusal);
+    if (!call.more) co_return expected_more();
+    const auto known = co_await identify();
+    if (!known) co_return failure(known.error());
+    auto last = co_await stream_changes(rooms_.service, *caller_, *stream_, std::move(account));
+    co_return last;
+}
+
+awaitable<Result<void>> Session::identify() {
+    if (caller_) co_return Result<void>();
+    auto credentials = peer::credentials_of(stream_->fd());
+    if (!credentials) co_return std::move(credentials).error();
+    auto caller = co_await rooms_.resolver.resolve(std::move(*credentials));
+    if (!caller) co_return std::move(caller).error();
+    caller_ = std::move(*caller);
+    co_return Result<void>();
+}
+
+}  // namespace hwvault::doors::varlink

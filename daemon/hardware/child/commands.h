@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The three things that hwvault-hardware does: it serves the device, makes its keys once, and, for development,
+// makes a token to have a device at all. Here PKCS#11, the PIN and the server are put together.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <sys/types.h>
+
+#include "daemon/hardware/device.h"
+#include "foundation/result.h"
+
+namespace hwvault::hardware::child {
+
+using Log = std::function<void(std::string_view)>;
+
+// Which device, and how to get into it.
+struct Access {
+    std::filesystem::path config;    // hwvault.toml
+    std::filesystem::path pin_file;  // empty: [hardware] pin_credential
+    std::filesystem::path state;     // made with mode 0700; refused when others can enter it
+};
+
+// Where requests come from: the first of these that is set, else the socket that systemd handed over.
+struct Door {
+    int fd{-1};                       // an inherited connection
+    std::filesystem::path listen;     // a socket to make
+    std::optional<uid_t> accept_uid;  // the only one that is served; needed unless `fd` is set
+};
+
+struct NewToken {
+    std::filesystem::path module;
+    std::string label{"hwvault"};
+    std::filesystem::path pin_file;     // made with a random PIN where there is none
+    std::filesystem::path so_pin_file;  // the security officer's, likewise
+};
+
+// Serves until an inherited connection ends; from a listening socket until that fails.
+Result<void> serve(const Access& access, const Door& door, const Log& log);
+
+// Makes the keys that are missing.
+Result<Description> init(const Access& access);
+
+// Initialises an unused slot (SoftHSM); gives the new token's serial.
+Result<std::string> create_token(const NewToken& token);
+
+}  // namespace hwvault::hardware::child

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// hwvault-hardware: the only process that opens the PKCS#11 module, and the only one that has the PIN. It serves
+// hwvaultd over one private socket (`serve`), makes the keys when an administrator asks for it (`init`), and makes
+// a token for development (`create-token`).
+//
+// Exit status: 0 done, 1 failed, 2 used wrongly, 3 the hardware is not available. One line on standard error says
+// why.
+#include <charconv>
+#include <cstdio>
+#include <iostream>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <pwd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "daemon/hardware/child/commands.h"
+
+namespace {
+
+using namespace hwvault;
+using namespace hwvault::hardware;
+using namespace hwvault::hardware::child;
+
+constexpr int kDone = 0;
+constexpr int kFailed = 1;
+constexpr int kUsedWrongly = 2;
+constexpr int kUnavailable = 3;
+
+// What the command line says, for all commands.
+struct Arguments {
+    Access access;
+    Door door;
+    NewToken token;
+    std::string accept;
+};
+
+// No debugger of another process, no core file, no new privileges: the PIN is in this address space.
+void harden() {
+    ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    const rlimit none{0, 0};
+    ::setrlimit(RLIMIT_CORE, &none);
+}
+
+void log_to_standard_error() {
+    spdlog::set_default_logger(spdlog::stderr_logger_mt("hwvault-hardware"));
+    spdlog::set_pattern("%n: %l: %v");
+}
+
+int fail(const Error& error) {
+    spdlog::error("{}", error.message);
+    switch (error.code) {
+        case ErrorCode::kInvalidArgument: return kUsedWrongly;
+        case ErrorCode::kHardwareUnavailable:
+        case ErrorCode::kHardwareLocked:
+        case ErrorCode::kNotInitialised: return kUnavailable;
+        default: return kFailed;
+    }
+}
+
+// "1000" or "hwvault".
+Result<uid_t> find_uid(const std::string& user) {
+    uid_t uid = 0;
+    const auto [end, failure] = std::from_chars(user.data(), user.data() + user.size(), uid);
+    if (failure == std::errc() && end == user.data() + user.size()) return uid;
+    if (const passwd* const entry = ::getpwnam(user.c_str())) return entry->pw_uid;
+    return Error{ErrorCode::kInvalidArgument, "--accept-uid " + user + ": there is no such user."};
+}
+
+int run_serve(Arguments arguments) {
+    if (!arguments.accept.empty()) {
+        const auto uid = find_uid(arguments.accept);
+        if (!uid) return fail(uid.error());
+        arguments.door.accept_uid = *uid;
+    }
+    const auto served =
+        serve(arguments.access, arguments.door, [](std::string_view sentence) { spdlog::warn("{}", sentence); });
+    return served ? kDone : fail(served.error());
+}
+
+int run_init(const Arguments& arguments) {
+    const auto description = init(arguments.access);
+    if (!description) return fail(description.error());
+    std::cout << "Token \"" << description->label << "\" (serial " << description->serial << "), "
+              << description->vendor << ", " << description->model << "\n";
+    for (const KeyDescription& key : description->keys) {
+        std::cout << "  " << key.purpose << " key " << key.label << ": " << key.kind
+                  << (key.sensitive ? ", sensitive" : "") << (key.never_extractable ? ", never extractable" : "")
+                  << (key.local ? ", made inside the device" : "") << "\n";
+    }
+    std::cout << "  rollback protection: " << word(description->rollback_protection) << "\n";
+    return kDone;
+}
+
+int run_create_token(const Arguments& arguments) {
+    const auto serial = create_token(arguments.token);
+    if (!serial) return fail(serial.error());
+    std::cout << *serial << "\n";
+    return kDone;
+}
+
+void add_access(CLI::App& command, Access& access) {
+    command.add_option("--config", access.config, "hwvault.toml; its table [hardware] is read")->required();
+    command.add_option("--pin-file", access.pin_file,
+                       "file of mode 0600 that holds the PIN (default: the credential [hardware] pin_credential)");
+    command.add_option("--state", access.state, "folder for what must outlive a restart; mode 0700")->required();
+}
+
+int run(int argc, char** argv) {
+    Arguments arguments;
+    CLI::App app("The hardware child of hwvault: the one process that opens the device.", "hwvault-hardware");
+    app.set_version_flag("--version", HWVAULT_VERSION);
+    app.require_subcommand(1);
+
+    CLI::App& serve_command = *app.add_subcommand("serve", "serve hwvaultd until it is gone");
+    add_access(serve_command, arguments.access);
+    auto* const fd = serve_command.add_option("--fd", arguments.door.fd, "inherited connection to serve");
+    serve_command.add_option("--listen", arguments.door.listen, "socket to make (default: the one systemd hands over)")
+        ->excludes(fd);
+    serve_command.add_option("--accept-uid", arguments.accept, "user, by number or name, that may connect");
+
+    CLI::App& init_command = *app.add_subcommand("init", "make the keys that are missing in the device");
+    add_access(init_command, arguments.access);
+
+    CLI::App& token_command = *app.add_subcommand("create-token", "for development: initialise a SoftHSM token");
+    token_command.add_option("--module", arguments.token.module, "PKCS#11 module")->required();
+    token_command.add_option("--label", arguments.token.label, "the token's label")->capture_default_str();
+    token_command.add_option("--pin-file", arguments.token.pin_file, "made with a random PIN where there is none")
+        ->required();
+    token_command.add_option("--so-pin-file", arguments.token.so_pin_file, "the security officer's, likewise")
+        ->required();
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& usage) {
+        return app.exit(usage) == 0 ? kDone : kUsedWrongly;
+    }
+    if (serve_command.parsed()) return run_serve(std::move(arguments));
+    return init_command.parsed() ? run_init(arguments) : run_create_token(arguments);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    harden();
+    log_to_standard_error();
+    try {
+        return run(argc, argv);
+    } catch (const std::exception& failure) {  // memory ran out, or the command line's parser failed
+        std::fprintf(stderr, "hwvault-hardware: %s\n", failure.what());
+        return kFailed;
+    }
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "daemon/hardware/child/pin_gate.h"
+
+#include <array>
+#include <system_error>
+#include <utility>
+
+#include "crypto/pin_record.h"
+#include "crypto/random.h"
+#include "foundation/fields.h"
+#include "os/file.h"
+
+namespace hwvault::hardware::child {
+namespace {
+
+constexpr std::string_view kMark = "hwvault/rejected-pin/1";
+constexpr std::size_t kMaxRecordSize = 1'024;
+constexpr unsigned kRecordMode = 0600;
+
+Error locked(std::string message) {
+    return {ErrorCode::kHardwareLocked, std::move(message)};
+}
+
+bool is_no_rejection(const Error& error) {
+    return error.code == ErrorCode::kHardwareUnavailable || error.code == ErrorCode::kNotInitialised ||
+           error.code == ErrorCode::kBusy;
+}
+
+}  // namespace
+
+PinGate::PinGate(const std::filesystem::path& state, std::string token, ReadPin read_pin, WasNotTried was_not_tried)
+    : record_(state / "rejected-pin"),
+      reserve_(state / "rejected-pin.reserve"),
+      token_(std::move(token)),
+      read_pin_(std::move(read_pin)),
+      was_not_tried_(std::move(was_not_tried)) {}
+
+void PinGate::withdraw(const Error& why) {
+    const std::lock_guard lock(mutex_);
+    settle(SecretBytes::copy_of(tried_.reveal()), &why);
+}
+
+Result<SecretBytes> PinGate::admit() {
+    HWVAULT_TRY(SecretBytes pin, read_pin_());
+    if (refusal_ && equal_in_constant_time(pin.reveal(), refused_.reveal())) return *refusal_;
+    HWVAULT_CHECK(refuse_if_on_record(pin));
+    HWVAULT_CHECK(prepare_record(pin));
+    return pin;
+}
+
+Result<void> PinGate::refuse_if_on_record(const SecretBytes& pin) const {
+    const auto content = os::read_file(record_, kMaxRecordSize);
+    if (!content && content.error().code == ErrorCode::kNotFound) return {};
+    if (!content) return locked("No PIN is tried while the record of a rejected one cannot be read: " +
+                                content.error().message);
+    FieldReader reader(*content);
+    const auto mark = reader.text();
+    const auto token = reader.text();
+    const auto salt = reader.array<crypto::kPinSaltSize>();
+    const auto rejected = reader.bytes();
+    if (mark != kMark || !token || !salt || !rejected || !reader.finished()) {
+        return locked("No PIN is tried: " + record_.string() + ", the record of a rejected one, is damaged. Make sure"
+                      " that the PIN is right, then remove that file.");
+    }
+    if (*token != token_) return {};
+    HWVAULT_TRY(const Bytes hash, crypto::hash_pin(pin, *salt));
+    if (!equal_in_constant_time(hash, *rejected)) return {};
+    return locked("Token " + token_ + " rejected this PIN before, so it is not tried again: each try may lock the token."
+                  " Put the right PIN in its place; if it is right and the token was reset, remove " + record_.string() +
+                  ".");
+}
+
+Result<void> PinGate::prepare_record(const SecretBytes& pin) {
+    if (!prepared_record_.empty() && equal_in_constant_time(pin.reveal(), tried_.reveal())) return {};
+    std::array<std::uint8_t, crypto::kPinSaltSize> salt{};
+    HWVAULT_CHECK(crypto::fill_random(salt));
+    HWVAULT_TRY(const Bytes hash, crypto::hash_pin(pin, salt));
+    Bytes record = FieldWriter().text(kMark).text(token_).bytes(salt).bytes(hash).take();
+    HWVAULT_CHECK(os::reserve_file(reserve_, record.size(), kRecordMode));
+    tried_ = SecretBytes::copy_of(pin.reveal());
+    prepared_record_ = std::move(record);
+    return {};
+}
+
+std::optional<Error> PinGate::settle(const SecretBytes& pin, const Error* failure) {
+    if (failure == nullptr || failure->code == ErrorCode::kNotInitialised) {  // both come after a login
+        std::error_code ignored;  // a record that stays only asks for a PIN again
+        std::filesystem::remove(record_, ignored);
+        return std::nullopt;
+    }
+    if (is_no_rejection(*failure)) return std::nullopt;
+    refused_ = SecretBytes::copy_of(pin.reveal());
+    refusal_ = *failure;
+    if (failure->code != ErrorCode::kHardwareLocked || was_not_tried_(*failure)) return std::nullopt;
+    const auto recorded = os::use_reserve(reserve_, record_, prepared_record_);
+    if (!recorded) refusal_->message += " This could not be put on record: " + recorded.error().message;
+    return refusal_;
+}
+
+}  // namespace hwvault::hardware::child

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// A token that is open for work: found, logged in, its keys examined, sessions ready. Good until the token drops a
+// session, a login or an object; then it is thrown away whole and another is opened (pkcs11_device.h).
+#pragma once
+
+#include <memory>
+#include <mutex>
+
+#include "daemon/hardware/pkcs11/epoch.h"
+#include "daemon/hardware/pkcs11/keys.h"
+#include "daemon/hardware/pkcs11/libp11_slot.h"
+#include "daemon/hardware/pkcs11/session_pool.h"
+
+namespace hwvault::hardware::pkcs11 {
+
+// Thread-safe once opened.
+class Connection {
+public:
+    static Result<std::unique_ptr<Connection>> open(const Config& config, const SecretBytes& pin);
+
+    Result<SecretBytes> derive(Label label, BytesView context);
+    Result<Bytes> sign(BytesView message);
+    Result<SecretBytes> random(std::size_t size);
+    Result<Description> describe();
+    [[nodiscard]] unsigned parallel() const { return parallel_; }
+
+    // kInvalidArgument where the token keeps no data objects.
+    Result<std::uint64_t> epoch();
+    // Steps until the epoch is at least `target`, which is one more than the caller has seen.
+    Result<std::uint64_t> advance_to(std::uint64_t target);
+
+private:
+    Connection(std::unique_ptr<Token> token, Session login, unsigned parallel);
+    template <class Call>
+    auto with_session(Call call);
+    [[nodiscard]] Result<void> epoch_is_kept() const;
+
+    std::unique_ptr<Token> token_;
+    Session login_;  // never lent: as long as it is open, so is the login
+    unsigned parallel_;
+    SessionPool pool_;
+    Keys keys_;
+    std::unique_ptr<Libp11Slot> libp11_;
+    bool keeps_epoch_{false};
+    std::mutex epoch_mutex_;  // reading and stepping each take several calls
+};
+
+// The token alone, and a session with write access that is logged in: what `init` starts from.
+struct Login {
+    std::unique_ptr<Token> token;
+    Session session;
+};
+Result<Login> log_in_to(const Config& config, const SecretBytes& pin, Access access);
+
+}  // namespace hwvault::hardware::pkcs11

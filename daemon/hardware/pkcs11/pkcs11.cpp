@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "daemon/hardware/pkcs11/pkcs11.h"
+
+#include <algorithm>
+#include <array>
+
+#include "crypto/p256.h"
+#include "daemon/hardware/pkcs11/connection.h"
+#include "daemon/hardware/pkcs11/pkcs11_device.h"
+
+namespace hwvault::hardware::pkcs11 {
+namespace {
+
+// Makes what is missing. The signing key comes last: a token that has it was set up to the end, so an epoch object
+// that is missing then was removed, and is made again only here, where an administrator asked for it.
+Result<void> make_missing(const Session& session) {
+    HWVAULT_TRY(auto root, find_root_key(session));
+    if (!root) {
+        HWVAULT_CHECK(generate_root_key(session));
+        HWVAULT_TRY(root, find_root_key(session));
+    }
+    if (!root) {
+        return Error{ErrorCode::kHardwareUnavailable, "C_GenerateKey on token " + session.token().name() +
+                                                          " reported success and left no key there."};
+    }
+    HWVAULT_TRY(const bool epoch_there, has_epoch(session));
+    HWVAULT_TRY(const bool epoch_possible, epoch_there ? Result<bool>(true) : keeps_data_objects(session));
+    if (!epoch_there && epoch_possible) {
+        HWVAULT_CHECK(write_epoch(session, 0, [&](BytesView context) {
+            return hmac(session, *root, derivation_input(Label::kEpoch, context));
+        }));
+    }
+    HWVAULT_TRY(const auto signing, find_signing_key(session));
+    if (!signing) HWVAULT_CHECK(generate_signing_key(session));
+    return {};
+}
+
+// Every ability is used once, so that a token that only claims it is found now and not by a caller.
+Result<Description> try_out(Connection& connection) {
+    const Bytes message = checkpoint_message({});
+    HWVAULT_TRY(const Description description, connection.describe());
+    HWVAULT_CHECK(connection.derive(Label::kStore, message));
+    HWVAULT_CHECK(connection.random(kDerivedSize));
+    HWVAULT_TRY(const Bytes signature, connection.sign(message));
+    HWVAULT_TRY(const bool verified, crypto::verify_p256(description.signing_key, message, signature));
+    if (!verified) {
+        return Error{ErrorCode::kHardwareUnavailable, "Token " + description.label +
+                                                          " signs, but not with the key whose public half it shows."};
+    }
+    if (description.rollback_protection != RollbackProtection::kNone) HWVAULT_CHECK(connection.epoch());
+    return description;
+}
+
+struct FreshSlot {
+    Module& module;
+    CK_SLOT_ID slot;
+};
+
+Result<FreshSlot> first_uninitialised(Module& module) {
+    Slots slots(module.context());
+    if (!slots.enumerate()) return libp11_error("C_GetSlotList", "of " + module.path().string());
+    const auto fresh = std::find_if(slots.begin(), slots.end(), [](const PKCS11_SLOT& slot) {
+        return slot.token != nullptr && !slot.token->initialized;
+    });
+    if (fresh == slots.end()) {
+        return Error{ErrorCode::kHardwareUnavailable,
+                     "The module " + module.path().string() + " has no slot without an initialised token."};
+    }
+    return FreshSlot{module, PKCS11_get_slotid_from_slot(fresh)};
+}
+
+CK_UTF8CHAR* writable(const SecretBytes& pin) {
+    return const_cast<CK_UTF8CHAR*>(pin.reveal().data());  // PKCS#11 does not write to it
+}
+
+// The session logs out and closes on every way out of here.
+Result<void> set_user_pin(const FreshSlot& fresh, const SecretBytes& pin, const SecretBytes& so_pin) {
+    constexpr std::string_view kNewToken = "that is being made";
+    CK_FUNCTION_LIST& functions = fresh.module.functions();
+    CK_SESSION_HANDLE session = 0;
+    CK_RV rv = functions.C_OpenSession(fresh.slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr, nullptr, &session);
+    HWVAULT_CHECK(check_rv("C_OpenSession", rv, kNewToken));
+    const char* call = "C_Login";
+    rv = functions.C_Login(session, CKU_SO, writable(so_pin), so_pin.size());
+    if (rv == CKR_OK) {
+        call = "C_InitPIN";
+        rv = functions.C_InitPIN(session, writable(pin), pin.size());
+        functions.C_Logout(session);
+    }
+    functions.C_CloseSession(session);
+    return check_rv(call, rv, kNewToken);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Device>> open(const Config& config, const SecretBytes& pin) {
+    HWVAULT_TRY(auto connection, Connection::open(config, pin));
+    return std::unique_ptr<Device>(
+        new Pkcs11Device(config, SecretBytes::copy_of(pin.reveal()), std::move(connection)));
+}
+
+Result<Description> initialise(const Config& config, const SecretBytes& pin) {
+    {
+        HWVAULT_TRY(const Login login, log_in_to(config, pin, Access::kWrite));
+        HWVAULT_CHECK(make_missing(login.session));
+    }
+    HWVAULT_TRY(const auto connection, Connection::open(config, pin));
+    return try_out(*connection);
+}
+
+Result<std::string> create_token(const std::filesystem::path& module_path, const std::string& label,
+                                 const SecretBytes& pin, const SecretBytes& so_pin) {
+    std::array<CK_UTF8CHAR, 32> padded;
+    padded.fill(' ');
+    if (label.empty() || label.size() > padded.size()) {
+        return Error{ErrorCode::kInvalidArgument, "A token's label has 1 to 32 bytes."};
+    }
+    std::copy(label.begin(), label.end(), padded.begin());
+
+    HWVAULT_TRY(Module module, Module::load(module_path));
+    HWVAULT_TRY(const FreshSlot fresh, first_uninitialised(module));
+    CK_FUNCTION_LIST& functions = module.functions();
+    HWVAULT_CHECK(check_rv("C_InitToken",
+                           functions.C_InitToken(fresh.slot, writable(so_pin), so_pin.size(), padded.data()), label));
+    HWVAULT_CHECK(set_user_pin(fresh, pin, so_pin));
+    CK_TOKEN_INFO info{};
+    HWVAULT_CHECK(check_rv("C_GetTokenInfo", functions.C_GetTokenInfo(fresh.slot, &info), label));
+    return text_of_field(info.serialNumber);
+}
+
+}  // namespace hwvault::hardware::pkcs11

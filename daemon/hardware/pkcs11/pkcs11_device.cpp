@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "daemon/hardware/pkcs11/pkcs11_device.h"
+
+#include <mutex>
+#include <utility>
+
+namespace hwvault::hardware::pkcs11 {
+namespace {
+
+using std::chrono::steady_clock;
+
+// A module may take long to find that its device is gone; callers that come in the meantime get that answer
+// instead of each finding it out.
+constexpr auto kPauseAfterFailure = std::chrono::seconds(1);
+
+template <class T>
+bool is_lost(const Result<T>& answer) {
+    return !answer && answer.error().code == ErrorCode::kHardwareUnavailable;
+}
+
+}  // namespace
+
+Pkcs11Device::Pkcs11Device(Config config, SecretBytes pin, std::unique_ptr<Connection> connection)
+    : config_(std::move(config)),
+      parallel_(connection->parallel()),
+      pin_(std::move(pin)),
+      connection_(std::move(connection)) {}
+
+template <class Call>
+auto Pkcs11Device::with_connection(Call call) {
+    using Answer = decltype(call(*connection_));
+    std::uint64_t seen = 0;
+    {
+        const std::shared_lock lock(mutex_);
+        seen = generation_;
+        if (connection_ != nullptr) {
+            Answer answer = call(*connection_);
+            if (!is_lost(answer)) return answer;
+        }
+    }
+    if (auto again = reconnect(seen); !again) return Answer(std::move(again).error());
+    const std::shared_lock lock(mutex_);
+    if (connection_ == nullptr) return Answer(*failure_);
+    return call(*connection_);
+}
+
+Result<void> Pkcs11Device::reconnect(std::uint64_t seen) {
+    const std::unique_lock lock(mutex_);
+    if (generation_ != seen) return {};
+    const bool locked = failure_ && failure_->code == ErrorCode::kHardwareLocked;
+    if (connection_ == nullptr && (locked || steady_clock::now() < failed_at_ + kPauseAfterFailure)) return *failure_;
+    connection_.reset();  // before the next: C_Finalize and C_Initialize are the process's
+    auto opened = Connection::open(config_, pin_);
+    if (opened) {
+        connection_ = std::move(opened).value();
+        ++generation_;
+        return {};
+    }
+    failure_ = opened.error();
+    failed_at_ = steady_clock::now();
+    if (failure_->code == ErrorCode::kHardwareLocked) pin_ = SecretBytes();
+    return *failure_;
+}
+
+Result<SecretBytes> Pkcs11Device::derive(Label label, BytesView context) {
+    if (context.size() > kMaxContextSize) {
+        return Error{ErrorCode::kInvalidArgument, "The context of a derivation is at most 4096 bytes."};
+    }
+    return with_connection([&](Connection& connection) { return connection.derive(label, context); });
+}
+
+Result<Bytes> Pkcs11Device::sign(BytesView message) {
+    return with_connection([&](Connection& connection) { return connection.sign(message); });
+}
+
+Result<SecretBytes> Pkcs11Device::random(std::size_t size) {
+    if (size > kMaxRandomSize) {
+        return Error{ErrorCode::kInvalidArgument, "At most 1024 random bytes are given in one call."};
+    }
+    return with_connection([&](Connection& connection) { return connection.random(size); });
+}
+
+Result<std::uint64_t> Pkcs11Device::epoch() {
+    return with_connection([](Connection& connection) { return connection.epoch(); });
+}
+
+// The number is read first, so that a step whose answer was lost is not made a second time: the device would be
+// ahead of the store, which then looks rolled back.
+Result<std::uint64_t> Pkcs11Device::advance() {
+    HWVAULT_TRY(const std::uint64_t now, epoch());
+    return with_connection([&](Connection& connection) { return connection.advance_to(now + 1); });
+}
+
+Result<Description> Pkcs11Device::describe() {
+    return with_connection([](Connection& connection) { return connection.describe(); });
+}
+
+}  // namespace hwvault::hardware::pkcs11

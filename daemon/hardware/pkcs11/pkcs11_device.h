@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The device that pkcs11::open() gives: a connection, and its recovery. When a call finds the token, a session, the
+// login or an object gone, the connection is opened anew and the call made once more; then its error stands.
+//
+// The PIN is kept in locked memory for that, since it was accepted once. If it is ever rejected it is wiped, and no
+// further login is tried in this process.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <shared_mutex>
+
+#include "daemon/hardware/pkcs11/connection.h"
+
+namespace hwvault::hardware::pkcs11 {
+
+class Pkcs11Device final : public Device {
+public:
+    Pkcs11Device(Config config, SecretBytes pin, std::unique_ptr<Connection> connection);
+
+    Result<SecretBytes> derive(Label label, BytesView context) override;
+    Result<Bytes> sign(BytesView message) override;
+    Result<SecretBytes> random(std::size_t size) override;
+    Result<std::uint64_t> epoch() override;
+    Result<std::uint64_t> advance() override;
+    Result<Description> describe() override;
+    [[nodiscard]] unsigned parallel() const override { return parallel_; }
+
+private:
+    template <class Call>
+    auto with_connection(Call call);
+    // Opens another connection, unless another thread has done so since `seen`.
+    Result<void> reconnect(std::uint64_t seen);
+
+    const Config config_;
+    const unsigned parallel_;
+    // Shared by calls, so that nobody is inside the module when it is finalised and loaded again.
+    std::shared_mutex mutex_;
+    SecretBytes pin_;
+    std::unique_ptr<Connection> connection_;  // nullptr after a failed attempt
+    std::uint64_t generation_{0};             // of connections
+    std::optional<Error> failure_;            // of the last attempt
+    std::chrono::steady_clock::time_point failed_at_;
+};
+
+}  // namespace hwvault::hardware::pkcs11

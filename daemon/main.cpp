@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// hwvaultd, put together: the only file that names the concrete parts. One thread runs the strand on which the
+// vault lives; the store, the name service and the bus have threads of their own.
+//
+//     hwvaultd [--config FILE] | --dev DIR     serves until SIGTERM
+//     hwvaultd init                            makes the store, once the device has its keys
+//     hwvaultd recover --accept-rollback       takes a store that is older than the device remembers
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <pwd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <systemd/sd-daemon.h>
+
+#include "daemon/development.h"
+#include "daemon/doors/dbus/door.h"
+#include "daemon/doors/varlink/door.h"
+#include "daemon/hardware/client.h"
+#include "daemon/peer/peer.h"
+#include "daemon/service/signal.h"
+#include "daemon/service/vault_service.h"
+#include "daemon/settings.h"
+#include "os/run.h"
+
+namespace hwvault {
+namespace {
+
+namespace asio = boost::asio;
+using asio::awaitable;
+
+constexpr auto kDeviceAtSetup = std::chrono::seconds(20);  // that init and recover wait for the device
+
+struct Command {
+    std::filesystem::path configuration{"/etc/hwvault/hwvault.toml"};
+    std::filesystem::path development;
+    std::filesystem::path hardware_program{os::own_folder() / "hwvault-hardware"};
+    std::string development_hardware{"softhsm"};
+    bool initialise{false};
+    bool recover{false};
+    bool accept_rollback{false};
+};
+
+// Its own memory is worth stealing: no core file, no debugger of the same user.
+void harden() {
+    ::prctl(PR_SET_DUMPABLE, 0);
+    const rlimit none{0, 0};
+    ::setrlimit(RLIMIT_CORE, &none);
+    ::umask(0077);
+}
+
+void set_up_log() {
+    auto logger = std::make_shared<spdlog::logger>("hwvaultd", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    logger->set_pattern("hwvaultd: %l: %v");
+    spdlog::set_default_logger(std::move(logger));
+}
+
+vault::UnixTime clock_now() {
+    return static_cast<vault::UnixTime>(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()));
+}
+
+// A listening socket that systemd made, or -1.
+int inherited_socket() {
+    return ::sd_listen_fds(1) > 0 ? SD_LISTEN_FDS_START : -1;
+}
+
+class Daemon {
+public:
+    Daemon(Settings settings, hardware::Options hardware, bool development)
+        : settings_(std::move(settings)),
+          development_(development),
+          hardware_(hardware::Client::create(io_.get_executor(), std::move(hardware))),
+          resolver_(peer::Resolver::create(io_.get_executor())) {}
+
+    using Work = awaitable<Result<void>> (Daemon::*)();
+    // Runs `work` to its end, and waits until everything that it began has ended too; the exit status.
+    int run(Work work);
+
+    awaitable<Result<void>> serve();
+    awaitable<Result<void>> initialise();
+    awaitable<Result<void>> accept_rollback();
+
+private:
+    awaitable<Result<void>> device_ready();
+    Result<void> open_doors();
+    service::OpeningParts opening_parts();
+    void announce(const service::Status& status);
+
+    Settings settings_;
+    bool development_;
+    asio::io_context io_{1};
+    asio::thread_pool store_thread_{1};
+    std::unique_ptr<hardware::Client> hardware_;
+    std::unique_ptr<peer::Resolver> resolver_;
+    std::optional<service::VaultService> service_;
+    std::unique_ptr<doors::varlink::Door> varlink_;
+    std::unique_ptr<doors::dbus::Door> dbus_;
+    bool doors_open_{false};
+    bool known_state_{false};
+    bool announced_ready_{false};
+};
+
+int Daemon::run(Work work) {
+    Result<void> outcome{Error{ErrorCode::kInternal, "hwvaultd ended before its work was done."}};
+    const auto to_the_end = [&]() -> awaitable<void> {
+        outcome = co_await (this->*work)();
+        co_await hardware_->stop();
+    };
+    asio::co_spawn(io_, to_the_end, asio::detached);
+    io_.run();
+    if (outcome) return EXIT_SUCCESS;
+    spdlog::error("{}: {}", word(outcome.error().code), outcome.error().message);
+    return EXIT_FAILURE;
+}
+
+service::OpeningParts Daemon::opening_parts() {
+    return {.store_thread = store_thread_,
+            .hardware = *hardware_,
+            .store_file = settings_.store_file(),
+            .quotas = settings_.quotas};
+}
+
+// Says that it is ready once its doors are open and it knows how the vault is.
+void Daemon::announce(const service::Status& status) {
+    if (status.state != "starting") {
+        known_state_ = true;
+        spdlog::info("{}: {} Hardware: {}.", status.state, status.message, status.hardware_state);
+        ::sd_notifyf(0, "STATUS=%s: %s", status.state.c_str(), status.message.c_str());
+    }
+    if (!doors_open_ || !known_state_ || announced_ready_) return;
+    announced_ready_ = true;
+    ::sd_notify(0, "READY=1");
+    std::cout << "ready" << std::endl;
+}
+
+Result<void> Daemon::open_doors() {
+    HWVAULT_TRY(varlink_, doors::varlink::Door::create(*service_, *resolver_,
+                                                       {.path = settings_.socket, .inherited_fd = inherited_socket()}));
+    if (settings_.dbus) {
+        HWVAULT_TRY(dbus_, doors::dbus::Door::create(*service_, *resolver_, {}));
+    }
+    doors_open_ = true;
+    return {};
+}
+
+awaitable<Result<void>> Daemon::serve() {
+    if (development_ && !std::filesystem::exists(settings_.store_file())) HWVAULT_CO_CHECK(co_await initialise());
+    service_.emplace(service::VaultService::Parts{
+        .strand = io_.get_executor(),
+        .store_thread = store_thread_,
+        .hardware = *hardware_,
+        .resolver = *resolver_,
+        .store_file = settings_.store_file(),
+        .quotas = settings_.quotas,
+        .clock = clock_now,
+        .state_changed = [this](const service::Status& status) { announce(status); },
+    });
+    HWVAULT_CO_CHECK(open_doors());
+    service_->start();
+
+    asio::signal_set signals(io_, SIGTERM, SIGINT);
+    co_await signals.async_wait(asio::as_tuple(asio::use_awaitable));
+    ::sd_notify(0, "STOPPING=1");
+    dbus_.reset();
+    varlink_->stop();
+    co_await service_->stop();
+    co_return Result<void>{};
+}
+
+awaitable<Result<void>> Daemon::device_ready() {
+    const auto deadline = std::chrono::steady_clock::now() + kDeviceAtSetup;
+    while (!hardware_->state() && std::chrono::steady_clock::now() < deadline) {
+        asio::steady_timer pause(io_, std::chrono::milliseconds(20));
+        co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+    }
+    co_return hardware_->state();
+}
+
+awaitable<Result<void>> Daemon::initialise() {
+    HWVAULT_CO_CHECK(co_await device_ready());
+    co_return co_await service::initialise_vault(opening_parts(), settings_.prefix);
+}
+
+awaitable<Result<void>> Daemon::accept_rollback() {
+    HWVAULT_CO_CHECK(co_await device_ready());
+    const passwd* const user = ::getpwuid(::getuid());
+    const vault::Event event{.time = clock_now(),
+                             .verb = vault::Verb::kRecover,
+                             .actor = {.uid = ::getuid(), .user = user == nullptr ? "" : user->pw_name},
+                             .decided_by = "recover --accept-rollback"};
+    HWVAULT_CO_TRY(const std::uint64_t epoch, co_await service::accept_rollback(opening_parts(), event));
+    std::cout << "The store of epoch " << epoch << " is the latest one from now on. This is on the audit trail.\n";
+    co_return Result<void>{};
+}
+
+Result<std::pair<Settings, hardware::Options>> assemble(const Command& command) {
+    if (command.development.empty()) {
+        HWVAULT_TRY(Settings settings, read_settings(command.configuration));
+        hardware::Options options{.child = hardware::Connect{settings.hardware_socket}};
+        return std::pair{std::move(settings), std::move(options)};
+    }
+    HWVAULT_TRY(Development development, prepare_development(command.development, command.hardware_program));
+    hardware::Options options{.child = std::move(development.child)};
+    return std::pair{std::move(development.settings), std::move(options)};
+}
+
+int run(const Command& command) {
+    auto parts = assemble(command);
+    if (!parts) {
+        spdlog::error("{}: {}", word(parts.error().code), parts.error().message);
+        return EXIT_FAILURE;
+    }
+    Daemon daemon(std::move(parts->first), std::move(parts->second), !command.development.empty());
+    if (command.initialise) return daemon.run(&Daemon::initialise);
+    if (command.recover) return daemon.run(&Daemon::accept_rollback);
+    return daemon.run(&Daemon::serve);
+}
+
+}  // namespace
+}  // namespace hwvault
+
+int main(int argc, char** argv) {
+    hwvault::Command command;
+    CLI::App app{"hwvaultd: access tokens whose keys live in hardware. See hwvaultd(8)."};
+    app.set_version_flag("--version", HWVAULT_VERSION);
+    app.add_option("--config", command.configuration, "Configuration file")->capture_default_str();
+    app.add_option("--dev", command.development, "Development: everything below this folder, made on first use");
+    app.add_option("--hardware", command.development_hardware, "With --dev: the simulated device")
+        ->check(CLI::IsMember({"softhsm"}))
+        ->capture_default_str();
+    app.add_option("--hardware-program", command.hardware_program, "With --dev: path of hwvault-hardware")
+        ->capture_default_str();
+    app.require_subcommand(0, 1);
+    const CLI::App* const init = app.add_subcommand("init", "Make the store of a device that has its keys");
+    CLI::App* const recover = app.add_subcommand("recover", "Take the store that is there as the latest one");
+    recover->add_flag("--accept-rollback", command.accept_rollback, "Yes, what was revoked since may live again")
+        ->required();
+    CLI11_PARSE(app, argc, argv);
+    command.initialise = init->parsed();
+    command.recover = recover->parsed();
+    hwvault::harden();
+    hwvault::set_up_log();
+    return hwvault::run(command);
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The verbs that change the vault. Each is a plan of daemon/vault/lifecycle.h, carried out by the committer.
+#include <utility>
+
+#include "crypto/aead.h"
+#include "daemon/service/vault_service.h"
+
+namespace hwvault::service {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr auto kSealDeadline = std::chrono::seconds(3);
+
+}  // namespace
+
+// Policy is asked before the change waits for its turn, so that a refusal costs nothing, and again when it is
+// planned, so that a permission withdrawn meanwhile counts.
+Awaitable<Committed> VaultService::change(Ask ask, Planning planning) {
+    HWVAULT_CO_TRY(Open* const vault, open());
+    HWVAULT_CO_TRY(const policy::Decision decision, gate(ask.caller, ask.verb, ask.target));
+    HWVAULT_CO_TRY(vault::Occasion now, occasion(ask.caller, decision));
+    Touches touches{ask.target.account.text(), std::nullopt};
+    if (!ask.whole_account) touches.name = ask.target.name.text();
+    Planner planner = [this, ask, now = std::move(now),
+                       planning = std::move(planning)](const vault::Vault& state) -> Result<vault::Plan> {
+        HWVAULT_TRY([[maybe_unused]] const auto again, gate(ask.caller, ask.verb, ask.target));
+        return planning(state, now);
+    };
+    co_return co_await vault->committer->commit(std::move(touches), std::move(planner));
+}
+
+vault::Info VaultService::info_after(const vault::Target& target, const Committed& committed) const {
+    vault::Info info;
+    if (const vault::Token* token = open_->vault->find(target.account, target.name)) {
+        info = with_last_use(vault::full_info(*open_->vault->find(target.account), *token), token->id);
+    }
+    info.rollback_protected = committed.rollback_protected;
+    return info;
+}
+
+Awaitable<vault::Info> VaultService::create(policy::Caller caller, std::string account, std::string name,
+                                            vault::CreateOptions options) {
+    HWVAULT_CO_TRY(const auto place, admit(caller));
+    HWVAULT_CO_TRY(const vault::Target target, co_await target_of(caller, std::move(account), std::move(name)));
+    Planning planning = [target, options](const vault::Vault& state,
+                                          const vault::Occasion& now) -> Result<vault::Plan> {
+        HWVAULT_TRY(auto plan, vault::create(state, target, options, now));
+        return vault::as_plan(std::move(plan));
+    };
+    Ask ask{.caller = std::move(caller), .verb = vault::Verb::kCreate, .target = target, .whole_account = true};
+    HWVAULT_CO_TRY(const Committed committed, co_await change(std::move(ask), std::move(planning)));
+    co_return info_after(target, committed);
+}
+
+Awaitable<vault::Info> VaultService::import(policy::Caller caller, std::string account, std::string name,
+                                            SecretBytes secret, vault::CreateOptions options) {
+    if (secret.empty() || secret.size() > vault::kMaxSecretSize) {
+        co_return Error{ErrorCode::kInvalidArgument, "A secret has 1 byte to 1 MiB; this one has " +
+                                                         std::to_string(secret.size()) + " bytes."};
+    }
+    HWVAULT_CO_TRY(const auto place, admit(caller));
+    HWVAULT_CO_TRY(const vault::Target target, co_await target_of(caller, std::move(account), std::move(name)));
+    HWVAULT_CO_TRY(Open* const vault, open());
+    HWVAULT_CO_TRY(const policy::Decision decision, gate(caller, vault::Verb::kImport, target));
+    HWVAULT_CO_TRY(const vault::Occasion drafting, occasion(caller, decision));
+    HWVAULT_CO_TRY(vault::ImportDraft draft, vault::draft_import(*vault->vault, target, options, drafting));
+
+    const vault::Nonce nonce = *draft.token.seal_nonce;
+    Bytes context = vault::seal_context(vault->vault->id(), draft.token, nonce);
+    auto key = co_await parts_.hardware.derive(hardware::Label::kSeal, std::move(context),
+                                               steady_clock::now() + kSealDeadline);
+    if (!key) co_return key.error();
+    const Bytes identity = vault::seal_identity(vault->vault->id(), draft.token, nonce);
+    HWVAULT_CO_TRY(Bytes sealed, crypto::seal_once(*key, identity, secret.reveal()));
+
+    Planning planning = [target, draft, sealed](const vault::Vault& state,
+                                                const vault::Occasion& now) -> Result<vault::Plan> {
+        HWVAULT_TRY(auto plan, vault::import(state, target, draft, sealed, now));
+        return vault::as_plan(std::move(plan));
+    };
+    Ask ask{.caller = std::move(caller), .verb = vault::Verb::kImport, .target = target, .whole_account = true};
+    HWVAULT_CO_TRY(const Committed committed, co_await change(std::move(ask), std::move(planning)));
+    co_return info_after(target, committed);
+}
+
+Awaitable<vault::Info> VaultService::revoke(policy::Caller caller, std::string account, std::string name,
+                                            std::uint64_t generation) {
+    HWVAULT_CO_TRY(const auto place, admit(caller));
+    HWVAULT_CO_TRY(const vault::Target target, co_await target_of(caller, std::move(account), std::move(name)));
+    Planning planning = [target, generation](const vault::Vault& state,
+                                             const vault::Occasion& now) -> Result<vault::Plan> {
+        HWVAULT_TRY(auto plan, vault::revoke(state, target, generation, now));
+        return vault::as_plan(std::move(plan));
+    };
+    Ask ask{.caller = std::move(caller), .verb = vault::Verb::kRevoke, .target = target};
+    HWVAULT_CO_TRY(const Committed committed, co_await change(std::move(ask), std::move(planning)));
+    co_return info_after(target, committed);
+}
+
+// Whoever has the token may kill it; that it exists is told to nobody who may not know.
+Awaitable<std::optional<vault::Info>> VaultService::revoke_token(policy::Caller caller, SecretBytes token) {
+    HWVAULT_CO_TRY(const auto place, admit(caller));
+    HWVAULT_CO_TRY(Open* const vault, open());
+    const auto shown = vault->vault->recognise(token.reveal());
+    if (!shown) co_return std::optional<vault::Info>{};
+    const vault::Target target{
+        .account = shown->account->name, .name = shown->token->name, .uid = shown->account->uid};
+    Planning planning = [target, generation = shown->generation->number](
+                            const vault::Vault& state, const vault::Occasion& now) -> Result<vault::Plan> {
+        HWVAULT_TRY(auto plan, vault::revoke(state, target, generation, now));
+        if (auto* withdraws = std::get_if<vault::Withdraws>(&plan); withdraws && withdraws->change.event) {
+            withdraws->change.event->verb = vault::Verb::kRevokeToken;
+        }
+        return vault::as_plan(std::move(plan));
+    };
+    Ask ask{.caller = caller, .verb = vault::Verb::kRevokeToken, .target = target};
+    HWVAULT_CO_TRY(const Committed committed, co_await change(std::move(ask), std::move(planning)));
+    if (!may_describe(caller, object_of(target.account, target.name))) co_return std::optional<vault::Info>{};
+    co_return std::optional{info_after(target, committed)};
+}
+
+Awaitable<vault::Info> VaultService::rotate(policy::Caller caller, std::string account, std::string name,
+                                            std::uint64_t generation, std::uint64_t overlap_seconds) {
+    HWVAULT_CO_TRY(const auto place, admit(caller));
+    HWVAULT_CO_TRY(const vault::Target target, co_await target_of(caller, std::move(account), std::move(name)));
+    Planning planning = [target, generation, overlap_seconds](
+                            const vault::Vault& state, const vault::Occasion& now) -> Result<vault::Plan> {
+        HWVAULT_TRY(auto plan, vault::rotate(state, target, generation, overlap_seconds, now));
+        return vault::as_plan(std::move(plan));
+    };
+    Ask ask{.caller = std::move(caller), .verb = vault::Verb::kRotate, .target = target};
+    HWVAULT_CO_TRY(const Committed committed, co_await change(std::move(ask), std::move(planning)));
+    co_return info_after(target, committed);
+}
+
+Awaitable<void> VaultService::erase(policy::Caller caller, std::string account, std::string name) {
+    HWVAULT_CO_TRY(const auto place, admit(caller));
+    HWVAULT_CO_TRY(const vault::Target target, co_await target_of(caller, std::move(account), std::move(name)));
+    Planning planning = [target](const vault::Vault& state, const vault::Occasion& now) -> Result<vault::Plan> {
+        HWVAULT_TRY(auto plan, vault::erase(state, target, now));
+        return vault::Plan{std::move(plan)};
+    };
+    Ask ask{.caller = std::move(caller), .verb = vault::Verb::kDelete, .target = target, .whole_account = true};
+    HWVAULT_CO_TRY([[maybe_unused]] const Committed committed, co_await change(std::move(ask), std::move(planning)));
+    co_return Result<void>{};
+}
+
+}  // namespace hwvault::service

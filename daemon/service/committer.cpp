@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "daemon/service/committer.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include <boost/asio/detached.hpp>
+
+#include "daemon/service/signal.h"
+
+namespace hwvault::service {
+
+using boost::asio::awaitable;
+using std::chrono::steady_clock;
+
+struct Committer::Job : std::enable_shared_from_this<Committer::Job> {
+    Job(const boost::asio::any_io_executor& strand, Touches touched, Planner planned)
+        : touches(std::move(touched)), planner(std::move(planned)), done(strand) {}
+
+    Touches touches;
+    Planner planner;  // none: waits for the write, and changes nothing
+    Signal done;
+    Result<Committed> outcome{Error{ErrorCode::kInternal, "The change was not carried out."}};
+    bool withdraws{false};
+    std::optional<std::uint64_t> withdrawn_at;  // the epoch of a commit that took trust away
+
+    void finish(Result<Committed> result) {
+        outcome = std::move(result);
+        done.raise();
+    }
+};
+
+// A batch in the making.
+struct Committer::Draft {
+    audit::Trail trail;
+    store::Batch batch{};
+    std::vector<std::shared_ptr<Job>> writing{};  // whose answer waits for the write
+    bool withdraws{false};
+};
+
+vault::UnixTime Committer::now() {
+    parts_.time_mark = std::max(parts_.time_mark, parts_.clock());
+    return parts_.time_mark;
+}
+
+awaitable<Result<Committed>> Committer::commit(Touches touches, Planner planner) {
+    if (queue_.size() >= kMaxQueue) {
+        co_return Error{ErrorCode::kBusy, "Too many changes wait for the disk. Try again in a second."};
+    }
+    const auto job = std::make_shared<Job>(parts_.strand, std::move(touches), std::move(planner));
+    queue_.push_back(job);
+    start();
+    co_await job->done.wait();
+    if (job->outcome && job->withdrawn_at) {
+        const bool reached = co_await parts_.epochs->reached(*job->withdrawn_at, steady_clock::now() + kDeviceDeadline);
+        job->outcome->rollback_protected = reached;
+    }
+    co_return std::move(job->outcome);
+}
+
+Result<void> Committer::record(vault::Event event) {
+    if (!last_write_ || events_.size() >= kMaxEvents) {
+        start();  // tries once more, so that it heals when the disk does
+        return Error{ErrorCode::kAuditUnavailable,
+                     "The audit trail cannot be written, so nothing is handed out. Free space where the store lies. (" +
+                         (last_write_ ? std::string("its queue is full") : last_write_.error().message) + ")"};
+    }
+    events_.push_back(std::move(event));
+    if (event_timer_set_) return {};
+    event_timer_set_ = true;
+    boost::asio::co_spawn(
+        parts_.strand,
+        [self = shared_from_this()]() -> awaitable<void> {
+            boost::asio::steady_timer delay(self->parts_.strand, kEventDelay);
+            co_await delay.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+            self->event_timer_set_ = false;
+            self->start();
+        },
+        boost::asio::detached);
+    return {};
+}
+
+awaitable<Result<void>> Committer::flush() {
+    Touches nothing;
+    Planner none;
+    const auto done = co_await commit(std::move(nothing), std::move(none));
+    if (!done) co_return done.error();
+    co_return Result<void>{};
+}
+
+void Committer::start() {
+    if (running_) return;
+    running_ = true;
+    boost::asio::co_spawn(
+        parts_.strand, [self = shared_from_this()]() -> awaitable<void> { co_await self->run(); },
+        boost::asio::detached);
+}
+
+awaitable<void> Committer::run() {
+    do {
+        auto batch = take_batch();
+        last_write_ = co_await run_batch(std::move(batch));
+    } while (!queue_.empty() || (last_write_ && !events_.empty()));
+    running_ = false;
+}
+
+std::vector<std::shared_ptr<Committer::Job>> Committer::take_batch() {
+    std::vector<std::shared_ptr<Job>> batch;
+    std::deque<std::shared_ptr<Job>> later;
+    const auto conflicts = [](const auto& jobs, const Job& job) {
+        return std::ranges::any_of(jobs, [&](const auto& other) { return other->touches.overlaps(job.touches); });
+    };
+    while (!queue_.empty() && batch.size() < kMaxBatch && later.size() < kMaxBatch) {
+        auto job = std::move(queue_.front());
+        queue_.pop_front();
+        // One that was put off keeps its place: nobody overtakes it on the same records.
+        if (conflicts(batch, *job) || conflicts(later, *job)) {
+            later.push_back(std::move(job));
+        } else {
+            batch.push_back(std::move(job));
+        }
+    }
+    queue_.insert(queue_.begin(), std::make_move_iterator(later.begin()), std::make_move_iterator(later.end()));
+    return batch;
+}
+
+// Plans every job, writes what came of it in one transaction, then shows it.
+awaitable<Result<void>> Committer::run_batch(std::vector<std::shared_ptr<Job>> jobs) {
+    Draft draft{.trail = parts_.trail};
+    for (auto& job : jobs) plan(*job, draft);
+
+    std::deque<vault::Event> reads = std::exchange(events_, {});
+    for (const vault::Event& event : reads) draft.batch.events.push_back(draft.trail.append(event));
+    const Result<void> written = co_await write(draft);
+    if (!written) {
+        for (const auto& job : draft.writing) job->finish(written.error());
+        events_.insert(events_.begin(), std::make_move_iterator(reads.begin()), std::make_move_iterator(reads.end()));
+        co_return written;
+    }
+    publish(draft);
+    co_return written;
+}
+
+awaitable<Result<void>> Committer::write(Draft& draft) {
+    if (draft.batch.changes.empty() && draft.batch.events.empty()) co_return last_write_;
+    draft.batch.epoch = parts_.epochs->epoch() + (draft.withdraws ? 1 : 0);
+    draft.batch.time_mark = now();
+    co_return co_await run_on(parts_.store_thread,
+                              [&store = parts_.store, &batch = draft.batch] { return store.commit(batch); });
+}
+
+void Committer::publish(const Draft& draft) {
+    parts_.trail = draft.trail;
+    for (const vault::Change& change : draft.batch.changes) {
+        parts_.publishing(change);
+        parts_.vault.apply(change);
+    }
+    if (draft.withdraws) parts_.epochs->committed(draft.batch.epoch);
+    for (const auto& job : draft.writing) {
+        if (job->withdraws) job->withdrawn_at = draft.batch.epoch;
+        job->finish(Committed{.changed = true, .rollback_protected = std::nullopt});
+    }
+}
+
+void Committer::plan(Job& job, Draft& draft) {
+    if (!job.planner) return draft.writing.push_back(job.shared_from_this());
+    Result<vault::Plan> planned = job.planner(parts_.vault);
+    if (!planned) return job.finish(planned.error());
+    vault::Change* change = nullptr;
+    if (auto* grants = std::get_if<vault::Grants>(&*planned)) change = &grants->change;
+    if (auto* withdraws = std::get_if<vault::Withdraws>(&*planned)) {
+        change = &withdraws->change;
+        job.withdraws = draft.withdraws = true;
+    }
+    if (change == nullptr) return job.finish(Committed{});
+    if (change->event) draft.batch.events.push_back(draft.trail.append(*change->event));
+    draft.batch.changes.push_back(std::move(*change));
+    draft.writing.push_back(job.shared_from_this());
+}
+
+}  // namespace hwvault::service

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The one way in which the vault changes: plan -> commit -> publish -> tell the device -> answer.
+//
+// Changes that are asked for while a commit is under way share the next one (group commit). Each is planned
+// against the durable state, so a batch never has two that touch the same records; the second waits for the next
+// batch. Nothing becomes visible before it is durable. The audit event is part of the same commit; events of
+// reads are made durable with the next commit, at the latest after kEventDelay.
+//
+// Lives on the service's strand and never blocks it: the store works on a thread of its own. Not thread-safe.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include "daemon/audit/trail.h"
+#include "daemon/service/epoch_keeper.h"
+#include "daemon/store/store.h"
+#include "daemon/vault/change.h"
+#include "daemon/vault/vault.h"
+
+namespace hwvault::service {
+
+// Which records a plan reads and writes: one token, or a whole account.
+struct Touches {
+    std::string account;
+    std::optional<std::string> name;
+
+    [[nodiscard]] bool overlaps(const Touches& other) const {
+        return account == other.account && (!name || !other.name || *name == *other.name);
+    }
+};
+
+// Looks at the vault as it is when the batch is made, and says what to change.
+using Planner = std::function<Result<vault::Plan>(const vault::Vault&)>;
+
+struct Committed {
+    bool changed{false};
+    // Of what takes trust away: whether the device knows of it already.
+    std::optional<bool> rollback_protected;
+};
+
+class Committer : public std::enable_shared_from_this<Committer> {
+public:
+    static constexpr std::size_t kMaxBatch = 256;     // changes in one commit
+    static constexpr std::size_t kMaxQueue = 8'192;   // changes that wait; beyond it kBusy
+    static constexpr std::size_t kMaxEvents = 65'536; // events of reads that wait; beyond it kAuditUnavailable
+    static constexpr auto kEventDelay = std::chrono::milliseconds(100);
+    static constexpr auto kDeviceDeadline = std::chrono::seconds(2);  // that an answer waits for the device
+
+    struct Parts {
+        boost::asio::any_io_executor strand;
+        boost::asio::thread_pool& store_thread;
+        store::Store& store;
+        vault::Vault& vault;
+        std::shared_ptr<EpochKeeper> epochs;
+        audit::Trail trail;
+        vault::UnixTime time_mark;
+        std::function<vault::UnixTime()> clock;
+        // Called with each change when it is durable, just before the vault shows it.
+        std::function<void(const vault::Change&)> publishing;
+    };
+    explicit Committer(Parts parts) : parts_(std::move(parts)) {}
+
+    boost::asio::awaitable<Result<Committed>> commit(Touches touches, Planner planner);
+
+    // An event of something that changed nothing. kAuditUnavailable when events cannot be written: then what it
+    // tells of must not happen.
+    Result<void> record(vault::Event event);
+    // Waits until all that was recorded so far is durable, or has failed.
+    boost::asio::awaitable<Result<void>> flush();
+
+    // The later of the clock and every time that was ever committed or asked for: never goes back.
+    vault::UnixTime now();
+    [[nodiscard]] std::uint64_t audit_sequence() const { return parts_.trail.sequence(); }
+
+private:
+    struct Job;
+    struct Draft;
+    void start();
+    boost::asio::awaitable<void> run();
+    boost::asio::awaitable<Result<void>> run_batch(std::vector<std::shared_ptr<Job>> jobs);
+    std::vector<std::shared_ptr<Job>> take_batch();
+    void plan(Job& job, Draft& draft);
+    boost::asio::awaitable<Result<void>> write(Draft& draft);
+    void publish(const Draft& draft);
+
+    Parts parts_;
+    std::deque<std::shared_ptr<Job>> queue_;
+    std::deque<vault::Event> events_;
+    bool running_{false};
+    bool event_timer_set_{false};
+    Result<void> last_write_{};  // how the last commit went
+};
+
+}  // namespace hwvault::service

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "daemon/service/opening.h"
+
+#include <utility>
+
+#include "crypto/random.h"
+#include "daemon/service/signal.h"
+
+namespace hwvault::service {
+namespace {
+
+using boost::asio::awaitable;
+using std::chrono::steady_clock;
+
+constexpr auto kDeviceDeadline = std::chrono::seconds(5);
+constexpr std::size_t kEntropySize = 32;
+
+hardware::Deadline soon() {
+    return steady_clock::now() + kDeviceDeadline;
+}
+
+awaitable<Result<store::Header>> read_header(const OpeningParts& parts) {
+    auto header = co_await run_on(parts.store_thread, [&] { return store::Store::read_header(parts.store_file); });
+    if (!header && header.error().code == ErrorCode::kNotFound) {
+        co_return Error{ErrorCode::kNotInitialised,
+                        "There is no vault at " + parts.store_file.string() + " yet. Run `hwvault init`."};
+    }
+    co_return header;
+}
+
+// None where the device has no counter.
+awaitable<Result<std::optional<std::uint64_t>>> device_epoch(hardware::Hardware& hardware) {
+    HWVAULT_CO_TRY(const auto device, co_await hardware.describe(soon()));
+    if (device.rollback_protection == hardware::RollbackProtection::kNone) {
+        co_return std::optional<std::uint64_t>{};
+    }
+    HWVAULT_CO_TRY(const std::uint64_t epoch, co_await hardware.epoch(soon()));
+    co_return std::optional{epoch};
+}
+
+Result<audit::Trail> checked_trail(store::Store& store, const store::Contents& contents) {
+    audit::Trail trail{0, {}};
+    bool intact = true;
+    HWVAULT_CHECK(store.visit_events([&](const vault::EventLink& link) { return intact = trail.follow(link); }));
+    if (!intact || trail.sequence() != contents.audit_sequence || trail.head() != contents.audit_head) {
+        return Error{ErrorCode::kStoreTampered, "The audit trail was changed: its chain breaks after event " +
+                                                    std::to_string(trail.sequence()) + "."};
+    }
+    return trail;
+}
+
+// Everything but the comparison with the device's epoch.
+awaitable<Result<Opened>> open_authentic(const OpeningParts& parts) {
+    HWVAULT_CO_TRY(const auto header, co_await read_header(parts));
+    auto root = co_await parts.hardware.derive(hardware::Label::kStore, store::store_context(header), soon());
+    if (!root) co_return root.error();
+    auto entropy = co_await parts.hardware.random(kEntropySize, soon());
+    if (!entropy) co_return entropy.error();
+    crypto::mix_into_generator(entropy->reveal());
+
+    co_return co_await run_on(parts.store_thread, [&]() -> Result<Opened> {
+        Opened opened;
+        HWVAULT_TRY(opened.store, store::Store::open(parts.store_file, *root));
+        store::Contents contents = opened.store->take_contents();
+        HWVAULT_TRY(opened.trail, checked_trail(*opened.store, contents));
+        opened.vault = std::make_unique<vault::Vault>(header.vault, header.prefix, parts.quotas);
+        for (auto& account : contents.accounts) opened.vault->load(std::move(account));
+        for (auto& token : contents.tokens) opened.vault->load(std::move(token));
+        opened.epochs = contents.epoch;
+        opened.time_mark = contents.time_mark;
+        return opened;
+    });
+}
+
+bool is_behind(const Opened& opened) {
+    return opened.device_epoch && opened.epochs.device_target() < *opened.device_epoch;
+}
+
+}  // namespace
+
+awaitable<Result<Opened>> open_vault(OpeningParts parts) {
+    HWVAULT_CO_TRY(Opened opened, co_await open_authentic(parts));
+    HWVAULT_CO_TRY(opened.device_epoch, co_await device_epoch(parts.hardware));
+    if (is_behind(opened)) {
+        const std::uint64_t newest = opened.epochs.base + (*opened.device_epoch - opened.epochs.device_origin);
+        co_return Error{ErrorCode::kRolledBack,
+                        "The store is of epoch " + std::to_string(opened.epochs.epoch) + ", but the device remembers epoch " +
+                            std::to_string(newest) +
+                            ": an older copy was put back, and what was revoked since would live again. Put the latest"
+                            " copy back, or run `hwvault recover --accept-rollback`."};
+    }
+    co_return opened;
+}
+
+awaitable<Result<void>> initialise_vault(OpeningParts parts, std::string prefix) {
+    store::Header header{.vault = {}, .prefix = std::move(prefix)};
+    HWVAULT_CO_CHECK(crypto::fill_random(header.vault));
+    HWVAULT_CO_TRY(const auto origin, co_await device_epoch(parts.hardware));
+    auto root = co_await parts.hardware.derive(hardware::Label::kStore, store::store_context(header), soon());
+    if (!root) co_return root.error();
+    co_return co_await run_on(parts.store_thread, [&] {
+        return store::Store::create(parts.store_file, header, *root, origin.value_or(0));
+    });
+}
+
+awaitable<Result<std::uint64_t>> accept_rollback(OpeningParts parts, vault::Event event) {
+    HWVAULT_CO_TRY(Opened opened, co_await open_authentic(parts));
+    HWVAULT_CO_TRY(opened.device_epoch, co_await device_epoch(parts.hardware));
+    if (!is_behind(opened)) {
+        co_return Error{ErrorCode::kInvalidArgument, "The store is not older than the device remembers; there is nothing to accept."};
+    }
+    store::Batch batch;
+    batch.events.push_back(opened.trail.append(event));
+    batch.epoch = opened.epochs.epoch;
+    batch.time_mark = std::max(opened.time_mark, event.time);
+    auto rebased = co_await run_on(parts.store_thread, [&] { return opened.store->rebase(*opened.device_epoch, batch); });
+    if (!rebased) co_return rebased.error();
+    co_return opened.epochs.epoch;
+}
+
+}  // namespace hwvault::service

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// From a file and a device to an open vault: nothing is given before the whole set of records, the audit chain and
+// the epoch were checked under keys that only this device can derive.
+//
+// Also the two moments at which an administrator decides: making a new store, and accepting one that is older than
+// the device remembers. Runs on the service's strand; the store works on a thread of its own.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include "daemon/audit/trail.h"
+#include "daemon/hardware/hardware.h"
+#include "daemon/store/store.h"
+#include "daemon/vault/vault.h"
+
+namespace hwvault::service {
+
+struct OpeningParts {
+    boost::asio::thread_pool& store_thread;
+    hardware::Hardware& hardware;
+    std::filesystem::path store_file;
+    vault::Quotas quotas;
+};
+
+struct Opened {
+    std::unique_ptr<store::Store> store;
+    std::unique_ptr<vault::Vault> vault;
+    store::EpochState epochs;
+    std::optional<std::uint64_t> device_epoch;  // none where the device keeps no counter
+    audit::Trail trail{0, {}};
+    vault::UnixTime time_mark{0};
+};
+
+// kNotInitialised when there is no store, kHardwareUnavailable, kStoreTampered, kRolledBack naming both epochs.
+boost::asio::awaitable<Result<Opened>> open_vault(OpeningParts parts);
+
+// Makes a new, empty store with a random id. kAlreadyExists when there is one: nothing is overwritten.
+boost::asio::awaitable<Result<void>> initialise_vault(OpeningParts parts, std::string prefix);
+
+// Takes an authentic store that is behind the device as the latest one, and says so in its audit trail; gives the
+// epoch that was accepted. kInvalidArgument when it is not behind.
+boost::asio::awaitable<Result<std::uint64_t>> accept_rollback(OpeningParts parts, vault::Event event);
+
+}  // namespace hwvault::service

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Retrieve: the one verb that hands out a secret. Derived (or unsealed) in the hardware, then everything that
+// allowed it is checked again, the audit line is written, and only then it is given.
+#include <utility>
+
+#include "crypto/aead.h"
+#include "crypto/token_text.h"
+#include "daemon/service/signal.h"
+#include "daemon/service/vault_service.h"
+
+namespace hwvault::service {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr auto kDeriveDeadline = std::chrono::seconds(3);
+constexpr int kAttempts = 3;  // when the token changes while the device works
+
+bool is_own(const policy::Caller& caller, const vault::AccountName& account) {
+    return policy::own_account(caller) == account ||
+           (account.kind() == vault::AccountKind::kUnit && caller.unit == account.local());
+}
+
+}  // namespace
+
+Awaitable<Retrieved> VaultService::retrieve(policy::Caller caller, std::string account, std::string name) {
+    HWVAULT_CO_TRY(const auto place, admit(caller));
+    HWVAULT_CO_TRY(const vault::Target target, co_await target_of(caller, std::move(account), std::move(name)));
+    for (int attempt = 1;; ++attempt) {
+        auto retrieved = co_await retrieve_once(caller, target);
+        if (retrieved || retrieved.error().code != ErrorCode::kBusy || attempt == kAttempts) co_return retrieved;
+    }
+}
+
+Awaitable<Retrieved> VaultService::retrieve_once(const policy::Caller& caller, const vault::Target& target) {
+    HWVAULT_CO_TRY(Open* const vault, open());
+    HWVAULT_CO_CHECK(gate(caller, vault::Verb::kRetrieve, target));
+    if (vault->vault->find(target.account, target.name) == nullptr) {
+        HWVAULT_CO_CHECK(co_await first_use(caller, target));
+    }
+    HWVAULT_CO_CHECK(vault::retrievable(*vault->vault, target, vault->committer->now()));
+
+    // A copy: the vault may change while the device works.
+    const vault::Token token = *vault->vault->find(target.account, target.name);
+    const bool issued = token.origin == vault::Origin::kIssued;
+    auto working = issued ? issued_text(token) : imported_content(token);
+    auto secret = co_await std::move(working);
+    if (!secret) co_return secret.error();
+    HWVAULT_CO_CHECK(co_await settle(caller, target, token, *secret));
+
+    const vault::Account& account = *vault->vault->find(target.account);
+    co_return Retrieved{std::move(*secret), vault::brief_info(account, token, token.current())};
+}
+
+// A caller's own `default` is made when it is first asked for.
+Awaitable<void> VaultService::first_use(policy::Caller caller, vault::Target target) {
+    if (!target.name.is_default() || !is_own(caller, target.account)) {
+        co_return Error{ErrorCode::kNotFound, "There is no token `" + target.name.text() + "` in " + target.account.text() +
+                                                  ". Make it with `hwvault create` or `hwvault import`."};
+    }
+    HWVAULT_CO_CHECK(limiter_.first_use(steady_clock::now()));
+    Planning planning = [target](const vault::Vault& state, const vault::Occasion& now) -> Result<vault::Plan> {
+        if (state.find(target.account, target.name) != nullptr) return vault::Plan{vault::Unchanged{}};
+        HWVAULT_TRY(auto plan, vault::create(state, target, {}, now));
+        return vault::as_plan(std::move(plan));
+    };
+    Ask ask{.caller = std::move(caller), .verb = vault::Verb::kCreate, .target = target, .whole_account = true};
+    HWVAULT_CO_CHECK(co_await change(std::move(ask), std::move(planning)));
+    co_return Result<void>{};
+}
+
+Awaitable<SecretBytes> VaultService::issued_text(const vault::Token& token) {
+    const vault::Vault& vault = *open_->vault;
+    auto secret = co_await parts_.hardware.derive(hardware::Label::kToken,
+                                                  vault::token_context(vault.id(), token, token.current()),
+                                                  steady_clock::now() + kDeriveDeadline);
+    if (!secret) co_return secret.error();
+    co_return crypto::make_token_text(vault.prefix(), token.current().id, *secret);
+}
+
+Awaitable<SecretBytes> VaultService::imported_content(const vault::Token& token) {
+    const vault::Id& vault = open_->vault->id();
+    const vault::Nonce nonce = *token.seal_nonce;
+    auto sealed = co_await run_on(parts_.store_thread, [this, id = token.id] { return open_->store->read_content(id); });
+    if (!sealed) co_return sealed.error();
+    // The record was revoked or imported over while the store's thread was busy.
+    if (!*sealed) co_return Error{ErrorCode::kBusy, "The secret has just changed. Try again."};
+    auto key = co_await parts_.hardware.derive(hardware::Label::kSeal, vault::seal_context(vault, token, nonce),
+                                               steady_clock::now() + kDeriveDeadline);
+    if (!key) co_return key.error();
+    // The content is the one of `token` only if its record still is.
+    const vault::Account* account = open_->vault->account(token.account);
+    const vault::Token* now = account == nullptr ? nullptr : open_->vault->find(account->name, token.name);
+    if (now == nullptr || now->seal_nonce != nonce) {
+        co_return Error{ErrorCode::kBusy, "The secret has just changed. Try again."};
+    }
+    co_return crypto::open_sealed(*key, vault::seal_identity(vault, token, nonce), **sealed);
+}
+
+Awaitable<void> VaultService::settle(const policy::Caller& caller, const vault::Target& target,
+                                     const vault::Token& token, const SecretBytes& secret) {
+    HWVAULT_CO_TRY(const policy::Decision decision, gate(caller, vault::Verb::kRetrieve, target));
+    HWVAULT_CO_CHECK(vault::retrievable(*open_->vault, target, open_->committer->now()));
+    const vault::Token* now = open_->vault->find(target.account, target.name);
+    if (now->id != token.id || now->current().number != token.current().number || now->seal_nonce != token.seal_nonce) {
+        co_return Error{ErrorCode::kBusy, "The token has just changed. Try again."};
+    }
+    if (token.origin == vault::Origin::kIssued) {
+        const auto proof = crypto::prove_token_text(open_->vault->prefix(), secret.reveal());
+        if (!proof) co_return Error{ErrorCode::kInternal, "A derived token has no valid form."};
+        Planner planner = [target, number = token.current().number,
+                           hash = proof->hash](const vault::Vault& state) -> Result<vault::Plan> {
+            HWVAULT_TRY(auto plan, vault::record_hash(state, target, number, hash));
+            return vault::as_plan(std::move(plan));
+        };
+        // The usual case is planned here and now: the hash is on record, and equal.
+        HWVAULT_CO_TRY(const vault::Plan plan, planner(*open_->vault));
+        if (!std::holds_alternative<vault::Unchanged>(plan)) {
+            Touches touches{target.account.text(), target.name.text()};
+            HWVAULT_CO_CHECK(co_await open_->committer->commit(std::move(touches), std::move(planner)));
+        }
+    }
+    HWVAULT_CO_TRY(const vault::Occasion when, occasion(caller, decision));
+    HWVAULT_CO_CHECK(open_->committer->record({.time = when.now,
+                                               .verb = vault::Verb::kRetrieve,
+                                               .actor = when.actor,
+                                               .account = target.account.text(),
+                                               .name = target.name.text(),
+                                               .token_id = std::string(crypto::id_text(token.current().id)),
+                                               .generation = token.current().number,
+                                               .decided_by = decision.rule}));
+    used(token);
+    co_return Result<void>{};
+}
+
+}  // namespace hwvault::service

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Two small things that coroutines on the strand need: to wait until something has happened, and to let a
+// blocking call run on another thread meanwhile.
+#pragma once
+
+#include <chrono>
+#include <utility>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace hwvault::service {
+
+// Raised once; any number may wait for it. Not thread-safe: lives on one strand, and outlives its waiters.
+class Signal {
+public:
+    explicit Signal(const boost::asio::any_io_executor& strand) : timer_(strand, Timer::time_point::max()) {}
+
+    void raise() {
+        raised_ = true;
+        timer_.cancel();
+    }
+    [[nodiscard]] bool raised() const { return raised_; }
+
+    boost::asio::awaitable<void> wait() {
+        while (!raised_) co_await timer_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+    }
+
+private:
+    using Timer = boost::asio::steady_timer;
+    Timer timer_;
+    bool raised_{false};
+};
+
+// Runs `work()` on `threads` and goes on where the caller was, with its result.
+template <class Work>
+boost::asio::awaitable<std::invoke_result_t<Work>> run_on(boost::asio::thread_pool& threads, Work work) {
+    return boost::asio::co_spawn(
+        threads.get_executor(),
+        [](Work moved) -> boost::asio::awaitable<std::invoke_result_t<Work>> { co_return moved(); }(std::move(work)),
+        boost::asio::use_awaitable);
+}
+
+}  // namespace hwvault::service

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Opening, the state of the whole, and the gate.
+#include "daemon/service/vault_service.h"
+
+#include <cstring>
+#include <utility>
+
+#include <boost/asio/detached.hpp>
+
+#include "daemon/service/signal.h"
+
+namespace hwvault::service {
+namespace {
+
+using boost::asio::as_tuple;
+using boost::asio::awaitable;
+using boost::asio::use_awaitable;
+using std::chrono::steady_clock;
+
+constexpr auto kRetryOpening = std::chrono::seconds(1);
+constexpr auto kDescribeDeadline = std::chrono::seconds(5);
+
+std::string_view state_word(ErrorCode reason) {
+    switch (reason) {
+        case ErrorCode::kBusy: return "starting";
+        case ErrorCode::kNotInitialised: return "not-initialised";
+        case ErrorCode::kHardwareLocked: return "hardware-locked";
+        case ErrorCode::kHardwareUnavailable: return "hardware-unavailable";
+        case ErrorCode::kRolledBack: return "rolled-back";
+        case ErrorCode::kStoreTampered: return "store-tampered";
+        default: return "failed";
+    }
+}
+
+// What may pass by itself: the device comes back, or an administrator sets the vault up.
+bool may_pass(ErrorCode reason) {
+    return reason == ErrorCode::kHardwareUnavailable || reason == ErrorCode::kHardwareLocked ||
+           reason == ErrorCode::kNotInitialised || reason == ErrorCode::kBusy;
+}
+
+vault::Actor actor_of(const policy::Caller& caller) {
+    return {.uid = caller.uid,
+            .user = caller.user.value_or(""),
+            .unit = caller.unit.value_or(""),
+            .executable = caller.executable};
+}
+
+}  // namespace
+
+std::size_t VaultService::IdHash::operator()(const vault::Id& id) const noexcept {
+    std::size_t hash;
+    std::memcpy(&hash, id.data(), sizeof hash);
+    return hash;
+}
+
+VaultService::VaultService(Parts parts)
+    : parts_(std::move(parts)), watchers_(parts_.strand), retry_(parts_.strand), started_at_(parts_.clock()) {}
+
+void VaultService::start() {
+    parts_.hardware.on_state_change([this] {
+        retry_.cancel();
+        announce();
+    });
+    boost::asio::co_spawn(
+        parts_.strand, [this]() -> awaitable<void> { co_await bring_up(); }, boost::asio::detached);
+}
+
+awaitable<void> VaultService::stop() {
+    stopping_ = true;
+    retry_.cancel();
+    parts_.hardware.on_state_change([] {});
+    if (!open_) co_return;
+    open_->epochs->stop();
+    (void)co_await open_->committer->flush();
+}
+
+awaitable<void> VaultService::bring_up() {
+    while (!stopping_) {
+        const Result<void> opened = co_await try_to_open();
+        if (opened) co_return;
+        reason_ = opened.error();
+        announce();
+        if (!may_pass(reason_.code) || stopping_) co_return;
+        retry_.expires_after(kRetryOpening);
+        co_await retry_.async_wait(as_tuple(use_awaitable));
+    }
+}
+
+awaitable<Result<void>> VaultService::try_to_open() {
+    HWVAULT_CO_CHECK(parts_.hardware.state());
+    auto device = co_await parts_.hardware.describe(steady_clock::now() + kDescribeDeadline);
+    if (!device) co_return device.error();
+    device_ = std::move(*device);
+    OpeningParts parts{.store_thread = parts_.store_thread,
+                       .hardware = parts_.hardware,
+                       .store_file = parts_.store_file,
+                       .quotas = parts_.quotas};
+    auto opened = co_await open_vault(std::move(parts));
+    if (!opened) co_return opened.error();
+    adopt(std::move(*opened));
+    announce();
+    co_return Result<void>{};
+}
+
+void VaultService::adopt(Opened opened) {
+    open_ = std::make_unique<Open>();
+    open_->store = std::move(opened.store);
+    open_->vault = std::move(opened.vault);
+    open_->epochs =
+        std::make_shared<EpochKeeper>(parts_.strand, parts_.hardware, opened.epochs, opened.device_epoch);
+    open_->committer = std::make_shared<Committer>(Committer::Parts{
+        .strand = parts_.strand,
+        .store_thread = parts_.store_thread,
+        .store = *open_->store,
+        .vault = *open_->vault,
+        .epochs = open_->epochs,
+        .trail = opened.trail,
+        .time_mark = opened.time_mark,
+        .clock = parts_.clock,
+        .publishing = [this](const vault::Change& change) { publish(change); },
+    });
+    // A store that is ahead of the device is the latest one: the device was not told before a crash.
+    open_->epochs->committed(opened.epochs.epoch);
+}
+
+void VaultService::announce() {
+    const Status now = status();
+    const std::string state = now.state + "/" + now.hardware_state;
+    if (std::exchange(announced_state_, state) != state) parts_.state_changed(now);
+}
+
+Result<VaultService::Open*> VaultService::open() const {
+    if (!open_) return reason_;
+    return open_.get();
+}
+
+Status VaultService::status() {
+    const Result<void> hardware = parts_.hardware.state();
+    Status now;
+    now.version = HWVAULT_VERSION;
+    now.memory_lock = word(memory_lock());
+    now.started_at = started_at_;
+    now.verified = verified_;
+    now.verified_inactive = verified_inactive_;
+    now.hardware_state = hardware ? "available" : std::string(word(hardware.error().code));
+    if (device_) {
+        now.hardware_kind = device_->kind;
+        now.hardware_model = device_->model;
+        now.hardware_serial = device_->serial;
+        now.rollback_protection = hardware::word(device_->rollback_protection);
+    }
+    if (!open_) {
+        now.state = state_word(reason_.code);
+        now.message = reason_.message;
+        return now;
+    }
+    now.epoch = open_->epochs->epoch();
+    now.epoch_pending = open_->epochs->pending();
+    now.accounts = open_->vault->account_count();
+    now.tokens = open_->vault->token_count();
+    now.audit_sequence = open_->committer->audit_sequence();
+    now.state = now.epoch_pending == 0 ? "serving" : "catching-up";
+    now.message = hardware ? (now.epoch_pending == 0 ? "The vault is serving."
+                                                     : "The device is being told of the latest revocations.")
+                           : "Verify and Revoke go on; the rest waits for the device. " + hardware.error().message;
+    return now;
+}
+
+Result<Limiter::Place> VaultService::admit(const policy::Caller& caller) {
+    return limiter_.enter(caller.uid);
+}
+
+// "" is the caller's own.
+Result<vault::AccountName> VaultService::account_named(const policy::Caller& caller, const std::string& account) {
+    if (!account.empty()) return vault::AccountName::parse(account);
+    if (auto own = policy::own_account(caller)) return *own;
+    return Error{ErrorCode::kInvalidArgument, "Your uid has no account of its own. Name one, as in `app:billing`."};
+}
+
+Awaitable<vault::Target> VaultService::target_of(const policy::Caller& caller, std::string account, std::string name) {
+    HWVAULT_CO_TRY(auto token_name, vault::TokenName::parse(name));
+    HWVAULT_CO_TRY(auto account_name, account_named(caller, account));
+    vault::Target target{.account = account_name, .name = std::move(token_name), .uid = std::nullopt};
+    if (account_name.kind() != vault::AccountKind::kUser) co_return target;
+    if (policy::own_account(caller) == account_name) {
+        target.uid = caller.uid;
+        co_return target;
+    }
+    auto uid = co_await parts_.resolver.uid_of(std::string(account_name.local()));
+    if (uid) {
+        target.uid = *uid;
+    } else if (uid.error().code != ErrorCode::kNotFound) {
+        co_return uid.error();
+    }
+    co_return target;
+}
+
+policy::Object VaultService::object_of(const vault::AccountName& account, const vault::TokenName& name) const {
+    policy::Object object{.account = account, .name = name, .owners = {}, .account_exists = false};
+    if (const vault::Account* found = open_->vault->find(account)) {
+        object.owners = found->owners;
+        object.account_exists = true;
+    }
+    return object;
+}
+
+// The policy's answer, and before it: an account on record that belonged to another uid is nobody's own.
+Result<policy::Decision> VaultService::gate(const policy::Caller& caller, vault::Verb verb,
+                                            const vault::Target& target) const {
+    const vault::Account* account = open_->vault->find(target.account);
+    if (account != nullptr && account->uid && policy::own_account(caller) == target.account) {
+        HWVAULT_CHECK(vault::same_user(*account, target));
+    }
+    policy::Decision decision = policy::decide(caller, verb, object_of(target.account, target.name));
+    if (decision.allowed) return decision;
+    std::string message = "You may not " + std::string(vault::word(verb)) + " in " + target.account.text() +
+                          ". Ask an administrator of hwvault.";
+    if (policy::is_administrator(caller)) message += " (The rule that decided: " + decision.rule + ".)";
+    return Error{ErrorCode::kAccessDenied, std::move(message)};
+}
+
+bool VaultService::may_describe(const policy::Caller& caller, const policy::Object& object) const {
+    const vault::Account* account = open_->vault->find(object.account);
+    if (account != nullptr && account->uid && policy::own_account(caller) == object.account &&
+        account->uid != caller.uid) {
+        return false;
+    }
+    return policy::decide(caller, vault::Verb::kDescribe, object).allowed;
+}
+
+Result<vault::Occasion> VaultService::occasion(const policy::Caller& caller, const policy::Decision& decision) {
+    HWVAULT_TRY(vault::Fresh fresh, vault::draw_fresh());
+    return vault::Occasion{
+        .now = open_->committer->now(), .actor = actor_of(caller), .decided_by = decision.rule, .fresh = fresh};
+}
+
+void VaultService::publish(const vault::Change& change) {
+    if (!change.notice) return;
+    const auto account = vault::AccountName::parse(change.notice->account);
+    const auto name = vault::TokenName::parse(change.notice->name);
+    if (!account || !name) return;
+    policy::Object object = object_of(*account, *name);
+    for (const vault::AccountWrite& write : change.accounts) {
+        if (!write.erase) object.owners = write.account.owners;
+    }
+    watchers_.publish(*change.notice, object);
+}
+
+}  // namespace hwvault::service

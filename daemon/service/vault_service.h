@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The service itself: opens the vault when the hardware is there, and carries out each verb in the order that
+// service.h gives. One file a group of verbs: changes.cpp, retrieve.cpp, reads.cpp; this header joins them.
+//
+// Keys that authenticate the store come from the device, so until it was seen once every verb but Status says why
+// not. Afterwards a device that goes away stops only what needs it: Retrieve and Import.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include "daemon/hardware/hardware.h"
+#include "daemon/peer/peer.h"
+#include "daemon/service/committer.h"
+#include "daemon/service/limiter.h"
+#include "daemon/service/opening.h"
+#include "daemon/service/service.h"
+#include "daemon/service/watchers.h"
+
+namespace hwvault::service {
+
+class VaultService final : public Service {
+public:
+    struct Parts {
+        boost::asio::any_io_executor strand;
+        boost::asio::thread_pool& store_thread;
+        hardware::Hardware& hardware;
+        peer::Resolver& resolver;
+        std::filesystem::path store_file;
+        vault::Quotas quotas;
+        std::function<vault::UnixTime()> clock;
+        // Called when the state of the vault becomes another, to log it.
+        std::function<void(const Status&)> state_changed;
+    };
+
+    explicit VaultService(Parts parts);
+
+    // Opens the vault as soon as the device allows, in the background.
+    void start();
+    // Makes durable what is under way. Called once, when no door gives new calls.
+    boost::asio::awaitable<void> stop();
+
+    boost::asio::any_io_executor executor() override { return parts_.strand; }
+    Awaitable<Retrieved> retrieve(policy::Caller caller, std::string account, std::string name) override;
+    Awaitable<vault::Info> revoke(policy::Caller caller, std::string account, std::string name,
+                                  std::uint64_t generation) override;
+    Awaitable<std::optional<vault::Info>> revoke_token(policy::Caller caller, SecretBytes token) override;
+    Awaitable<vault::Info> rotate(policy::Caller caller, std::string account, std::string name,
+                                  std::uint64_t generation, std::uint64_t overlap_seconds) override;
+    Result<Verification> verify(const policy::Caller& caller, BytesView token) override;
+    Awaitable<vault::Info> create(policy::Caller caller, std::string account, std::string name,
+                                  vault::CreateOptions options) override;
+    Awaitable<vault::Info> import(policy::Caller caller, std::string account, std::string name, SecretBytes secret,
+                                  vault::CreateOptions options) override;
+    Awaitable<void> erase(policy::Caller caller, std::string account, std::string name) override;
+    Result<Page> list(const policy::Caller& caller, std::string account, std::string cursor,
+                      std::uint32_t limit) override;
+    Result<vault::Info> describe(const policy::Caller& caller, std::string account, std::string name) override;
+    Status status() override;
+    Result<std::unique_ptr<Watch>> watch(const policy::Caller& caller, std::string account) override;
+
+private:
+    // What there is once the store was opened and authenticated.
+    struct Open {
+        std::unique_ptr<store::Store> store;
+        std::unique_ptr<vault::Vault> vault;
+        std::shared_ptr<EpochKeeper> epochs;
+        std::shared_ptr<Committer> committer;
+    };
+
+    // Startup.
+    boost::asio::awaitable<void> bring_up();
+    void adopt(Opened opened);
+    void set_reason(Error reason);
+    [[nodiscard]] Result<Open*> open() const;
+    boost::asio::awaitable<Result<void>> try_to_open();
+    void announce();
+
+    // Gate and targets.
+    Result<Limiter::Place> admit(const policy::Caller& caller);
+    static Result<vault::AccountName> account_named(const policy::Caller& caller, const std::string& account);
+    Awaitable<vault::Target> target_of(const policy::Caller& caller, std::string account, std::string name);
+    [[nodiscard]] policy::Object object_of(const vault::AccountName& account, const vault::TokenName& name) const;
+    Result<policy::Decision> gate(const policy::Caller& caller, vault::Verb verb, const vault::Target& target) const;
+    [[nodiscard]] bool may_describe(const policy::Caller& caller, const policy::Object& object) const;
+    Result<vault::Occasion> occasion(const policy::Caller& caller, const policy::Decision& decision);
+
+    // Verbs.
+    using Planning = std::function<Result<vault::Plan>(const vault::Vault&, const vault::Occasion&)>;
+    struct Ask {
+        policy::Caller caller;
+        vault::Verb verb;
+        vault::Target target;
+        bool whole_account{false};  // the plan may make or end the account
+    };
+    Awaitable<Committed> change(Ask ask, Planning planning);
+    [[nodiscard]] vault::Info info_after(const vault::Target& target, const Committed& committed) const;
+    Awaitable<void> first_use(policy::Caller caller, vault::Target target);
+    Awaitable<SecretBytes> issued_text(const vault::Token& token);
+    Awaitable<SecretBytes> imported_content(const vault::Token& token);
+    Awaitable<Retrieved> retrieve_once(const policy::Caller& caller, const vault::Target& target);
+    // Before `secret` is handed out: nothing has changed since it was derived, a verifier will know it, and the
+    // audit trail has the line. kBusy: something has changed, begin again.
+    Awaitable<void> settle(const policy::Caller& caller, const vault::Target& target, const vault::Token& token,
+                           const SecretBytes& secret);
+    void publish(const vault::Change& change);
+    void used(const vault::Token& token);
+    [[nodiscard]] vault::Info with_last_use(vault::Info info, const vault::Id& token) const;
+
+    Parts parts_;
+    std::unique_ptr<Open> open_;
+    Error reason_{ErrorCode::kBusy, "hwvaultd is starting. Try again in a second."};
+    Limiter limiter_;
+    Watchers watchers_;
+    struct IdHash {
+        std::size_t operator()(const vault::Id& id) const noexcept;
+    };
+    std::unordered_map<vault::Id, vault::UnixTime, IdHash> last_used_;
+    boost::asio::steady_timer retry_;
+    bool stopping_{false};
+    std::uint64_t verified_{0};
+    std::uint64_t verified_inactive_{0};
+    std::optional<hardware::Description> device_;
+    vault::UnixTime started_at_;
+    std::string announced_state_;
+};
+
+}  // namespace hwvault::service

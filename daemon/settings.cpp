@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "daemon/settings.h"
+
+#include <array>
+#include <algorithm>
+#include <string_view>
+
+#include <toml++/toml.h>
+
+#include "crypto/token_text.h"
+#include "foundation/bytes.h"
+#include "os/file.h"
+
+namespace hwvault {
+namespace {
+
+constexpr std::size_t kMaxFileSize = 1 << 20;
+
+Error wrong(const std::filesystem::path& file, const toml::source_region& where, std::string_view what) {
+    return {ErrorCode::kInvalidArgument,
+            file.string() + ", line " + std::to_string(where.begin.line) + ": " + std::string(what)};
+}
+
+// One table of the file, read key by key; what is left at the end is unknown.
+class Table {
+public:
+    Table(const std::filesystem::path& file, toml::table& root, std::string_view name)
+        : file_(file), table_(root[name].as_table()), name_(name) {}
+
+    Result<void> path(std::string_view key, std::filesystem::path& target) {
+        std::string text;
+        HWVAULT_CHECK(take(key, text, "a path in quotes"));
+        if (!text.empty()) target = text;
+        return {};
+    }
+
+    // Leaves `target` as it is when the key is not there.
+    template <class T>
+    Result<void> take(std::string_view key, T& target, std::string_view wanted) {
+        toml::node* const node = table_ == nullptr ? nullptr : table_->get(key);
+        if (node == nullptr) return {};
+        const auto value = node->value_exact<T>();
+        if (!value) return wrong(file_, node->source(), quoted(key) + " must be " + std::string(wanted) + ".");
+        target = *value;
+        table_->erase(key);
+        return {};
+    }
+
+    Result<void> count(std::string_view key, std::size_t& target) {
+        auto number = static_cast<std::int64_t>(target);
+        const auto most = number;
+        HWVAULT_CHECK(take(key, number, "a whole number"));
+        if (number < 1 || number > most) {
+            return Error{ErrorCode::kInvalidArgument, file_.string() + ": " + quoted(key) + " must be from 1 to " +
+                                                          std::to_string(most) + "."};
+        }
+        target = static_cast<std::size_t>(number);
+        return {};
+    }
+
+    Result<void> no_more() {
+        if (table_ == nullptr || table_->empty()) return {};
+        const auto& [key, node] = *table_->begin();
+        return wrong(file_, node.source(), quoted(key.str()) + " is not a key of hwvaultd. See hwvault.toml(5).");
+    }
+
+private:
+    [[nodiscard]] std::string quoted(std::string_view key) const {
+        return "`" + std::string(key) + "` in [" + std::string(name_) + "]";
+    }
+
+    const std::filesystem::path& file_;
+    toml::table* table_;
+    std::string_view name_;
+};
+
+Result<Settings> settings_of(const std::filesystem::path& file, toml::table& root) {
+    Settings settings;
+    Table vault(file, root, "vault");
+    HWVAULT_CHECK(vault.path("state", settings.state));
+    HWVAULT_CHECK(vault.path("hardware_socket", settings.hardware_socket));
+    HWVAULT_CHECK(vault.take("prefix", settings.prefix, "text in quotes"));
+    HWVAULT_CHECK(vault.no_more());
+    if (!crypto::is_token_prefix(settings.prefix)) {
+        return Error{ErrorCode::kInvalidArgument,
+                     file.string() + ": `prefix` in [vault] must be 2 to 6 letters a-z and an underscore, as `hwv_`."};
+    }
+    Table doors(file, root, "doors");
+    HWVAULT_CHECK(doors.path("socket", settings.socket));
+    HWVAULT_CHECK(doors.take("dbus", settings.dbus, "true or false"));
+    HWVAULT_CHECK(doors.no_more());
+    Table limits(file, root, "limits");
+    HWVAULT_CHECK(limits.count("tokens", settings.quotas.tokens));
+    HWVAULT_CHECK(limits.count("tokens_per_account", settings.quotas.tokens_per_account));
+    HWVAULT_CHECK(limits.no_more());
+
+    constexpr std::array<std::string_view, 6> kTables{"vault", "doors", "limits", "hardware", "recovery", "credential"};
+    for (const auto& [key, node] : root) {
+        if (std::ranges::find(kTables, key.str()) == kTables.end()) {
+            return wrong(file, node.source(), "`" + std::string(key.str()) + "` is not known. See hwvault.toml(5).");
+        }
+    }
+    return settings;
+}
+
+}  // namespace
+
+Result<Settings> read_settings(const std::filesystem::path& file) {
+    HWVAULT_TRY(const Bytes text, os::read_file(file, kMaxFileSize));
+    try {
+        toml::table root = toml::parse(text_of(text), file.string());
+        return settings_of(file, root);
+    } catch (const toml::parse_error& error) {
+        return wrong(file, error.source(), error.description());
+    }
+}
+
+}  // namespace hwvault

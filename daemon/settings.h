@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What hwvaultd reads of hwvault.toml (hwvault.toml(5)): its own tables, `[vault]`, `[limits]` and `[doors]`. The
+// tables `[hardware]`, `[recovery]` and `[credential]` are others' and are left to them. An unknown key in one of its own
+// is an error that names the line, so that a misspelt limit is not silently none.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "daemon/vault/vault.h"
+#include "foundation/result.h"
+
+namespace hwvault {
+
+struct Settings {
+    std::filesystem::path state{"/var/lib/hwvault"};                        // [vault] state
+    std::string prefix{"hwv_"};                                             // [vault] prefix; used by init alone
+    std::filesystem::path hardware_socket{"/run/hwvault-hardware/socket"};  // [vault] hardware_socket
+    std::filesystem::path socket{"/run/hwvault/org.hwvault.Vault"};         // [doors] socket
+    bool dbus{true};                                                        // [doors] dbus
+    vault::Quotas quotas;                                                   // [limits] tokens, tokens_per_account
+
+    [[nodiscard]] std::filesystem::path store_file() const { return state / "store.db"; }
+};
+
+// kInvalidArgument with file, line and what is wrong; kNotFound when there is no such file.
+Result<Settings> read_settings(const std::filesystem::path& file);
+
+}  // namespace hwvault

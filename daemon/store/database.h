@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The store's file as a SQLite database: opened by one process alone, in WAL mode, with every setting that SQLite
+// has against a hostile file.
+//
+// Opening does not write: a file that is refused, or too new, keeps every byte, and so does its `-wal`. Only
+// accept(), called once everything was authenticated, lets SQLite move the WAL into the file.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+
+#include "daemon/store/handles.h"
+#include "daemon/vault/lifecycle.h"
+
+namespace hwvault::store {
+
+// A row larger than that was not written by hwvaultd: the content, its tag, and a record's body.
+constexpr int kMaxRowSize = 2 * static_cast<int>(vault::kMaxSecretSize);
+// The WAL is moved into the file when it has that many pages of 4 KiB, and is cut to about that size then.
+constexpr int kCheckpointPages = 1'000;
+
+// kNotFound when there is no file; kBusy when another process has it; kInvalidArgument when its schema is newer
+// than this program; kStoreTampered when it cannot have been left like that by hwvaultd.
+Result<Connection> open_database(const std::filesystem::path& file);
+
+// Moves the WAL into the file, now and at the end.
+void accept(const Connection& connection);
+
+// Makes the file, mode 0600, with its tables; `fill` writes the first rows. The file has its name only once it is
+// complete and on disk. kAlreadyExists when a file of that name, or what an earlier store left, is there.
+Result<void> create_database(const std::filesystem::path& file, const std::function<Result<void>(Connection&)>& fill);
+
+}  // namespace hwvault::store

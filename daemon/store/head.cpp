@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "daemon/store/head.h"
+
+#include <algorithm>
+
+#include "foundation/fields.h"
+
+namespace hwvault::store {
+namespace {
+
+template <std::size_t N>
+std::optional<std::array<std::uint8_t, N>> array_of(std::optional<BytesView> blob) {
+    if (!blob || blob->size() != N) return std::nullopt;
+    std::array<std::uint8_t, N> array;
+    std::copy(blob->begin(), blob->end(), array.begin());
+    return array;
+}
+
+std::optional<StoredHead> parse(const Cursor& row) {
+    const auto vault_id = array_of<std::tuple_size_v<vault::Id>>(row.blob(1));
+    const auto prefix = row.text(2);
+    const auto sum = array_of<crypto::kDigestSize>(row.blob(7));
+    const auto audit_head = array_of<crypto::kDigestSize>(row.blob(9));
+    const auto mac = array_of<crypto::kDigestSize>(row.blob(11));
+    if (row.number(0) != std::uint64_t{1} || !vault_id || !prefix || !sum || !audit_head || !mac) return std::nullopt;
+    for (const int column : {3, 4, 5, 6, 8, 10}) {
+        if (!row.number(column)) return std::nullopt;
+    }
+    if (!crypto::is_token_prefix(*prefix)) return std::nullopt;
+    Head head{.header = {.vault = *vault_id, .prefix = std::string(*prefix)},
+              .epoch = {.base = *row.number(3), .device_origin = *row.number(4), .epoch = *row.number(5)},
+              .count = *row.number(6),
+              .sum = SetSum{*sum},
+              .audit_sequence = *row.number(8),
+              .audit_head = *audit_head,
+              .time_mark = *row.number(10)};
+    return StoredHead{std::move(head), *mac};
+}
+
+}  // namespace
+
+Bytes authenticated_bytes(const Head& head) {
+    FieldWriter fields;
+    fields.bytes(head.header.vault).text(head.header.prefix);
+    fields.number(head.epoch.base).number(head.epoch.device_origin).number(head.epoch.epoch);
+    fields.number(head.count).bytes(head.sum.bytes());
+    fields.number(head.audit_sequence).bytes(head.audit_head).number(head.time_mark);
+    return fields.take();
+}
+
+Result<StoredHead> read_head(const Connection& connection) {
+    HWVAULT_TRY(const Statement statement,
+                connection.prepare("SELECT single, vault, prefix, base, device_origin, epoch, count, sum,"
+                                   " audit_sequence, audit_head, time_mark, mac FROM head"));
+    Cursor cursor{statement};
+    HWVAULT_TRY(const bool found, cursor.next());
+    if (!found) return tampered("its head is missing.");
+    auto head = parse(cursor);
+    if (!head) return tampered("its head does not read as one.");
+    HWVAULT_TRY(const bool more, cursor.next());
+    if (more) return tampered("it has more than one head.");
+    return std::move(*head);
+}
+
+Result<Statement> prepare_head_write(const Connection& connection) {
+    return connection.prepare(
+        "INSERT OR REPLACE INTO head (single, vault, prefix, base, device_origin, epoch, count, sum, audit_sequence,"
+        " audit_head, time_mark, mac) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+}
+
+Result<void> write_head(const Statement& statement, const Head& head, const crypto::Digest& mac) {
+    Cursor cursor{statement};
+    cursor.bind(BytesView{head.header.vault}).bind(std::string_view{head.header.prefix});
+    cursor.bind(head.epoch.base).bind(head.epoch.device_origin).bind(head.epoch.epoch);
+    cursor.bind(head.count).bind(BytesView{head.sum.bytes()});
+    cursor.bind(head.audit_sequence).bind(BytesView{head.audit_head}).bind(head.time_mark).bind(BytesView{mac});
+    return cursor.run();
+}
+
+}  // namespace hwvault::store

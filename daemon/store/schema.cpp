@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "daemon/store/schema.h"
+
+#include <array>
+
+namespace hwvault::store {
+namespace {
+
+// SQLite keeps the text of a CREATE as it was written, so the same letters make a table and check it.
+#define HWVAULT_CREATE_EVENTS \
+    "CREATE TABLE events (sequence INTEGER PRIMARY KEY, body BLOB NOT NULL, hash BLOB NOT NULL) STRICT"
+#define HWVAULT_CREATE_HEAD                                                                                     \
+    "CREATE TABLE head (single INTEGER PRIMARY KEY CHECK (single = 1), vault BLOB NOT NULL, prefix TEXT NOT "   \
+    "NULL, base INTEGER NOT NULL, device_origin INTEGER NOT NULL, epoch INTEGER NOT NULL, count INTEGER NOT "   \
+    "NULL, sum BLOB NOT NULL, audit_sequence INTEGER NOT NULL, audit_head BLOB NOT NULL, time_mark INTEGER NOT " \
+    "NULL, mac BLOB NOT NULL) STRICT"
+#define HWVAULT_CREATE_RECORDS                                                                                 \
+    "CREATE TABLE records (row INTEGER PRIMARY KEY, kind INTEGER NOT NULL, id BLOB NOT NULL, version INTEGER " \
+    "NOT NULL, body BLOB NOT NULL, content BLOB, mac BLOB NOT NULL) STRICT"
+
+constexpr std::array<const char*, 1> kMigrations{
+    HWVAULT_CREATE_EVENTS ";" HWVAULT_CREATE_HEAD ";" HWVAULT_CREATE_RECORDS,
+};
+
+struct SchemaObject {
+    std::string_view name;
+    std::string_view sql;
+};
+// What the last migration leaves, by name.
+constexpr std::array<SchemaObject, 3> kSchema{{
+    {"events", HWVAULT_CREATE_EVENTS},
+    {"head", HWVAULT_CREATE_HEAD},
+    {"records", HWVAULT_CREATE_RECORDS},
+}};
+
+Result<std::uint64_t> version_of(const Connection& connection) {
+    return connection.number("PRAGMA user_version");
+}
+
+Error too_new(std::uint64_t found, std::uint64_t known) {
+    return {ErrorCode::kInvalidArgument, "The store has version " + std::to_string(found) +
+                                             " and this hwvaultd knows versions up to " + std::to_string(known) +
+                                             ". It was left as it is: install the newer hwvault that wrote it."};
+}
+
+bool is_expected(const Cursor& found, const SchemaObject& expected) {
+    return found.text(0) == "table" && found.text(1) == expected.name && found.text(2) == expected.name &&
+           found.text(3) == expected.sql;
+}
+
+Error unexpected_schema(const Cursor& found) {
+    return tampered("its " + std::string(found.text(0).value_or("entry")) + " `" +
+                    std::string(found.text(1).value_or("without a name")) + "` is not one that hwvaultd made.");
+}
+
+}  // namespace
+
+std::span<const char* const> migrations() {
+    return kMigrations;
+}
+
+Result<void> migrate(const Connection& connection, std::span<const char* const> steps) {
+    HWVAULT_TRY(std::uint64_t version, version_of(connection));
+    if (version > steps.size()) return too_new(version, steps.size());
+    for (; version < steps.size(); ++version) {
+        HWVAULT_TRY(Transaction transaction, Transaction::begin(connection));
+        HWVAULT_CHECK(connection.execute(steps[version]));
+        HWVAULT_CHECK(connection.execute(("PRAGMA user_version = " + std::to_string(version + 1)).c_str()));
+        HWVAULT_CHECK(transaction.commit());
+    }
+    return {};
+}
+
+Result<void> check_version(const Connection& connection) {
+    HWVAULT_TRY(const std::uint64_t application, connection.number("PRAGMA application_id"));
+    if (application != kApplicationId) return tampered("the file is not a store of hwvault.");
+    HWVAULT_TRY(const std::uint64_t version, version_of(connection));
+    if (version == 0) return tampered("the file has no schema version.");
+    if (version > kMigrations.size()) return too_new(version, kMigrations.size());
+    return {};
+}
+
+Result<void> check_schema(const Connection& connection) {
+    HWVAULT_TRY(const Statement statement,
+                connection.prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"));
+    Cursor cursor{statement};
+    for (const SchemaObject& expected : kSchema) {
+        HWVAULT_TRY(const bool found, cursor.next());
+        if (!found) return tampered("its table `" + std::string(expected.name) + "` is missing.");
+        if (!is_expected(cursor, expected)) return unexpected_schema(cursor);
+    }
+    HWVAULT_TRY(const bool more, cursor.next());
+    if (more) return unexpected_schema(cursor);
+    return {};
+}
+
+}  // namespace hwvault::store

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "tests/contract/backend.h"
+
+#include <cstdlib>
+#include <string_view>
+
+namespace hwvault::hardware::testing {
+namespace {
+
+bool token_is_ready = false;
+
+}  // namespace
+
+Backend& backend() {
+    static const std::unique_ptr<Backend> chosen = [] {
+        const char* kind = std::getenv("HWVAULT_CONTRACT");
+        return kind == nullptr || kind == std::string_view("fake") ? make_fake_backend() : make_pkcs11_backend(kind);
+    }();
+    return *chosen;
+}
+
+bool is_long_run() {
+    const char* set = std::getenv("HWVAULT_LONG");
+    return set != nullptr && set == std::string_view("1");
+}
+
+void make_blank_token() {
+    token_is_ready = false;
+    backend().make_blank_token();
+}
+
+void make_ready_token() {
+    if (token_is_ready) return;
+    make_blank_token();
+    backend().initialise().value();
+    token_is_ready = true;
+}
+
+std::unique_ptr<Device> ready_device() {
+    make_ready_token();
+    return backend().open().value();
+}
+
+std::unique_ptr<Device> fresh_device() {
+    token_is_ready = false;
+    auto device = ready_device();
+    token_is_ready = false;
+    return device;
+}
+
+}  // namespace hwvault::hardware::testing

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Tokens that fail: PIN flags, lost sessions and devices, tokens that cannot do everything. The faulty module stands
+// between hwvault and this run's PKCS#11 backend.
+#include <atomic>
+#include <cstdlib>
+#include <stdexcept>
+#include <thread>
+
+#include <dlfcn.h>
+
+#include "tests/catch.h"
+#include "tests/contract/faulty_module.h"
+#include "tests/contract/pkcs11_backend.h"
+#include "tests/contract/raw_token.h"
+
+namespace hwvault::hardware::testing {
+namespace {
+
+void reset(Faults& faults) {
+    faults.logins = 0;
+    faults.loads = 0;
+    faults.extra_flags = 0;
+    faults.max_sessions = 0;
+    faults.attribute_lie = kNoLie;
+    faults.no_data_objects = false;
+    faults.no_destroy = false;
+    faults.removed = false;
+    faults.wrong_pin_after = 0;
+    faults.sign_failures = 0;
+    faults.sign_rv = CKR_OK;
+    faults.created_then_lost = 0;
+}
+
+// This run's token, seen through the faulty module.
+struct Faulty {
+    pkcs11::Config config;
+    SecretBytes pin;
+    Faults& faults;
+
+    [[nodiscard]] Result<std::unique_ptr<Device>> open() const { return pkcs11::open(config, pin); }
+    [[nodiscard]] Result<Description> initialise() const { return pkcs11::initialise(config, pin); }
+};
+
+Faults& find_faults(const std::string& module) {
+    void* const library = ::dlopen(module.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    if (library == nullptr) throw std::runtime_error(::dlerror());
+    const auto get = reinterpret_cast<FaultsSymbol>(::dlsym(library, "hwvault_faults"));
+    ::dlclose(library);
+    return *get();
+}
+
+// The backend's token, as it is.
+Faulty present_token() {
+    Pkcs11Backend& on = pkcs11_backend();
+    const char* module = std::getenv("HWVAULT_FAULTY_MODULE");
+    if (module == nullptr) throw std::runtime_error("HWVAULT_FAULTY_MODULE does not name faulty_module.so");
+    ::setenv("HWVAULT_FAULTY_OVER", on.config().module.c_str(), 1);
+    Faults& faults = find_faults(module);
+    reset(faults);
+    return {{module, on.config().serial}, on.pin(), faults};
+}
+
+Faulty faulty() {
+    make_ready_token();
+    return present_token();
+}
+
+}  // namespace
+
+TEST_CASE("no login is tried when the token reports a low count, a final try or a lock", "[pkcs11]") {
+    const Faulty on = faulty();
+    for (const CK_FLAGS flag : {CKF_USER_PIN_COUNT_LOW, CKF_USER_PIN_FINAL_TRY, CKF_USER_PIN_LOCKED}) {
+        on.faults.extra_flags = flag;
+        const auto device = on.open();
+        REQUIRE(!device);
+        CHECK(device.error().code == ErrorCode::kHardwareLocked);
+        CHECK(on.faults.logins == 0);
+    }
+    on.faults.extra_flags = 0;
+    CHECK(on.open().has_value());
+}
+
+TEST_CASE("a wrong PIN costs one try, and so does one that becomes wrong while the device is open", "[pkcs11]") {
+    const Faulty on = faulty();
+    on.faults.wrong_pin_after = 1;
+    REQUIRE(!on.open());
+    CHECK(on.faults.logins == 1);
+
+    on.faults.wrong_pin_after = 3;  // the second login is the one of open()
+    const auto device = on.open().value();
+    RawToken(on.config.module, on.config.serial).close_all_sessions();
+    for (int i = 0; i < 3; ++i) {
+        const auto answer = device->derive(Label::kToken, bytes_of("x"));
+        REQUIRE(!answer);
+        CHECK(answer.error().code == ErrorCode::kHardwareLocked);
+        CHECK(on.faults.logins == 3);
+    }
+}
+
+TEST_CASE("a login that is not needed is not made", "[pkcs11]") {
+    const Faulty on = faulty();
+    const auto device = on.open().value();
+    for (int i = 0; i < backend().rounds(); ++i) REQUIRE(device->derive(Label::kToken, bytes_of("x")).has_value());
+    CHECK(device->sign(bytes_of("x")).has_value());
+    CHECK(on.faults.logins == 1);
+}
+
+TEST_CASE("a key that the token does not vouch for is refused, naming the attribute", "[pkcs11]") {
+    const Faulty on = faulty();
+    const std::pair<CK_ATTRIBUTE_TYPE, std::string> attributes[] = {
+        {CKA_SENSITIVE, "CKA_SENSITIVE"},
+        {CKA_NEVER_EXTRACTABLE, "CKA_NEVER_EXTRACTABLE"},
+        {CKA_LOCAL, "CKA_LOCAL"},
+    };
+    for (const auto& [type, name] : attributes) {
+        on.faults.attribute_lie = type;
+        const auto device = on.open();
+        REQUIRE(!device);
+        CHECK(device.error().code == ErrorCode::kHardwareUnavailable);
+        CHECK(device.error().message.find(name) != std::string::npos);
+    }
+}
+
+TEST_CASE("a call that finds its session, login, key or device gone is made once more on a new connection", "[pkcs11]") {
+    const Faulty on = faulty();
+    const auto device = on.open().value();
+    const auto right = device->derive(Label::kToken, bytes_of("x")).value();
+    int loads = on.faults.loads;
+    for (const CK_RV rv : {CKR_SESSION_HANDLE_INVALID, CKR_SESSION_CLOSED, CKR_DEVICE_REMOVED, CKR_USER_NOT_LOGGED_IN,
+                           CKR_OBJECT_HANDLE_INVALID, CKR_KEY_HANDLE_INVALID, CKR_DEVICE_ERROR}) {
+        on.faults.sign_rv = rv;
+        on.faults.sign_failures = 1;
+        const auto again = device->derive(Label::kToken, bytes_of("x"));
+        REQUIRE(again.has_value());
+        CHECK(equal_in_constant_time(again.value().reveal(), right.reveal()));
+        on.faults.sign_failures = 1;
+        CHECK(device->sign(bytes_of("x")).has_value());
+        CHECK(on.faults.loads == loads + 2);
+        loads += 2;
+    }
+}
+
+TEST_CASE("a call that fails twice fails, naming the call, the CKR and the token", "[pkcs11]") {
+    const Faulty on = faulty();
+    const auto device = on.open().value();
+    on.faults.sign_rv = CKR_DEVICE_REMOVED;
+    on.faults.sign_failures = 2;
+    const auto answer = device->derive(Label::kToken, bytes_of("x"));
+    REQUIRE(!answer);
+    CHECK(answer.error().code == ErrorCode::kHardwareUnavailable);
+    for (const std::string& part : {std::string("C_Sign"), std::string("CKR_DEVICE_REMOVED"), on.config.serial}) {
+        CHECK(answer.error().message.find(part) != std::string::npos);
+    }
+    CHECK(device->derive(Label::kToken, bytes_of("x")).has_value());
+}
+
+TEST_CASE("an error that reconnecting cannot mend is given at once and leaves the session usable", "[pkcs11]") {
+    const Faulty on = faulty();
+    const auto device = on.open().value();
+    const int loads = on.faults.loads;
+    on.faults.sign_rv = CKR_DATA_INVALID;
+    on.faults.sign_failures = 1;
+    const auto answer = device->derive(Label::kToken, bytes_of("x"));
+    REQUIRE(!answer);
+    CHECK(answer.error().code == ErrorCode::kInternal);
+    CHECK(on.faults.loads == loads);
+    for (unsigned i = 0; i < 2 * device->parallel(); ++i) {
+        CHECK(device->derive(Label::kToken, bytes_of("x")).has_value());
+    }
+}
+
+TEST_CASE("a device that is unplugged is unavailable for every call, and works when it is back", "[pkcs11]") {
+    const Faulty on = faulty();
+    const auto device = on.open().value();
+    on.faults.removed = true;
+    const ErrorCode codes[] = {
+        device->derive(Label::kToken, bytes_of("x")).error().code, device->sign(bytes_of("x")).error().code,
+        device->random(8).error().code, device->epoch().error().code, device->describe().error().code,
+    };
+    for (const ErrorCode code : codes) CHECK(code == ErrorCode::kHardwareUnavailable);
+    on.faults.removed = false;
+    bool back = false;
+    for (int i = 0; i < 100 && !back; ++i) {  // a failed attempt is not repeated for a second
+        back = device->derive(Label::kToken, bytes_of("x")).has_value();
+        if (!back) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    CHECK(back);
+    CHECK(device->sign(bytes_of("x")).has_value());
+}
+
+TEST_CASE("more threads than the token has sessions wait for each other", "[pkcs11]") {
+    const Faulty on = faulty();
+    on.faults.max_sessions = 4;  // the login's, libp11's, and two for the pool, though the token promises more
+    const auto device = on.open().value();
+    std::atomic<int> failed{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 8; ++t) {
+        threads.emplace_back([&] {
+            for (int i = 0; i < backend().rounds(); ++i) {
+                if (!device->derive(Label::kToken, bytes_of("x"))) ++failed;
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    CHECK(failed == 0);
+}
+
+TEST_CASE("threads that lose the token at the same moment all recover", "[pkcs11]") {
+    const Faulty on = faulty();
+    const auto device = on.open().value();
+    RawToken token(on.config.module, on.config.serial);
+    std::atomic<int> failed{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 6; ++t) {
+        threads.emplace_back([&] {
+            for (int i = 0; i < backend().rounds(); ++i) {
+                if (!device->derive(Label::kToken, bytes_of("x"))) ++failed;
+            }
+        });
+    }
+    on.faults.sign_rv = CKR_USER_NOT_LOGGED_IN;
+    on.faults.sign_failures = 6;
+    for (std::thread& thread : threads) thread.join();
+    CHECK(failed <= 3);  // six failures, and each call stands two of them only when both are its own
+    CHECK(device->derive(Label::kToken, bytes_of("x")).has_value());
+}
+
+TEST_CASE("a token that keeps no data objects has no epoch, and says so", "[pkcs11]") {
+    make_blank_token();
+    const Faulty on = present_token();
+    on.faults.no_data_objects = true;
+    const auto description = on.initialise();
+    REQUIRE(description.has_value());
+    CHECK(description.value().rollback_protection == RollbackProtection::kNone);
+    const auto device = on.open().value();
+    CHECK(device->describe().value().rollback_protection == RollbackProtection::kNone);
+    for (const auto& answer : {device->epoch(), device->advance()}) {
+        REQUIRE(!answer);
+        CHECK(answer.error().code == ErrorCode::kInvalidArgument);
+        CHECK(answer.error().message.find("epoch") != std::string::npos);
+    }
+}
+
+TEST_CASE("a crash before the old epoch object goes leaves the new one in force", "[pkcs11]") {
+    const Faulty on = faulty();
+    auto device = on.open().value();
+    on.faults.no_destroy = true;
+    const std::uint64_t epoch = device->epoch().value();
+    CHECK(device->advance().value() == epoch + 1);
+    CHECK(device->advance().value() == epoch + 2);
+    on.faults.no_destroy = false;
+    device.reset();
+    device = on.open().value();
+    CHECK(device->epoch().value() == epoch + 2);
+    CHECK(device->advance().value() == epoch + 3);
+    CHECK(RawToken(on.config.module, on.config.serial).find(CKO_DATA, pkcs11::kEpochObjectLabel).size() == 1);
+}
+
+TEST_CASE("a step whose answer was lost is not made a second time", "[pkcs11]") {
+    const Faulty on = faulty();
+    const auto device = on.open().value();
+    const std::uint64_t epoch = device->epoch().value();
+    on.faults.created_then_lost = 1;
+    CHECK(device->advance().value() == epoch + 1);
+    CHECK(device->epoch().value() == epoch + 1);
+}
+
+}  // namespace hwvault::hardware::testing

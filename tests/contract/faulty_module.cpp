@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "tests/contract/faulty_module.h"
+
+#include <cstdlib>
+#include <cstring>
+
+#include <dlfcn.h>
+
+namespace hwvault::hardware::testing {
+namespace {
+
+Faults faults;
+CK_FUNCTION_LIST* real = nullptr;
+CK_FUNCTION_LIST shown;
+std::atomic<CK_ULONG> open_sessions{0};
+
+bool take(std::atomic<int>& remaining) {
+    int left = remaining.load();
+    while (left > 0 && !remaining.compare_exchange_weak(left, left - 1)) {
+    }
+    return left > 0;
+}
+
+CK_RV initialize(void* arguments) {
+    ++faults.loads;
+    open_sessions = 0;
+    return real->C_Initialize(arguments);
+}
+
+CK_RV get_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO* info) {
+    if (faults.removed) return CKR_DEVICE_REMOVED;
+    const CK_RV rv = real->C_GetTokenInfo(slot, info);
+    info->flags |= faults.extra_flags;
+    return rv;
+}
+
+CK_RV open_session(CK_SLOT_ID slot, CK_FLAGS flags, void* application, CK_NOTIFY notify, CK_SESSION_HANDLE* session) {
+    if (faults.removed) return CKR_DEVICE_REMOVED;
+    if (faults.max_sessions != 0 && open_sessions >= faults.max_sessions) return CKR_SESSION_COUNT;
+    ++open_sessions;
+    return real->C_OpenSession(slot, flags, application, notify, session);
+}
+
+CK_RV close_session(CK_SESSION_HANDLE session) {
+    --open_sessions;
+    return real->C_CloseSession(session);
+}
+
+CK_RV get_session_info(CK_SESSION_HANDLE session, CK_SESSION_INFO* info) {
+    return faults.removed ? CKR_DEVICE_REMOVED : real->C_GetSessionInfo(session, info);
+}
+
+CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR* pin, CK_ULONG size) {
+    const int count = ++faults.logins;
+    if (faults.wrong_pin_after != 0 && count >= faults.wrong_pin_after) return CKR_PIN_INCORRECT;
+    return real->C_Login(session, user, pin, size);
+}
+
+CK_RV sign_init(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
+    return faults.removed ? CKR_DEVICE_REMOVED : real->C_SignInit(session, mechanism, key);
+}
+
+CK_RV sign(CK_SESSION_HANDLE session, CK_BYTE* data, CK_ULONG size, CK_BYTE* signature, CK_ULONG* signature_size) {
+    if (faults.removed) return CKR_DEVICE_REMOVED;
+    if (take(faults.sign_failures)) return faults.sign_rv;
+    return real->C_Sign(session, data, size, signature, signature_size);
+}
+
+CK_RV create_object(CK_SESSION_HANDLE session, CK_ATTRIBUTE* attributes, CK_ULONG count, CK_OBJECT_HANDLE* object) {
+    for (CK_ULONG i = 0; faults.no_data_objects && i < count; ++i) {
+        CK_OBJECT_CLASS object_class = 0;
+        if (attributes[i].type != CKA_CLASS) continue;
+        std::memcpy(&object_class, attributes[i].pValue, sizeof object_class);
+        if (object_class == CKO_DATA) return CKR_ATTRIBUTE_VALUE_INVALID;
+    }
+    const CK_RV rv = real->C_CreateObject(session, attributes, count, object);
+    return rv == CKR_OK && take(faults.created_then_lost) ? CKR_DEVICE_REMOVED : rv;
+}
+
+CK_RV destroy_object(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object) {
+    return faults.no_destroy ? CKR_DEVICE_ERROR : real->C_DestroyObject(session, object);
+}
+
+CK_RV get_attribute_value(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* query, CK_ULONG count) {
+    const CK_RV rv = real->C_GetAttributeValue(session, object, query, count);
+    const bool lie = rv == CKR_OK && count == 1 && query->type == faults.attribute_lie && query->pValue != nullptr;
+    if (lie) *static_cast<CK_BBOOL*>(query->pValue) = CK_FALSE;
+    return rv;
+}
+
+CK_RV load_real() {
+    const char* path = std::getenv("HWVAULT_FAULTY_OVER");
+    void* const library = path == nullptr ? nullptr : ::dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    if (library == nullptr) return CKR_GENERAL_ERROR;
+    const auto get = reinterpret_cast<CK_C_GetFunctionList>(::dlsym(library, "C_GetFunctionList"));
+    return get == nullptr ? CKR_GENERAL_ERROR : get(&real);
+}
+
+}  // namespace
+}  // namespace hwvault::hardware::testing
+
+using namespace hwvault::hardware::testing;
+
+extern "C" __attribute__((visibility("default"))) Faults* hwvault_faults() {
+    return &faults;
+}
+
+extern "C" __attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUNCTION_LIST** list) {
+    if (const CK_RV rv = load_real(); rv != CKR_OK) return rv;
+    shown = *real;
+    shown.C_Initialize = initialize;
+    shown.C_GetTokenInfo = get_token_info;
+    shown.C_OpenSession = open_session;
+    shown.C_CloseSession = close_session;
+    shown.C_GetSessionInfo = get_session_info;
+    shown.C_Login = login;
+    shown.C_SignInit = sign_init;
+    shown.C_Sign = sign;
+    shown.C_CreateObject = create_object;
+    shown.C_DestroyObject = destroy_object;
+    shown.C_GetAttributeValue = get_attribute_value;
+    *list = &shown;
+    return CKR_OK;
+}

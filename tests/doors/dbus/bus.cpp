@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "tests/doors/dbus/bus.h"
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "os/fd.h"
+#include "tests/catch.h"
+
+namespace hwvault::doors::dbus {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path make_folder() {
+    const char* base = std::getenv("TMPDIR");
+    auto pattern = (fs::path(base != nullptr ? base : "/tmp") / "hwvault-bus-XXXXXX").string();
+    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+    REQUIRE(::chmod(pattern.c_str(), 0755) == 0);  // callers of other users get in
+    return pattern;
+}
+
+std::string first_line(int fd) {
+    std::string line;
+    char c = 0;
+    pollfd wanted{fd, POLLIN, 0};
+    while (::poll(&wanted, 1, 10'000) == 1 && ::read(fd, &c, 1) == 1 && c != '\n') line += c;
+    return line;
+}
+
+}  // namespace
+
+PrivateBus::PrivateBus(const std::string& policy) : folder_(make_folder()) {
+    const auto config = folder_ / "bus.conf";
+    std::ofstream(config) << "<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\"\n"
+                             " \"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd\">\n"
+                             "<busconfig><type>system</type><auth>EXTERNAL</auth><listen>unix:path="
+                          << (folder_ / "socket").string() << "</listen>" << policy << "</busconfig>\n";
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    const os::Fd ours{ends[0]};
+    {
+        const os::Fd theirs{ends[1]};
+        const auto argument = "--config-file=" + config.string();
+        pid_ = ::fork();
+        REQUIRE(pid_ >= 0);
+        if (pid_ == 0) {
+            ::dup2(theirs.get(), STDOUT_FILENO);
+            ::execlp("dbus-daemon", "dbus-daemon", argument.c_str(), "--print-address", "--nofork", "--nopidfile",
+                     nullptr);
+            ::_exit(127);
+        }
+    }
+    address_ = first_line(ours.get());
+    REQUIRE(address_.starts_with("unix:path="));
+}
+
+PrivateBus::~PrivateBus() {
+    stop();
+    std::error_code ignored;
+    fs::remove_all(folder_, ignored);
+}
+
+void PrivateBus::stop() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    pid_ = -1;
+}
+
+Strand::Strand()
+    : thread_([this] {
+          io_.run();
+          ended_ = true;
+      }) {
+}
+
+Strand::~Strand() {
+    io_.stop();
+    if (thread_.joinable()) thread_.join();
+}
+
+bool Strand::drains() {
+    busy_.reset();
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{5};
+    while (!ended_ && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(std::chrono::milliseconds{5});
+    return ended_;
+}
+
+Serving::Serving() {
+    auto opened = strand.run([this] { return Door::create(strand.service(), strand.resolver(), {bus.address(), {}}); });
+    if (!opened) FAIL(opened.error().message);
+    door = std::move(*opened);
+}
+
+}  // namespace hwvault::doors::dbus

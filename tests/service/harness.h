@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// A whole service for tests: the real core, policy and store on a file of its own; the device is the fake one, the
+// name service a table, and the clock stands where the test puts it.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include "daemon/service/signal.h"
+#include "daemon/service/vault_service.h"
+#include "tests/catch.h"
+#include "tests/hardware/fake_device.h"
+
+namespace hwvault::service {
+
+// The fake device behind the asynchronous interface; answers at once, or at the deadline while it is told to hang.
+class FakeHardware final : public hardware::Hardware {
+public:
+    FakeHardware(boost::asio::any_io_executor strand, std::shared_ptr<hardware::FakeToken> token)
+        : strand_(std::move(strand)), device_(std::move(token)) {}
+
+    bool hang{false};
+    std::function<void()> before_derive;  // runs while the caller waits for a derivation
+
+    boost::asio::awaitable<Result<SecretBytes>> derive(hardware::Label label, Bytes context,
+                                                       hardware::Deadline deadline) override {
+        HWVAULT_CO_CHECK(co_await answer(deadline));
+        if (before_derive) std::exchange(before_derive, nullptr)();
+        co_return device_.derive(label, context);
+    }
+    boost::asio::awaitable<Result<Bytes>> checkpoint(hardware::Checkpoint checkpoint,
+                                                     hardware::Deadline deadline) override {
+        HWVAULT_CO_CHECK(co_await answer(deadline));
+        co_return device_.sign(hardware::checkpoint_message(checkpoint));
+    }
+    boost::asio::awaitable<Result<SecretBytes>> random(std::size_t size, hardware::Deadline deadline) override {
+        HWVAULT_CO_CHECK(co_await answer(deadline));
+        co_return device_.random(size);
+    }
+    boost::asio::awaitable<Result<std::uint64_t>> epoch(hardware::Deadline deadline) override {
+        HWVAULT_CO_CHECK(co_await answer(deadline));
+        co_return device_.epoch();
+    }
+    boost::asio::awaitable<Result<std::uint64_t>> advance(hardware::Deadline deadline) override {
+        HWVAULT_CO_CHECK(co_await answer(deadline));
+        co_return device_.advance();
+    }
+    boost::asio::awaitable<Result<hardware::Description>> describe(hardware::Deadline deadline) override {
+        HWVAULT_CO_CHECK(co_await answer(deadline));
+        co_return device_.describe();
+    }
+    [[nodiscard]] Result<void> state() const override {
+        if (device_.token().faults.gone) return Error{ErrorCode::kHardwareUnavailable, "The fake device is unplugged."};
+        return {};
+    }
+    void on_state_change(std::function<void()> changed) override { changed_ = std::move(changed); }
+
+    void plug(bool in) {
+        device_.token().faults.gone = !in;
+        if (changed_) changed_();
+    }
+
+private:
+    // Yields once, as a real answer does; while the device hangs, the deadline ends the call.
+    boost::asio::awaitable<Result<void>> answer(hardware::Deadline deadline) {
+        boost::asio::steady_timer timer(strand_, hang ? deadline : hardware::Deadline{});
+        co_await timer.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+        if (hang) co_return Error{ErrorCode::kHardwareUnavailable, "The fake device hangs."};
+        co_return Result<void>{};
+    }
+
+    boost::asio::any_io_executor strand_;
+    mutable hardware::FakeDevice device_;
+    std::function<void()> changed_;
+};
+
+class TableOfUsers final : public peer::Resolver {
+public:
+    std::map<std::string, std::uint32_t> uids;
+
+    boost::asio::awaitable<Result<policy::Caller>> resolve(peer::Credentials) override {
+        co_return Error{ErrorCode::kInternal, "Not used by the service."};
+    }
+    boost::asio::awaitable<Result<std::uint32_t>> uid_of(std::string user) override {
+        const auto found = uids.find(user);
+        if (found == uids.end()) co_return Error{ErrorCode::kNotFound, "There is no user " + user + "."};
+        co_return found->second;
+    }
+};
+
+// A folder that goes with the test.
+class TemporaryFolder {
+public:
+    TemporaryFolder() {
+        std::string pattern = (std::filesystem::temp_directory_path() / "hwvault-service-XXXXXX").string();
+        if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp");
+        path_ = pattern;
+    }
+    TemporaryFolder(const TemporaryFolder&) = delete;
+    TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+    ~TemporaryFolder() { std::filesystem::remove_all(path_); }
+    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+private:
+    std::filesystem::path path_;
+};
+
+inline policy::Caller user(const std::string& name, std::uint32_t uid) {
+    policy::Caller caller;
+    caller.uid = uid;
+    caller.user = name;
+    caller.groups = {name};
+    return caller;
+}
+
+class Harness {
+public:
+    Harness() { start(); }
+    Harness(const Harness&) = delete;
+    Harness& operator=(const Harness&) = delete;
+    ~Harness() { shut(); }
+
+    std::shared_ptr<hardware::FakeToken> token{std::make_shared<hardware::FakeToken>()};
+    vault::UnixTime now{1'800'000'000};
+    vault::Quotas quotas;
+    TemporaryFolder folder;
+    policy::Caller root = user("root", 0);
+    policy::Caller alice = user("alice", 1000);
+    policy::Caller bob = user("bob", 1001);
+
+    [[nodiscard]] std::filesystem::path file() const { return folder.path() / "store.db"; }
+    VaultService& service() { return *service_; }
+    FakeHardware& device() { return *hardware_; }
+    TableOfUsers& users() { return *users_; }
+
+    // Runs a coroutine of the service to its end.
+    template <class T>
+    T run(boost::asio::awaitable<T> work) {
+        std::optional<T> outcome;
+        boost::asio::co_spawn(
+            *io_,
+            [](boost::asio::awaitable<T> inner, std::optional<T>& result) -> boost::asio::awaitable<void> {
+                result.emplace(co_await std::move(inner));
+            }(std::move(work), outcome),
+            boost::asio::detached);
+        until([&] { return outcome.has_value(); });
+        return std::move(*outcome);
+    }
+
+    // Lets the strand work until `reached`, ten seconds at most.
+    template <class Condition>
+    void until(Condition reached) {
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+        while (!reached()) {
+            io_->restart();
+            io_->run_for(std::chrono::milliseconds(5));
+            if (std::chrono::steady_clock::now() > deadline) throw std::runtime_error("The service did not get there.");
+        }
+    }
+
+    void start() {
+        io_ = std::make_unique<boost::asio::io_context>(1);
+        store_thread_ = std::make_unique<boost::asio::thread_pool>(1);
+        hardware_ = std::make_unique<FakeHardware>(io_->get_executor(), token);
+        users_ = std::make_unique<TableOfUsers>();
+        users_->uids = {{"root", 0}, {"alice", 1000}, {"bob", 1001}};
+        if (!std::filesystem::exists(file())) run(initialise_vault(opening_parts(), "hwv_")).value();
+        service_ = std::make_unique<VaultService>(VaultService::Parts{.strand = io_->get_executor(),
+                                                                      .store_thread = *store_thread_,
+                                                                      .hardware = *hardware_,
+                                                                      .resolver = *users_,
+                                                                      .store_file = file(),
+                                                                      .quotas = quotas,
+                                                                      .clock = [this] { return now; },
+                                                                      .state_changed = [](const Status&) {}});
+        service_->start();
+        until([&] { return service_->status().state != "starting"; });
+    }
+
+    // As SIGTERM does it.
+    void shut() {
+        bool stopped = false;
+        boost::asio::co_spawn(
+            *io_,
+            [](VaultService& service, bool& done) -> boost::asio::awaitable<void> {
+                co_await service.stop();
+                done = true;
+            }(*service_, stopped),
+            boost::asio::detached);
+        until([&] { return stopped; });
+        io_->restart();
+        io_->run_for(std::chrono::seconds(5));
+        service_.reset();
+        store_thread_->join();
+    }
+
+    void restart() {
+        shut();
+        start();
+    }
+
+    OpeningParts opening_parts() {
+        return {.store_thread = *store_thread_, .hardware = *hardware_, .store_file = file(), .quotas = quotas};
+    }
+
+    // What a caller gets of its own `default`, as text; the test reads it as a verifier would.
+    std::string get(const policy::Caller& caller, const std::string& account = "", const std::string& name = "") {
+        const auto retrieved = run(service_->retrieve(caller, account, name));
+        return std::string(text_of(retrieved.value().secret.reveal()));
+    }
+    bool active(const std::string& text) { return service_->verify(root, bytes_of(text)).value().active; }
+
+private:
+    std::unique_ptr<boost::asio::io_context> io_;
+    std::unique_ptr<boost::asio::thread_pool> store_thread_;
+    std::unique_ptr<FakeHardware> hardware_;
+    std::unique_ptr<TableOfUsers> users_;
+    std::unique_ptr<VaultService> service_;
+};
+
+}  // namespace hwvault::service

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The committer against a store that fails when it is told to.
+#include "tests/service/harness.h"
+
+using namespace hwvault;
+using namespace hwvault::service;
+
+namespace {
+
+class BrokenDisk final : public store::Store {
+public:
+    bool full{false};
+    int commits{0};
+
+    store::Contents take_contents() override { return {}; }
+    Result<void> commit(const store::Batch&) override {
+        if (full) return Error{ErrorCode::kQuotaExceeded, "The disk is full."};
+        ++commits;
+        return {};
+    }
+    Result<std::optional<Bytes>> read_content(const vault::Id&) override { return std::optional<Bytes>{}; }
+    Result<void> visit_events(const std::function<bool(const vault::EventLink&)>&) override { return {}; }
+    Result<void> rebase(std::uint64_t, const store::Batch&) override { return {}; }
+};
+
+struct Bench {
+    boost::asio::io_context io{1};
+    boost::asio::thread_pool thread{1};
+    BrokenDisk disk;
+    vault::Vault vault{{}, "hwv_", {}};
+    FakeHardware device{io.get_executor(), std::make_shared<hardware::FakeToken>()};
+    std::shared_ptr<EpochKeeper> epochs =
+        std::make_shared<EpochKeeper>(io.get_executor(), device, store::EpochState{}, std::uint64_t{0});
+    std::shared_ptr<Committer> committer = std::make_shared<Committer>(Committer::Parts{
+        .strand = io.get_executor(),
+        .store_thread = thread,
+        .store = disk,
+        .vault = vault,
+        .epochs = epochs,
+        .trail = audit::Trail{0, {}},
+        .time_mark = 100,
+        .clock = [] { return vault::UnixTime{50}; },
+        .publishing = [](const vault::Change&) {},
+    });
+
+    template <class T>
+    T run(boost::asio::awaitable<T> work) {
+        std::optional<T> outcome;
+        boost::asio::co_spawn(
+            io,
+            [](boost::asio::awaitable<T> inner, std::optional<T>& result) -> boost::asio::awaitable<void> {
+                result.emplace(co_await std::move(inner));
+            }(std::move(work), outcome),
+            boost::asio::detached);
+        io.restart();
+        io.run();
+        return std::move(*outcome);
+    }
+};
+
+vault::Target target(const std::string& name) {
+    return {.account = vault::AccountName::parse("app:billing").value(),
+            .name = vault::TokenName::parse(name).value(),
+            .uid = std::nullopt};
+}
+
+Planner creating(const std::string& name) {
+    return [name](const vault::Vault& state) -> Result<vault::Plan> {
+        vault::CreateOptions options;
+        if (state.find(target(name).account) == nullptr) options.owners = {"user:alice"};
+        vault::Occasion occasion{.now = 100, .actor = {}, .decided_by = "test", .fresh = vault::draw_fresh().value()};
+        HWVAULT_TRY(auto plan, vault::create(state, target(name), options, occasion));
+        return vault::as_plan(std::move(plan));
+    };
+}
+
+}  // namespace
+
+TEST_CASE("A commit that fails changes nothing, and the next one works") {
+    Bench bench;
+    bench.disk.full = true;
+    const auto failed = bench.run(bench.committer->commit({"app:billing", std::nullopt}, creating("ci")));
+    REQUIRE_FALSE(failed);
+    CHECK(failed.error().code == ErrorCode::kQuotaExceeded);
+    CHECK(bench.vault.token_count() == 0);
+    CHECK(bench.committer->audit_sequence() == 0);
+    bench.disk.full = false;
+    REQUIRE(bench.run(bench.committer->commit({"app:billing", std::nullopt}, creating("ci"))));
+    CHECK(bench.vault.token_count() == 1);
+    CHECK(bench.committer->audit_sequence() == 1);
+}
+
+TEST_CASE("Reads that cannot be recorded are refused, and allowed again when the disk is back") {
+    Bench bench;
+    vault::Event read;
+    read.verb = vault::Verb::kRetrieve;
+    REQUIRE(bench.committer->record(read));
+    bench.disk.full = true;
+    CHECK_FALSE(bench.run(bench.committer->flush()));
+    CHECK(bench.committer->record(read).error().code == ErrorCode::kAuditUnavailable);
+    bench.disk.full = false;
+    CHECK(bench.run(bench.committer->flush()));
+    CHECK(bench.committer->record(read));
+    CHECK(bench.run(bench.committer->flush()));
+    CHECK(bench.committer->audit_sequence() == 2);
+}
+
+TEST_CASE("Changes of one account wait for each other, and others share a commit") {
+    Bench bench;
+    int done = 0;
+    const auto start = [&](const std::string& name) {
+        boost::asio::co_spawn(
+            bench.io,
+            [](Bench& at, std::string created, int& count) -> boost::asio::awaitable<void> {
+                Touches account{"app:billing", std::nullopt};
+                Planner planner = creating(created);
+                const auto outcome = co_await at.committer->commit(std::move(account), std::move(planner));
+                if (outcome) ++count;
+            }(bench, name, done),
+            boost::asio::detached);
+    };
+    start("a");
+    start("b");
+    start("c");
+    bench.io.restart();
+    bench.io.run();
+    CHECK(done == 3);
+    CHECK(bench.disk.commits == 3);
+    CHECK(bench.vault.token_count() == 3);
+}
+
+TEST_CASE("Time never goes back, whatever the clock says") {
+    Bench bench;
+    CHECK(bench.committer->now() == 100);
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What happens when the device is gone, hangs, is another one, or remembers more than the disk.
+#include "tests/service/harness.h"
+
+using namespace hwvault;
+using namespace hwvault::service;
+
+TEST_CASE("Without the device Revoke and Verify go on, and Retrieve says so") {
+    Harness vault;
+    const std::string old = vault.get(vault.alice);
+    vault.device().plug(false);
+    CHECK(vault.active(old));
+    const auto revoked = vault.run(vault.service().revoke(vault.alice, "", "", 0));
+    REQUIRE(revoked);
+    CHECK(revoked->rollback_protected == false);
+    CHECK_FALSE(vault.active(old));
+    CHECK(vault.service().status().epoch_pending == 1);
+    CHECK(vault.run(vault.service().retrieve(vault.alice, "", "")).error().code == ErrorCode::kHardwareUnavailable);
+
+    vault.device().plug(true);
+    vault.until([&] { return vault.service().status().epoch_pending == 0; });
+    const std::string fresh = vault.get(vault.alice);
+    CHECK(fresh != old);
+    CHECK(vault.active(fresh));
+}
+
+TEST_CASE("A revocation that the device was not told of before a crash is told at the next start") {
+    Harness vault;
+    const std::string old = vault.get(vault.alice);
+    const std::uint64_t before = vault.token->epoch;
+    vault.device().plug(false);
+    REQUIRE(vault.run(vault.service().revoke(vault.alice, "", "", 0)));
+    vault.shut();
+    vault.token->faults.gone = false;
+    vault.start();
+    vault.until([&] { return vault.token->epoch == before + 1; });
+    CHECK(vault.service().status().state == "serving");
+    CHECK_FALSE(vault.active(old));
+}
+
+TEST_CASE("A store that was put back is refused, until an administrator accepts it") {
+    Harness vault;
+    const std::string dead = vault.get(vault.alice);
+    vault.shut();
+    const auto backup = vault.folder.path() / "backup.db";
+    std::filesystem::copy_file(vault.file(), backup);
+    vault.start();
+    REQUIRE(vault.run(vault.service().revoke(vault.alice, "", "", 0)));
+    vault.shut();
+    std::filesystem::copy_file(backup, vault.file(), std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::remove(vault.file().string() + "-wal");
+    vault.start();
+    CHECK(vault.service().status().state == "rolled-back");
+    CHECK(vault.service().verify(vault.root, bytes_of(dead)).error().code == ErrorCode::kRolledBack);
+    const auto refused = vault.run(vault.service().retrieve(vault.alice, "", ""));
+    CHECK(refused.error().code == ErrorCode::kRolledBack);
+
+    vault::Event event;
+    event.time = vault.now;
+    event.verb = vault::Verb::kRecover;
+    REQUIRE(vault.run(accept_rollback(vault.opening_parts(), event)));
+    CHECK(vault.run(accept_rollback(vault.opening_parts(), event)).error().code == ErrorCode::kInvalidArgument);
+    vault.restart();
+    CHECK(vault.service().status().state == "serving");
+    CHECK(vault.service().status().audit_sequence >= 2);
+}
+
+TEST_CASE("Another device opens nothing") {
+    Harness vault;
+    vault.get(vault.alice);
+    vault.shut();
+    vault.token = std::make_shared<hardware::FakeToken>();
+    vault.start();
+    CHECK(vault.service().status().state == "store-tampered");
+    CHECK(vault.run(vault.service().retrieve(vault.alice, "", "")).error().code == ErrorCode::kStoreTampered);
+}
+
+TEST_CASE("A vault that starts without its device serves when the device comes") {
+    Harness vault;
+    const std::string text = vault.get(vault.alice);
+    vault.shut();
+    vault.token->faults.gone = true;
+    vault.start();
+    CHECK(vault.service().status().state == "hardware-unavailable");
+    CHECK(vault.service().verify(vault.root, bytes_of(text)).error().code == ErrorCode::kHardwareUnavailable);
+    vault.device().plug(true);
+    vault.until([&] { return vault.service().status().state == "serving"; });
+    CHECK(vault.active(text));
+}
+
+TEST_CASE("A token that is revoked while the device derives it is not handed out") {
+    Harness vault;
+    const std::string old = vault.get(vault.alice);
+    std::optional<Result<vault::Info>> revoked;
+    vault.device().before_derive = [&] {
+        boost::asio::co_spawn(
+            vault.service().executor(),
+            [&]() -> boost::asio::awaitable<void> {
+                auto outcome = co_await vault.service().revoke(vault.alice, "", "", 0);
+                revoked.emplace(std::move(outcome));
+            },
+            boost::asio::detached);
+        // The revocation is durable and visible before the derivation's answer comes.
+        while (vault.service().verify(vault.root, bytes_of(old)).value().active) {
+            static_cast<boost::asio::io_context&>(
+                boost::asio::query(vault.service().executor(), boost::asio::execution::context))
+                .run_one();
+        }
+    };
+    const std::string given = vault.get(vault.alice);
+    CHECK(given != old);
+    vault.until([&] { return revoked.has_value(); });
+    REQUIRE(*revoked);
+    CHECK_FALSE(vault.active(old));
+    CHECK(vault.active(given));
+}
+
+TEST_CASE("A device without a counter protects nothing, and says so") {
+    Harness vault;
+    vault.shut();
+    std::filesystem::remove(vault.file());
+    vault.token->faults.no_epoch = true;
+    vault.start();
+    const std::string old = vault.get(vault.alice);
+    const auto revoked = vault.run(vault.service().revoke(vault.alice, "", "", 0));
+    REQUIRE(revoked);
+    CHECK(revoked->rollback_protected == false);
+    CHECK_FALSE(vault.active(old));
+    CHECK(vault.service().status().rollback_protection == "none");
+    CHECK(vault.service().status().epoch_pending == 0);
+}
+
+TEST_CASE("Many revocations at once all hold, and share advances of the device") {
+    Harness vault;
+    constexpr int kTokens = 64;
+    std::vector<std::string> texts;
+    for (int i = 0; i < kTokens; ++i) {
+        REQUIRE(vault.run(vault.service().create(vault.alice, "", "t" + std::to_string(i), {})));
+        texts.push_back(vault.get(vault.alice, "", "t" + std::to_string(i)));
+    }
+    const std::uint64_t before = vault.token->epoch;
+    int answered = 0;
+    for (int i = 0; i < kTokens; ++i) {
+        boost::asio::co_spawn(
+            vault.service().executor(),
+            [](Harness& harness, int number, int& count) -> boost::asio::awaitable<void> {
+                const std::string name = "t" + std::to_string(number);
+                const auto done = co_await harness.service().revoke(harness.alice, "", name, 0);
+                if (done && done->rollback_protected == true) ++count;
+            }(vault, i, answered),
+            boost::asio::detached);
+    }
+    vault.until([&] { return answered == kTokens; });
+    for (const std::string& text : texts) CHECK_FALSE(vault.active(text));
+    CHECK(vault.token->epoch - before < kTokens / 4);
+}

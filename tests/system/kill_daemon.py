@@ -1,0 +1,110 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# kill -9 of the daemon at random moments under eight callers: whatever was answered holds. A token that was given
+# verifies until its revocation was asked for; a revocation that was answered holds forever; the store opens.
+import os
+import random
+import threading
+import time
+
+from harness import LONG, Connection, Vault, VarlinkError, check, expect, run
+
+KILLS = 200 if LONG else 20
+CALLERS = 8
+vault = Vault()
+
+
+class Caller(threading.Thread):
+    """Creates, retrieves, verifies and revokes one named token, and keeps what it was told."""
+
+    def __init__(self, name):
+        super().__init__(daemon=True)
+        self.token_name = name
+        self.live = None     # answered, and no revocation asked for since
+        self.dead = set()    # revocation answered
+        self.stop = threading.Event()
+        self.wrong = []
+
+    def run(self):
+        while not self.stop.is_set():
+            try:
+                with Connection(vault.socket, timeout=20) as connection:
+                    while not self.stop.is_set():
+                        self.step(connection)
+            except (OSError, ConnectionError):
+                time.sleep(0.01)  # the daemon was killed
+            except VarlinkError as error:
+                if error.name not in ("HardwareUnavailable", "Busy"):
+                    self.wrong.append(f"{self.token_name}: {error}")
+                    return
+                time.sleep(0.01)
+
+    def step(self, connection):
+        if self.live is None:
+            self.obtain(connection)
+        elif random.random() < 0.3:
+            token, self.live = self.live, None
+            connection.call("Revoke", name=self.token_name)
+            self.dead.add(token)
+        else:
+            self.hold(connection, self.live, True)
+        if self.dead:
+            self.hold(connection, random.choice(sorted(self.dead)), False)
+
+    def obtain(self, connection):
+        if self.token_name != "default":
+            try:
+                connection.call("Create", name=self.token_name)
+            except VarlinkError as error:
+                if error.name != "AlreadyExists":
+                    raise
+        token = connection.call("Retrieve", name=self.token_name)["token"]
+        if token in self.dead:
+            self.wrong.append(f"{self.token_name}: a dead token came back")
+        self.live = token
+
+    def hold(self, connection, token, expected):
+        if connection.call("Verify", token=token)["active"] != expected:
+            self.wrong.append(f"{self.token_name}: a token that should be {'good' if expected else 'dead'} is not")
+
+
+@check
+def what_was_answered_holds_after_kill_9_at_random_moments():
+    seed = int(os.environ.get("HWVAULT_SEED", time.time_ns() % 1_000_000))
+    print(f"HWVAULT_SEED={seed}")
+    moments = random.Random(seed)
+    callers = [Caller("default" if number == 0 else f"caller-{number}") for number in range(CALLERS)]
+    for caller in callers:
+        caller.start()
+    for _ in range(KILLS):
+        time.sleep(moments.uniform(0.005, 0.3))
+        vault.kill()
+        vault.start()
+    for caller in callers:
+        caller.stop.set()
+    for caller in callers:
+        caller.join(30)
+    wrong = [sentence for caller in callers for sentence in caller.wrong]
+    expect(not wrong, f"{len(wrong)} wrong: {wrong[:5]}")
+    vault.kill()
+    vault.start()
+    with vault.connect() as connection:
+        for caller in callers:
+            if caller.live:
+                expect(connection.call("Verify", token=caller.live)["active"], f"{caller.token_name}: lost")
+            for token in caller.dead:
+                expect(not connection.call("Verify", token=token)["active"], f"{caller.token_name}: lives again")
+    revoked = sum(len(caller.dead) for caller in callers)
+    print(f"{KILLS} kills, {revoked} revocations were answered and hold")
+    expect(revoked >= KILLS / 4, "the callers hardly got anything done")
+
+
+@check
+def the_vault_serves_as_before():
+    expect(vault.state() == "serving", f"state {vault.state()}")
+    expect(vault.active(vault.token()), "the token does not verify")
+
+
+with vault:
+    run()

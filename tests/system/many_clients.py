@@ -1,0 +1,83 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Many at once, and some of them rude: everyone gets an answer or a clear refusal, and the daemon serves on.
+import contextlib
+import resource
+import socket
+import time
+
+from harness import Connection, Vault, VarlinkError, check, expect, run
+
+CLIENTS = 1000
+vault = Vault()
+
+
+@check
+def a_thousand_clients_at_once_are_each_answered():
+    token = vault.token()
+    answered = refused = 0
+    with contextlib.ExitStack() as stack:
+        clients = []
+        for _ in range(CLIENTS):
+            try:
+                clients.append(stack.enter_context(Connection(vault.socket)))
+            except (ConnectionError, BlockingIOError):
+                refused += 1
+        for client in clients:
+            with contextlib.suppress(ConnectionError):  # refused: seen again when it reads
+                client.send("Verify", {"token": token})
+        for client in clients:
+            try:
+                expect(client.answer()["active"], "a good token is refused under load")
+                answered += 1
+            except VarlinkError as error:
+                expect(error.name == "Busy", f"not Busy: {error}")
+                refused += 1
+            except ConnectionError:
+                refused += 1
+    print(f"{answered} answered, {refused} told that the vault is busy")
+    expect(answered + refused == CLIENTS, "somebody was forgotten")
+    expect(answered >= 16, "hardly anybody was answered")
+    expect(vault.active(token), "not serving afterwards")
+
+
+@check
+def clients_that_say_nothing_hold_nobody_up():
+    token = vault.token()
+    with contextlib.ExitStack() as stack:
+        for number in range(64):
+            silent = stack.enter_context(contextlib.closing(socket.socket(socket.AF_UNIX)))
+            silent.connect(str(vault.socket))
+            if number % 2:
+                silent.sendall(b'{"method":"org.hwvault.Vault.St')  # and never the rest
+        began = time.monotonic()
+        for _ in range(100):
+            expect(vault.active(token), "a good token is refused")
+        expect(time.monotonic() - began < 5, "silent clients slow the others down")
+
+
+@check
+def a_client_that_never_reads_holds_nobody_up():
+    with Connection(vault.socket) as greedy:
+        greedy.socket.settimeout(1)
+        with contextlib.suppress(OSError):  # at some point the daemon stops reading from it
+            for _ in range(20000):
+                greedy.send("Status")
+        expect(vault.state() == "serving", "not serving the others")
+
+
+@check
+def a_pipeline_is_answered_in_order():
+    with Connection(vault.socket) as client:
+        for number in range(50):
+            client.send("Verify", {"token": f"hwv_{number:059d}"}) if number % 2 else client.send("Status")
+        for number in range(50):
+            answer = client.answer()
+            expect(("active" in answer) == bool(number % 2), "answers are out of order")
+
+
+limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (max(limit[0], min(4096, limit[1])), limit[1]))
+with vault:
+    run()

@@ -1,0 +1,252 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Whoever holds the disk changes the store: bits, rows, whole files, a write-ahead log of another time. Each is found
+# at the next start and nothing is served; the untouched store is served again. A whole old store is RolledBack, and
+# goes on only when an administrator accepts that.
+import shutil
+import sqlite3
+import subprocess
+
+from harness import BIN, Vault, check, expect, run, until
+
+vault = Vault()
+original = vault.home / "original"
+STATE = vault.folder / "state"
+STORE = STATE / "store.db"
+
+
+def copy_state(target):
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(STATE, target)
+
+
+def restore(source=original):
+    for file in STATE.iterdir():
+        file.unlink()
+    for file in source.iterdir():
+        shutil.copy2(file, STATE / file.name)
+
+
+def change(*statements):
+    """Writes into the store as anybody with SQLite can, and leaves no log behind."""
+    connection = sqlite3.connect(STORE, isolation_level=None)
+    try:
+        for statement, *values in statements:
+            expect(connection.execute(statement, values).rowcount != 0, f"nothing was changed by {statement}")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        connection.close()
+
+
+def rows(query):
+    connection = sqlite3.connect(f"file:{STORE}?mode=ro", uri=True)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+def flipped(blob, place=None):
+    place = len(blob) // 2 if place is None else place
+    return blob[:place] + bytes([blob[place] ^ 1]) + blob[place + 1:]
+
+
+def found(why, state="store-tampered", error="StoreTampered"):
+    """Starts on the changed store: it must be found, and nothing served; then the original must be served again."""
+    vault.start()
+    seen = until(lambda: vault.state() != "starting" and vault.state(), 30, "a state")
+    expect(seen == state, f"{why}: the state is {seen}")
+    expect(vault.error_of("Retrieve") == error, f"{why}: Retrieve says something else")
+    expect(vault.error_of("Revoke") == error, f"{why}: Revoke says something else")
+    expect(vault.call("Status")["status"]["message"], "Status says nothing")
+    vault.stop()
+    restore()
+
+
+def serves():
+    vault.start()
+    vault.wait_for_state("serving")
+
+
+def prepare():
+    for name in ("one", "two", "three"):
+        vault.call("Create", name=name)
+        vault.token(name)
+    vault.call("Import", name="of-others", secret="canary")
+    vault.token()
+    vault.stop()
+    copy_state(original)
+
+
+def each_record():
+    return rows("SELECT row, body, mac, content, version FROM records ORDER BY row")
+
+
+@check
+def an_untouched_store_is_served():
+    prepare()
+    serves()
+    vault.stop()
+    copy_state(original)
+
+
+@check
+def a_flipped_bit_in_any_column_of_a_record_is_found():
+    for row, body, mac, content, _ in each_record()[:3]:
+        change(("UPDATE records SET body = ? WHERE row = ?", flipped(body), row))
+        found(f"body of row {row}")
+        change(("UPDATE records SET mac = ? WHERE row = ?", flipped(mac), row))
+        found(f"mac of row {row}")
+    row, content = next((row, content) for row, _, _, content, _ in each_record() if content)
+    change(("UPDATE records SET content = ? WHERE row = ?", flipped(content), row))
+    found("the sealed content")
+    change(("UPDATE records SET version = version + 1 WHERE row = ?", row))
+    found("the version")
+
+
+@check
+def a_flipped_bit_in_the_head_or_in_the_trail_is_found():
+    for column in ("sum", "mac", "audit_head", "vault"):
+        value = rows(f"SELECT {column} FROM head")[0][0]
+        change((f"UPDATE head SET {column} = ?", flipped(value)))
+        found(f"head.{column}")
+    for column in ("epoch", "count", "time_mark", "audit_sequence", "base"):
+        change((f"UPDATE head SET {column} = {column} + 1",))
+        found(f"head.{column}")
+    last, body = rows("SELECT sequence, body FROM events ORDER BY sequence DESC LIMIT 1")[0]
+    change(("UPDATE events SET body = ? WHERE sequence = ?", flipped(body), last))
+    found("the last event")
+
+
+@check
+def a_deleted_row_is_found():
+    for row in [record[0] for record in each_record()][-2:]:
+        change(("DELETE FROM records WHERE row = ?", row))
+        found(f"row {row} deleted")
+    change(("DELETE FROM head",))
+    found("head deleted")
+    change(("DELETE FROM events WHERE sequence = (SELECT max(sequence) FROM events)",))
+    found("the last event deleted")
+
+
+@check
+def swapped_rows_are_found():
+    records = each_record()
+    (first, body, mac, content, version), (second, body2, mac2, content2, version2) = records[-1], records[-2]
+    update = "UPDATE records SET body = ?, mac = ?, content = ?, version = ? WHERE row = ?"
+    change((update, body2, mac2, content2, version2, first), (update, body, mac, content, version, second))
+    change(("UPDATE records SET body = ? WHERE row = ?", body, first))  # whatever the swap of whole rows means
+    found("swapped bodies")
+
+
+@check
+def a_doubled_row_is_found():
+    change(("INSERT INTO records (kind, id, version, body, content, mac)"
+            " SELECT kind, id, version, body, content, mac FROM records ORDER BY row DESC LIMIT 1",))
+    found("a doubled row")
+
+
+@check
+def an_old_row_put_back_is_found():
+    row_before = {row[0]: row for row in rows("SELECT row, kind, id, version, body, content, mac FROM records")}
+    serves()
+    vault.call("Create", name="four")
+    token = vault.token("four")
+    vault.stop()
+    newest = max(row[0] for row in each_record())
+    old = rows(f"SELECT version, body, content, mac FROM records WHERE row = {newest}")[0]
+    serves()
+    vault.call("Revoke", name="four")
+    expect(not vault.active(token), "a revoked token verifies")
+    vault.stop()
+    copy_state(original)
+    expect(newest not in row_before, "the new record took an old row")
+    change(("UPDATE records SET version = ?, body = ?, content = ?, mac = ? WHERE row = ?", *old, newest))
+    found("an old row put back")
+
+
+@check
+def a_replaced_file_is_found():
+    with Vault() as other:
+        other.token()
+        other.stop()
+        for file in STATE.iterdir():
+            file.unlink()
+        for file in (other.folder / "state").iterdir():
+            shutil.copy2(file, STATE / file.name)
+        found("the store of another vault")
+        other.start()
+    STORE.write_bytes(b"not a database at all" * 100)
+    found("a file that is no database")
+    STORE.write_bytes(STORE.read_bytes()[:5000])
+    found("a file cut short")
+
+
+@check
+def a_foreign_log_is_found():
+    """A write-ahead log of the same store at another time, put beside it."""
+    serves()
+    vault.call("Create", name="logged")
+    vault.token("logged")
+    wal = STATE / "store.db-wal"
+    if not wal.exists() or wal.stat().st_size == 0:
+        raise AssertionError("the store has no -wal while it is open; is it in WAL mode?")
+    kept = wal.read_bytes()
+    vault.call("Revoke", name="logged")
+    vault.stop()
+    copy_state(original)
+    (STATE / "store.db-wal").write_bytes(kept)
+    found("a -wal of another time")
+
+
+@check
+def something_beside_the_tables_is_found():
+    change(("CREATE TRIGGER extra AFTER INSERT ON records BEGIN DELETE FROM events; END",))
+    found("a trigger")
+    change(("CREATE TABLE extra (a)",))
+    found("a table")
+
+
+@check
+def a_store_of_a_newer_schema_is_refused_and_left_as_it_was():
+    change(("PRAGMA user_version = 999",))
+    before = STORE.read_bytes()
+    vault.start()
+    until(lambda: vault.state() != "starting", 30, "a state")
+    status = vault.call("Status")["status"]
+    expect(status["state"] != "serving" and "version" in status["message"], f"Status says {status}")
+    vault.stop()
+    expect(STORE.read_bytes() == before, "the file was changed")
+    restore()
+    serves()
+    vault.stop()
+
+
+@check
+def a_whole_old_store_is_rolled_back_until_an_administrator_accepts_it():
+    serves()
+    vault.call("Create", name="rolled")
+    token = vault.token("rolled")
+    vault.stop()
+    old = vault.home / "old"
+    copy_state(old)
+    serves()
+    expect(vault.call("Revoke", name="rolled")["info"]["rollback_protected"] is True, "the device was not told")
+    vault.stop()
+    copy_state(original)
+    restore(old)
+    found("yesterday's store", "rolled-back", "RolledBack")
+    serves()
+    expect(not vault.active(token), "a revoked token verifies")
+    vault.stop()
+    restore(old)
+    accepted = subprocess.run([BIN / "hwvaultd", "--dev", vault.folder, "recover", "--accept-rollback"],
+                              env=vault.environment, capture_output=True, text=True, timeout=60)
+    expect(accepted.returncode == 0, f"recover: {accepted.stdout}{accepted.stderr}")
+    serves()
+    expect(vault.active(vault.token()), "not serving after the rollback was accepted")
+
+
+with vault:
+    run()

@@ -1,0 +1,104 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# A wrong PIN is said once and never tried again, across crashes of the child and restarts of the daemon, so that no
+# token is locked by it; the right PIN is taken when it comes. OpenSC's pkcs11-spy counts the logins.
+import glob
+import os
+import re
+import signal
+
+from harness import Skip, Vault, check, expect, run, until
+
+vault = Vault()
+PIN = vault.folder / "hardware/pin"
+spied = vault.home / "spied"
+
+
+def find_spy():
+    found = glob.glob("/usr/lib/*/pkcs11-spy.so") + glob.glob("/usr/lib/*/pkcs11/pkcs11-spy.so")
+    if not found:
+        raise Skip("there is no pkcs11-spy.so (Debian's opensc has it)")
+    return found[0]
+
+
+def logins():
+    return len(re.findall(r"\bC_Login$", spied.read_text(errors="replace"), re.MULTILINE)) if spied.exists() else 0
+
+
+def put_spy_before_the_module():
+    settings = vault.folder / "hwvault.toml"
+    module = re.search(r"^module = '(.*)'", settings.read_text(), re.MULTILINE).group(1)
+    settings.write_text(settings.read_text().replace(f"'{module}'", f"'{find_spy()}'"))
+    vault.environment.update(PKCS11SPY=module, PKCS11SPY_OUTPUT=str(spied))
+
+
+def write_pin(pin):
+    PIN.write_bytes(pin)
+    PIN.chmod(0o600)
+
+
+@check
+def the_right_pin_is_used_once_a_start():
+    vault.start()
+    token.append(vault.token())
+    right.append(PIN.read_bytes())
+    vault.stop()
+    put_spy_before_the_module()
+    vault.start()
+    expect(vault.token() == token[0], "another token behind the spy")
+    expect(logins() >= 1, "the spy saw no login; what it counts is worth nothing")
+    vault.stop()
+
+
+@check
+def a_wrong_pin_is_tried_once_and_never_again():
+    write_pin(b"wrong-" + right[0][:4])
+    before = logins()
+    vault.start()
+    until(lambda: vault.state() == "hardware-locked", 30, "hardware-locked")
+    expect(vault.error_of("Retrieve") == "HardwareLocked", "Retrieve says something else")
+    expect("PIN" in vault.call("Status")["status"]["message"], "Status does not say that it is the PIN")
+    expect(logins() == before + 1, f"{logins() - before} logins")
+    for _ in range(3):
+        for pid in vault.children():
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: vault.error_of("Retrieve") == "HardwareLocked", 30, "HardwareLocked after the child was killed")
+    for _ in range(2):
+        vault.restart()
+        until(lambda: vault.state() == "hardware-locked", 30, "hardware-locked after a restart")
+    expect(logins() == before + 1, f"the wrong PIN was tried {logins() - before} times")
+
+
+@check
+def the_log_does_not_hold_the_wrong_pin():
+    expect(b"wrong-" + right[0][:4] not in vault.log.read_bytes(), "the PIN is in the log")
+
+
+@check
+def the_right_pin_is_taken_when_it_comes():
+    write_pin(right[0])
+    vault.restart()
+    vault.wait_for_state("serving")
+    expect(vault.token() == token[0], "another token")
+
+
+@check
+def a_pin_that_others_can_read_is_not_used():
+    before = logins()
+    vault.stop()
+    PIN.chmod(0o644)
+    vault.start()
+    expect(vault.error_of("Retrieve").startswith("Hardware"), "a PIN that others can read was used")
+    expect(logins() == before, "there was a login")
+    vault.stop()
+    PIN.chmod(0o600)
+    vault.start()
+    vault.wait_for_state("serving")
+
+
+token, right = [], []
+try:
+    run()
+finally:
+    vault.__exit__(None)
