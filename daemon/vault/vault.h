@@ -50,8 +50,7 @@ public:
     [[nodiscard]] std::size_t tokens_of(const AccountName& account) const;
 
     // The token that has this text, active or not (RevokeToken); nullopt when no generation that lives in a
-    // record has it. One look-up by id, one SHA-256, one comparison in constant time; never allocates after a
-    // thread's first call (crypto/digest.h).
+    // record has it. One look-up by id, one SHA-256, one comparison in constant time; nothing here allocates.
     [[nodiscard]] std::optional<Verified> recognise(BytesView token_text) const;
     // The same for an active one at `now`: not revoked, not expired.
     [[nodiscard]] std::optional<Verified> verify(BytesView token_text, UnixTime now) const;

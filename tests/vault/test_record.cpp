@@ -3,9 +3,13 @@
 // The inputs of derivations: whatever differs between two tokens differs in their contexts (docs/formats/context.md).
 #include <set>
 
+#include "crypto/digest.h"
+#include "crypto/token_text.h"
 #include "daemon/vault/record.h"
 #include "foundation/fields.h"
 #include "tests/catch.h"
+#include "tests/crypto/hex.h"
+#include "tests/crypto/vectors.h"
 
 namespace hwvault::vault {
 namespace {
@@ -29,9 +33,8 @@ Id filled(std::uint8_t byte) {
 
 TEST_CASE("A token's context holds vault, account, name, generation and nonce, in this order") {
     const Token token = example();
-    FieldReader fields(BytesView{});
     const Bytes context = token_context(filled(9), token, token.current());
-    fields = FieldReader(context);
+    FieldReader fields(context);
     CHECK(fields.array<16>() == filled(9));
     CHECK(fields.array<16>() == token.account);
     CHECK(fields.text() == "deploy");
@@ -88,6 +91,37 @@ TEST_CASE("The identity of a sealed content names account and token too") {
                                      seal_identity(filled(9), other_account, Nonce{}),
                                      seal_identity(filled(9), other_name, Nonce{})};
     CHECK(identities.size() == 3);
+}
+
+// As docs/formats/context.md has it, down to the token that a holder of this root key would hand out.
+TEST_CASE("Contexts are those of their format's vectors") {
+    using namespace crypto;
+    const boost::json::object vectors = read_vectors("context-vectors.json");
+    const auto text = [&](const char* name) { return text_in(vectors, name); };
+    const Id vault = array_from_hex<16>(text("vault"));
+    const Nonce seal_nonce = array_from_hex<32>(text("seal_nonce"));
+    Token token;
+    token.id = array_from_hex<16>(text("record"));
+    token.account = array_from_hex<16>(text("account"));
+    token.name = TokenName::parse(text("name")).value();
+    Generation generation;
+    generation.number = static_cast<std::uint64_t>(vectors.at("generation").as_int64());
+    generation.id = *parse_token_id(text("id"));
+    generation.nonce = array_from_hex<32>(text("nonce"));
+    token.generations.push_back(generation);
+
+    CHECK(to_hex(token_context(vault, token, token.current())) == text("token_context"));
+    CHECK(to_hex(seal_context(vault, token, seal_nonce)) == text("seal_context"));
+    CHECK(to_hex(seal_identity(vault, token, seal_nonce)) == text("seal_identity"));
+
+    const SecretBytes root = secret_from_hex(text("root_key"));
+    const auto derive = [&](std::string_view label, const Bytes& context) {
+        return hmac_sha256(root, FieldWriter<>().text(label).bytes(context).take());
+    };
+    const Digest secret = derive("hwvault/token/1", token_context(vault, token, token.current()));
+    CHECK(to_hex(secret) == text("token_secret"));
+    CHECK(text_of(make_token_text("hwv_", generation.id, SecretBytes::copy_of(secret)).reveal()) == text("token"));
+    CHECK(to_hex(derive("hwvault/seal/1", seal_context(vault, token, seal_nonce))) == text("seal_key"));
 }
 
 }  // namespace
