@@ -47,6 +47,7 @@ Result<void> check_sqlite(std::string_view call, int code, sqlite3* connection) 
         case SQLITE_CORRUPT:
         case SQLITE_NOTADB:
         case SQLITE_FORMAT:
+        case SQLITE_ERROR:  // the statements are constants and right for the tables that hwvaultd makes
             return tampered(file + " does not read as a store any more (" + sqlite3_errstr(code) + ").");
         case SQLITE_TOOBIG:
             return tampered(file + " has a row that is larger than any that hwvaultd writes.");

@@ -43,14 +43,22 @@ Error too_new(std::uint64_t found, std::uint64_t known) {
                                              ". It was left as it is: install the newer hwvault that wrote it."};
 }
 
-bool is_expected(const Cursor& found, const SchemaObject& expected) {
-    return found.text(0) == "table" && found.text(1) == expected.name && found.text(2) == expected.name &&
-           found.text(3) == expected.sql;
+Error missing(const SchemaObject& expected) {
+    return tampered("its table `" + std::string(expected.name) + "` is missing.");
 }
 
-Error unexpected_schema(const Cursor& found) {
+Error unexpected(const Cursor& found) {
     return tampered("its " + std::string(found.text(0).value_or("entry")) + " `" +
                     std::string(found.text(1).value_or("without a name")) + "` is not one that hwvaultd made.");
+}
+
+// Both lists go by name, so a later name than the expected one says that this one is not there.
+Result<void> compare(const Cursor& found, const SchemaObject& expected) {
+    if (found.text(1) > expected.name) return missing(expected);
+    const bool same = found.text(0) == "table" && found.text(1) == expected.name && found.text(2) == expected.name &&
+                      found.text(3) == expected.sql;
+    if (!same) return unexpected(found);
+    return {};
 }
 
 }  // namespace
@@ -86,11 +94,11 @@ Result<void> check_schema(const Connection& connection) {
     Cursor cursor{statement};
     for (const SchemaObject& expected : kSchema) {
         HWVAULT_TRY(const bool found, cursor.next());
-        if (!found) return tampered("its table `" + std::string(expected.name) + "` is missing.");
-        if (!is_expected(cursor, expected)) return unexpected_schema(cursor);
+        if (!found) return missing(expected);
+        HWVAULT_CHECK(compare(cursor, expected));
     }
     HWVAULT_TRY(const bool more, cursor.next());
-    if (more) return unexpected_schema(cursor);
+    if (more) return unexpected(cursor);
     return {};
 }
 

@@ -160,7 +160,7 @@ TEST_CASE("A file whose tables are not hwvault's is not read") {
         {"CREATE VIEW more AS SELECT * FROM records", "its view `more`"},
         {"CREATE TRIGGER more AFTER INSERT ON events BEGIN DELETE FROM records; END", "its trigger `more`"},
         {"CREATE INDEX more ON records (id)", "its index `more`"},
-        {"ALTER TABLE records ADD COLUMN more", "its table `records`"},
+        {"ALTER TABLE records ADD COLUMN more INTEGER", "its table `records`"},
         {"DROP TABLE events", "its table `events` is missing"},
         {"DROP TABLE records", "its table `records` is missing"},
         {"DROP TABLE head; CREATE VIEW head AS SELECT 1 AS single", "its view `head`"},
@@ -290,8 +290,12 @@ TEST_CASE("A content changed while the store is open is found when it is read") 
     const path file = sample_store(folder);
     const auto deploy = account_of(2, "app:deploy");
     {
-        // Large enough that its pages are not among those that SQLite keeps.
+        // More than SQLite keeps in its cache: what was checked first at the start, which goes from the last row
+        // to the first, is read from the file again.
         OpenStore open = open_store(file, root_key());
+        for (std::uint64_t number = 8; number < 12; ++number) {
+            REQUIRE(open.commit(put(imported_token_of(number, deploy, "more"), Bytes(1 << 20, 0x11))));
+        }
         REQUIRE(open.commit(put(imported_token_of(7, deploy, "large"), Bytes(1 << 20, 0x77))));
     }
     OpenStore open = open_store(file, root_key());
