@@ -22,7 +22,7 @@
 namespace hwvault::hardware {
 
 constexpr std::size_t kDerivedSize = 32;       // bytes of an HMAC-SHA-256
-constexpr std::size_t kMaxContextSize = 4096;  // bytes of a derivation's input
+constexpr std::size_t kMaxContextSize = 1000;  // bytes; with the label in front, what TPM2_HMAC takes (1,024)
 constexpr std::size_t kMaxRandomSize = 1024;   // bytes in one call
 
 // The domains of derivation. The child puts the label's text in front of the context, so that no caller can
@@ -81,7 +81,8 @@ public:
     // ECDSA P-256 with SHA-256 inside the device, a DER ECDSA-Sig-Value.
     virtual Result<Bytes> sign(BytesView message) = 0;
     virtual Result<SecretBytes> random(std::size_t size) = 0;
-    // A number that only grows. kInvalidArgument where rollback_protection is kNone.
+    // A number that only grows. kInvalidArgument where rollback_protection is kNone; kRolledBack when the device
+    // had one and it was removed or changed.
     virtual Result<std::uint64_t> epoch() = 0;
     // One step; the new value, durable in the device.
     virtual Result<std::uint64_t> advance() = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The private protocol between hwvaultd and its hardware child, on one stream socket (docs/formats/hardware.md).
+// The private protocol between hwvaultd and its hardware child, on one stream socket.
 //
 //     frame    u32 length, little-endian | fields (foundation/fields.h)
 //     request  id | verb | payload            the payload is fields too, different for each verb

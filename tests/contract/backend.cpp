@@ -24,8 +24,12 @@ bool is_long_run() {
     return set != nullptr && set == std::string_view("1");
 }
 
-void make_blank_token() {
+void forget_ready_token() {
     token_is_ready = false;
+}
+
+void make_blank_token() {
+    forget_ready_token();
     backend().make_blank_token();
 }
 
@@ -42,9 +46,9 @@ std::unique_ptr<Device> ready_device() {
 }
 
 std::unique_ptr<Device> fresh_device() {
-    token_is_ready = false;
+    forget_ready_token();
     auto device = ready_device();
-    token_is_ready = false;
+    forget_ready_token();
     return device;
 }
 

@@ -43,5 +43,7 @@ std::unique_ptr<Device> ready_device();
 void make_ready_token();
 // A new token that is not set up.
 void make_blank_token();
+// To be called before the backend's token becomes another in any other way.
+void forget_ready_token();
 
 }  // namespace hwvault::hardware::testing

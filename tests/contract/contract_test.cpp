@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // What every device keeps, whichever it is: the promises of daemon/hardware/device.h.
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <random>
 #include <set>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "crypto/p256.h"
 #include "foundation/fields.h"
@@ -57,7 +61,7 @@ TEST_CASE("a derivation differs by label, by context and by token") {
     CHECK(seen.count(derived(*device, Label::kToken, "a")) == 0);
 }
 
-TEST_CASE("a derivation takes a context of 4096 bytes and no more") {
+TEST_CASE("a derivation takes a context of 1000 bytes and no more") {
     const auto device = ready_device();
     CHECK(device->derive(Label::kToken, Bytes(kMaxContextSize, 1)).has_value());
     const auto refused = device->derive(Label::kToken, Bytes(kMaxContextSize + 1, 1));
@@ -177,6 +181,21 @@ TEST_CASE("the epoch grows by one a step and survives closing, or is refused in 
     device.reset();
     device = backend().open().value();
     CHECK(device->epoch().value() == start + 3);
+}
+
+TEST_CASE("steps of the epoch from several threads are each made once") {
+    const auto device = ready_device();
+    if (!offers(device->describe().value(), "epoch")) {
+        CHECK(!device->advance());
+        return;
+    }
+    const std::uint64_t start = device->epoch().value();
+    std::array<std::uint64_t, 4> reached{};
+    std::vector<std::thread> threads;
+    for (std::uint64_t& mine : reached) threads.emplace_back([&] { mine = device->advance().value(); });
+    for (std::thread& thread : threads) thread.join();
+    CHECK(std::set<std::uint64_t>(reached.begin(), reached.end()).size() == reached.size());
+    CHECK(device->epoch().value() == start + reached.size());
 }
 
 TEST_CASE("the device describes itself, and its keys as born inside it and unable to leave") {

@@ -191,7 +191,7 @@ TEST_CASE("a device that is unplugged is unavailable for every call, and works w
 
 TEST_CASE("more threads than the token has sessions wait for each other", "[pkcs11]") {
     const Faulty on = faulty();
-    on.faults.max_sessions = 4;  // the login's, libp11's, and two for the pool, though the token promises more
+    on.faults.max_sessions = 3;  // the login's, libp11's, and one for the pool, though the token promises more
     const auto device = on.open().value();
     std::atomic<int> failed{0};
     std::vector<std::thread> threads;
@@ -204,6 +204,16 @@ TEST_CASE("more threads than the token has sessions wait for each other", "[pkcs
     }
     for (std::thread& thread : threads) thread.join();
     CHECK(failed == 0);
+    CHECK(device->epoch().has_value());  // reads an object and computes its MAC, in one session
+}
+
+TEST_CASE("a token with too few sessions is refused instead of waited for", "[pkcs11]") {
+    const Faulty on = faulty();
+    on.faults.max_sessions = 1;
+    const auto device = on.open();
+    REQUIRE(!device);
+    CHECK(device.error().code == ErrorCode::kBusy);
+    CHECK(device.error().message.find("CKR_SESSION_COUNT") != std::string::npos);
 }
 
 TEST_CASE("threads that lose the token at the same moment all recover", "[pkcs11]") {

@@ -46,7 +46,7 @@ public:
     }
     bool make_token_without_root() override { return false; }
     [[nodiscard]] bool counts_wrong_pins() const override { return true; }
-    [[nodiscard]] bool takes_secret_keys() const override { return true; }
+    [[nodiscard]] bool makes_secret_keys() const override { return true; }
 };
 
 class Tpm2Pkcs11Backend final : public Pkcs11Backend {
@@ -67,7 +67,7 @@ public:
     }
     [[nodiscard]] int rounds() const override { return 4; }
     [[nodiscard]] bool counts_wrong_pins() const override { return false; }
-    [[nodiscard]] bool takes_secret_keys() const override { return false; }
+    [[nodiscard]] bool makes_secret_keys() const override { return false; }
 
 private:
     // Each token has a store of its own: they all have the same serial.

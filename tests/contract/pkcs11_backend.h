@@ -27,8 +27,8 @@ public:
     virtual bool make_token_without_root() = 0;
     // Whether a wrong PIN sets CKF_USER_PIN_COUNT_LOW.
     [[nodiscard]] virtual bool counts_wrong_pins() const = 0;
-    // Whether C_CreateObject takes a secret key.
-    [[nodiscard]] virtual bool takes_secret_keys() const = 0;
+    // Whether the module makes secret keys, and takes them from outside.
+    [[nodiscard]] virtual bool makes_secret_keys() const = 0;
 
 protected:
     explicit Pkcs11Backend(std::filesystem::path module);

@@ -94,7 +94,7 @@ CK_RV RawToken::read_value(CK_OBJECT_HANDLE object, Bytes& value) {
     value.assign(256, 0);
     CK_ATTRIBUTE query{CKA_VALUE, value.data(), value.size()};
     const CK_RV rv = functions_->C_GetAttributeValue(session(), object, &query, 1);
-    value.resize(rv == CKR_OK ? query.ulValueLen : 0);
+    value.resize(rv == CKR_OK && query.ulValueLen <= value.size() ? query.ulValueLen : 0);
     return rv;
 }
 

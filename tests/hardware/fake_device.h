@@ -63,7 +63,7 @@ public:
     Result<SecretBytes> derive(Label label, BytesView context) override {
         HWVAULT_CHECK(reach("C_Sign"));
         if (context.size() > kMaxContextSize) {
-            return Error{ErrorCode::kInvalidArgument, "A derivation's context is at most 4096 bytes."};
+            return Error{ErrorCode::kInvalidArgument, "The context is longer than the 1000 bytes that a derivation takes."};
         }
         return SecretBytes::copy_of(crypto::hmac_sha256(token_->root_key(), derivation_input(label, context)));
     }

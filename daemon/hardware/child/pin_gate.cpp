@@ -37,7 +37,7 @@ PinGate::PinGate(const std::filesystem::path& state, std::string token, ReadPin 
 
 void PinGate::withdraw(const Error& why) {
     const std::lock_guard lock(mutex_);
-    settle(SecretBytes::copy_of(tried_.reveal()), &why);
+    static_cast<void>(settle(SecretBytes::copy_of(tried_.reveal()), why));
 }
 
 Result<SecretBytes> PinGate::admit() {
@@ -82,19 +82,20 @@ Result<void> PinGate::prepare_record(const SecretBytes& pin) {
     return {};
 }
 
-std::optional<Error> PinGate::settle(const SecretBytes& pin, const Error* failure) {
-    if (failure == nullptr || failure->code == ErrorCode::kNotInitialised) {  // both come after a login
-        std::error_code ignored;  // a record that stays only asks for a PIN again
+std::optional<Error> PinGate::settle(const SecretBytes& pin, std::optional<Error> failure) {
+    if (!failure || failure->code == ErrorCode::kNotInitialised) {  // both come after a login
+        std::error_code ignored;  // a record that stays refuses a PIN, and says which file to remove
         std::filesystem::remove(record_, ignored);
-        return std::nullopt;
+        return failure;
     }
-    if (is_no_rejection(*failure)) return std::nullopt;
+    if (is_no_rejection(*failure)) return failure;
+    if (failure->code == ErrorCode::kHardwareLocked && !was_not_tried_(*failure)) {
+        const auto recorded = os::use_reserve(reserve_, record_, prepared_record_);
+        if (!recorded) failure->message += " This could not be put on record: " + recorded.error().message;
+    }
     refused_ = SecretBytes::copy_of(pin.reveal());
-    refusal_ = *failure;
-    if (failure->code != ErrorCode::kHardwareLocked || was_not_tried_(*failure)) return std::nullopt;
-    const auto recorded = os::use_reserve(reserve_, record_, prepared_record_);
-    if (!recorded) refusal_->message += " This could not be put on record: " + recorded.error().message;
-    return refusal_;
+    refusal_ = failure;
+    return failure;
 }
 
 }  // namespace hwvault::hardware::child

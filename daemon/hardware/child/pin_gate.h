@@ -46,8 +46,8 @@ private:
     Result<SecretBytes> admit();
     Result<void> refuse_if_on_record(const SecretBytes& pin) const;
     Result<void> prepare_record(const SecretBytes& pin);
-    // What to answer with instead of `failure` (nullptr: there was none).
-    std::optional<Error> settle(const SecretBytes& pin, const Error* failure);
+    // Draws the conclusions from how an attempt ended; gives the error to answer with, if any.
+    std::optional<Error> settle(const SecretBytes& pin, std::optional<Error> failure);
 
     const std::filesystem::path record_;
     const std::filesystem::path reserve_;  // becomes record_ by a rename
@@ -67,7 +67,9 @@ auto PinGate::with_pin(const Attempt& attempt) -> decltype(attempt(std::declval<
     const std::lock_guard lock(mutex_);
     HWVAULT_TRY(const SecretBytes pin, admit());
     auto result = attempt(pin);
-    if (auto error = settle(pin, result ? nullptr : &result.error())) return *std::move(error);
+    std::optional<Error> failure;
+    if (!result) failure = result.error();
+    if (failure = settle(pin, std::move(failure)); failure) return *std::move(failure);
     return result;
 }
 

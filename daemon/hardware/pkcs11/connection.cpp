@@ -89,23 +89,27 @@ Result<void> Connection::epoch_is_kept() const {
                                                   "protection against a store that is rolled back."};
 }
 
+EpochMac Connection::epoch_mac(const Session& session) const {
+    return [this, &session](BytesView context) {
+        return hmac(session, keys_.root, derivation_input(Label::kEpoch, context));
+    };
+}
+
 Result<std::uint64_t> Connection::epoch() {
     HWVAULT_CHECK(epoch_is_kept());
     const std::lock_guard lock(epoch_mutex_);
-    return with_session([&](const Session& session) {
-        return read_epoch(session, [this](BytesView context) { return derive(Label::kEpoch, context); });
-    });
+    return with_session([this](const Session& session) { return read_epoch(session, epoch_mac(session)); });
 }
 
-Result<std::uint64_t> Connection::advance_to(std::uint64_t target) {
+Result<std::uint64_t> Connection::advance(std::optional<std::uint64_t>& target) {
     HWVAULT_CHECK(epoch_is_kept());
-    const EpochMac mac = [this](BytesView context) { return derive(Label::kEpoch, context); };
     const std::lock_guard lock(epoch_mutex_);
     HWVAULT_TRY(const Session session, Session::open(*token_, Access::kWrite));
-    HWVAULT_TRY(const std::uint64_t now, read_epoch(session, mac));
-    if (now >= target) return now;
-    HWVAULT_CHECK(write_epoch(session, now + 1, mac));
-    return now + 1;
+    HWVAULT_TRY(const std::uint64_t now, read_epoch(session, epoch_mac(session)));
+    if (!target) target = now + 1;
+    if (now >= *target) return now;
+    HWVAULT_CHECK(write_epoch(session, *target, epoch_mac(session)));
+    return *target;
 }
 
 }  // namespace hwvault::hardware::pkcs11

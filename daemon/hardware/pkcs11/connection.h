@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "daemon/hardware/pkcs11/epoch.h"
 #include "daemon/hardware/pkcs11/keys.h"
@@ -27,14 +28,17 @@ public:
 
     // kInvalidArgument where the token keeps no data objects.
     Result<std::uint64_t> epoch();
-    // Steps until the epoch is at least `target`, which is one more than the caller has seen.
-    Result<std::uint64_t> advance_to(std::uint64_t target);
+    // One step. `target` is empty in the first attempt, which sets it; a second one, after the answer to the first
+    // was lost, finds by it whether the step was made. Two steps for one would put the device ahead of the store.
+    Result<std::uint64_t> advance(std::optional<std::uint64_t>& target);
 
 private:
     Connection(std::unique_ptr<Token> token, Session login, unsigned parallel);
     template <class Call>
     auto with_session(Call call);
     [[nodiscard]] Result<void> epoch_is_kept() const;
+    // In the session that reads the object: a second one might not be had.
+    [[nodiscard]] EpochMac epoch_mac(const Session& session) const;
 
     std::unique_ptr<Token> token_;
     Session login_;  // never lent: as long as it is open, so is the login

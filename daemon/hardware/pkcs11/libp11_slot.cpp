@@ -35,6 +35,10 @@ Result<crypto::Pkey> signing_key(const Token& token) {
 
 Result<std::unique_ptr<Libp11Slot>> Libp11Slot::open(const Session& session) {
     HWVAULT_CHECK(answers(session));
+    {
+        // Without one to spare, libp11 would wait for ever.
+        HWVAULT_TRY(const Session to_spare, Session::open(session.token(), Access::kRead));
+    }
     HWVAULT_TRY(crypto::Pkey key, signing_key(session.token()));
     std::unique_ptr<Libp11Slot> slot(new Libp11Slot(session.token(), std::move(key)));
     HWVAULT_CHECK(slot->read_public_key());

@@ -11,6 +11,14 @@ Error odd_attribute(const Session& session, Attribute attribute) {
                                       session.token().name() + " has a size that PKCS#11 does not allow."};
 }
 
+// A session whose login is gone finds no private object and reports no error.
+Result<void> still_logged_in(const Session& session) {
+    CK_SESSION_INFO info{};
+    HWVAULT_CHECK(session.check("C_GetSessionInfo", session.functions().C_GetSessionInfo(session.handle(), &info)));
+    const bool logged_in = info.state == CKS_RO_USER_FUNCTIONS || info.state == CKS_RW_USER_FUNCTIONS;
+    return session.check("C_FindObjects", logged_in ? CKR_OK : CKR_USER_NOT_LOGGED_IN);
+}
+
 std::string reading(Attribute attribute) {
     return "C_GetAttributeValue(" + std::string(attribute.name) + ")";
 }
@@ -56,6 +64,7 @@ Result<std::vector<CK_OBJECT_HANDLE>> find_objects(const Session& session, Templ
         return Error{ErrorCode::kInternal, "More than 64 objects on token " + session.token().name() +
                                                " have one of hwvault's labels: remove those that are not hwvault's."};
     }
+    if (total == 0) HWVAULT_CHECK(still_logged_in(session));
     found.resize(total);
     return found;
 }

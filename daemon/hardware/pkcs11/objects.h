@@ -11,7 +11,7 @@
 
 namespace hwvault::hardware::pkcs11 {
 
-// Attributes that one search may match; a token with more under one label is not one that hwvault set up.
+// Objects that one search may match; a token with more under one label is not one that hwvault set up.
 constexpr std::size_t kMaxMatches = 64;
 constexpr std::size_t kMaxAttributeSize = 4096;  // bytes of an attribute that is read
 
@@ -31,7 +31,8 @@ private:
     std::vector<CK_ATTRIBUTE> attributes_;
 };
 
-// Every object that has these attributes; at most kMaxMatches, else kInternal.
+// Every object that has these attributes; at most kMaxMatches, else kInternal. None means that there is none: when the
+// session is not logged in any more, it is an error (CKR_USER_NOT_LOGGED_IN) and not an absence.
 Result<std::vector<CK_OBJECT_HANDLE>> find_objects(const Session& session, Template wanted);
 
 // An attribute of an object, named as it is in the specification for the error.

@@ -51,44 +51,34 @@ Result<Description> try_out(Connection& connection) {
     return description;
 }
 
-struct FreshSlot {
-    Module& module;
-    CK_SLOT_ID slot;
-};
-
-Result<FreshSlot> first_uninitialised(Module& module) {
-    Slots slots(module.context());
-    if (!slots.enumerate()) return libp11_error("C_GetSlotList", "of " + module.path().string());
-    const auto fresh = std::find_if(slots.begin(), slots.end(), [](const PKCS11_SLOT& slot) {
-        return slot.token != nullptr && !slot.token->initialized;
-    });
-    if (fresh == slots.end()) {
-        return Error{ErrorCode::kHardwareUnavailable,
-                     "The module " + module.path().string() + " has no slot without an initialised token."};
-    }
-    return FreshSlot{module, PKCS11_get_slotid_from_slot(fresh)};
-}
-
 CK_UTF8CHAR* writable(const SecretBytes& pin) {
     return const_cast<CK_UTF8CHAR*>(pin.reveal().data());  // PKCS#11 does not write to it
 }
 
-// The session logs out and closes on every way out of here.
-Result<void> set_user_pin(const FreshSlot& fresh, const SecretBytes& pin, const SecretBytes& so_pin) {
-    constexpr std::string_view kNewToken = "that is being made";
-    CK_FUNCTION_LIST& functions = fresh.module.functions();
-    CK_SESSION_HANDLE session = 0;
-    CK_RV rv = functions.C_OpenSession(fresh.slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr, nullptr, &session);
-    HWVAULT_CHECK(check_rv("C_OpenSession", rv, kNewToken));
-    const char* call = "C_Login";
-    rv = functions.C_Login(session, CKU_SO, writable(so_pin), so_pin.size());
-    if (rv == CKR_OK) {
-        call = "C_InitPIN";
-        rv = functions.C_InitPIN(session, writable(pin), pin.size());
-        functions.C_Logout(session);
+// C_InitToken on the first slot that has a blank token; its serial.
+Result<std::string> init_first_slot(const std::filesystem::path& path, const std::string& label,
+                                    const SecretBytes& so_pin) {
+    std::array<CK_UTF8CHAR, sizeof(CK_TOKEN_INFO::label)> padded;
+    padded.fill(' ');
+    std::copy(label.begin(), label.end(), padded.begin());
+
+    HWVAULT_TRY(const Module module, Module::load(path));
+    Slots slots(module.context());
+    if (!slots.enumerate()) return libp11_error("C_GetSlotList", "of " + path.string());
+    PKCS11_SLOT* const blank = std::find_if(slots.begin(), slots.end(), [](const PKCS11_SLOT& slot) {
+        return slot.token != nullptr && !slot.token->initialized;
+    });
+    if (blank == slots.end()) {
+        return Error{ErrorCode::kHardwareUnavailable,
+                     "The module " + path.string() + " has no slot without an initialised token."};
     }
-    functions.C_CloseSession(session);
-    return check_rv(call, rv, kNewToken);
+    const CK_SLOT_ID slot = PKCS11_get_slotid_from_slot(blank);
+    CK_FUNCTION_LIST& functions = module.functions();
+    HWVAULT_CHECK(check_rv("C_InitToken",
+                           functions.C_InitToken(slot, writable(so_pin), so_pin.size(), padded.data()), label));
+    CK_TOKEN_INFO info{};
+    HWVAULT_CHECK(check_rv("C_GetTokenInfo", functions.C_GetTokenInfo(slot, &info), label));
+    return text_of_field(info.serialNumber);
 }
 
 }  // namespace
@@ -108,24 +98,19 @@ Result<Description> initialise(const Config& config, const SecretBytes& pin) {
     return try_out(*connection);
 }
 
-Result<std::string> create_token(const std::filesystem::path& module_path, const std::string& label,
-                                 const SecretBytes& pin, const SecretBytes& so_pin) {
-    std::array<CK_UTF8CHAR, 32> padded;
-    padded.fill(' ');
-    if (label.empty() || label.size() > padded.size()) {
+Result<std::string> create_token(const std::filesystem::path& module, const std::string& label, const SecretBytes& pin,
+                                 const SecretBytes& so_pin) {
+    if (label.empty() || label.size() > sizeof(CK_TOKEN_INFO::label)) {
         return Error{ErrorCode::kInvalidArgument, "A token's label has 1 to 32 bytes."};
     }
-    std::copy(label.begin(), label.end(), padded.begin());
-
-    HWVAULT_TRY(Module module, Module::load(module_path));
-    HWVAULT_TRY(const FreshSlot fresh, first_uninitialised(module));
-    CK_FUNCTION_LIST& functions = module.functions();
-    HWVAULT_CHECK(check_rv("C_InitToken",
-                           functions.C_InitToken(fresh.slot, writable(so_pin), so_pin.size(), padded.data()), label));
-    HWVAULT_CHECK(set_user_pin(fresh, pin, so_pin));
-    CK_TOKEN_INFO info{};
-    HWVAULT_CHECK(check_rv("C_GetTokenInfo", functions.C_GetTokenInfo(fresh.slot, &info), label));
-    return text_of_field(info.serialNumber);
+    HWVAULT_TRY(std::string serial, init_first_slot(module, label, so_pin));
+    HWVAULT_TRY(const auto token, Token::find({module, serial}));
+    HWVAULT_TRY(const Session session, Session::open(*token, Access::kWrite));
+    CK_FUNCTION_LIST& functions = token->functions();
+    HWVAULT_CHECK(session.check(
+        "C_Login", functions.C_Login(session.handle(), CKU_SO, writable(so_pin), so_pin.size())));
+    HWVAULT_CHECK(session.check("C_InitPIN", functions.C_InitPIN(session.handle(), writable(pin), pin.size())));
+    return serial;
 }
 
 }  // namespace hwvault::hardware::pkcs11

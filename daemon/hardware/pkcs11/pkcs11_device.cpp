@@ -64,7 +64,8 @@ Result<void> Pkcs11Device::reconnect(std::uint64_t seen) {
 
 Result<SecretBytes> Pkcs11Device::derive(Label label, BytesView context) {
     if (context.size() > kMaxContextSize) {
-        return Error{ErrorCode::kInvalidArgument, "The context of a derivation is at most 4096 bytes."};
+        return Error{ErrorCode::kInvalidArgument,
+                     "A derivation takes a context of at most " + std::to_string(kMaxContextSize) + " bytes."};
     }
     return with_connection([&](Connection& connection) { return connection.derive(label, context); });
 }
@@ -75,7 +76,8 @@ Result<Bytes> Pkcs11Device::sign(BytesView message) {
 
 Result<SecretBytes> Pkcs11Device::random(std::size_t size) {
     if (size > kMaxRandomSize) {
-        return Error{ErrorCode::kInvalidArgument, "At most 1024 random bytes are given in one call."};
+        return Error{ErrorCode::kInvalidArgument,
+                     "At most " + std::to_string(kMaxRandomSize) + " random bytes are given in one call."};
     }
     return with_connection([&](Connection& connection) { return connection.random(size); });
 }
@@ -84,11 +86,9 @@ Result<std::uint64_t> Pkcs11Device::epoch() {
     return with_connection([](Connection& connection) { return connection.epoch(); });
 }
 
-// The number is read first, so that a step whose answer was lost is not made a second time: the device would be
-// ahead of the store, which then looks rolled back.
 Result<std::uint64_t> Pkcs11Device::advance() {
-    HWVAULT_TRY(const std::uint64_t now, epoch());
-    return with_connection([&](Connection& connection) { return connection.advance_to(now + 1); });
+    std::optional<std::uint64_t> target;
+    return with_connection([&](Connection& connection) { return connection.advance(target); });
 }
 
 Result<Description> Pkcs11Device::describe() {

@@ -129,7 +129,7 @@ constexpr Judgement kPinLocked{ErrorCode::kHardwareLocked,
 constexpr Judgement kPinUnset{ErrorCode::kHardwareLocked,
                               "The token has no usable user PIN: set one with the token's own tool."};
 constexpr Judgement kReadOnly{ErrorCode::kInvalidArgument, "The token is write-protected: lift that and try again."};
-constexpr Judgement kFull{ErrorCode::kQuotaExceeded, "The token is full: remove objects that nobody needs."};
+constexpr Judgement kFull{ErrorCode::kInvalidArgument, "The token is full: remove objects that nobody needs."};
 constexpr Judgement kBusy{ErrorCode::kBusy, "The token gives out no more sessions: close other programs that use it."};
 constexpr Judgement kUnexpected{ErrorCode::kInternal,
                                 "This was not expected of the module: `hwvault doctor` tells what it supports."};

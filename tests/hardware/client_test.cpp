@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The daemon's side against a real child process that crashes, hangs, is stopped and killed.
+#include "daemon/hardware/client.h"
+
+#include <csignal>
+#include <fstream>
+
+#include "tests/catch.h"
+#include "tests/hardware/harness.h"
+
+namespace hwvault::hardware {
+namespace {
+
+constexpr auto kHangTimeout = 1s;
+
+bool is_alive(pid_t pid) {
+    return ::kill(pid, 0) == 0;
+}
+
+Bytes order(std::string_view text) {
+    return {text.begin(), text.end()};
+}
+
+// A client and its fake child.
+class Supervised {
+public:
+    Supervised() : Supervised(Spawn{}) {}
+    explicit Supervised(std::variant<Spawn, Connect> child) {
+        if (auto* const spawn = std::get_if<Spawn>(&child); spawn != nullptr && spawn->path.empty()) {
+            *spawn = {.path = FAKE_CHILD, .args = {folder_.path().string()}, .env = {}};
+        }
+        client_ = Client::create(loop_.executor(), {.child = std::move(child), .hang_timeout = kHangTimeout});
+        client_->on_state_change([this] { ++changes; });
+    }
+    Supervised(const Supervised&) = delete;
+    Supervised& operator=(const Supervised&) = delete;
+    ~Supervised() {
+        try {
+            stop();
+        } catch (const std::exception&) {
+            FAIL_CHECK("the client did not stop");
+        }
+    }
+
+    void stop() {
+        if (!client_) return;
+        auto stopped = boost::asio::co_spawn(loop_.executor(), client_->stop(), boost::asio::use_future);
+        if (!loop_.run_until([&] { return Loop::is_ready(stopped); })) throw std::runtime_error("stop() does not end");
+        client_.reset();
+    }
+
+    Loop& loop() { return loop_; }
+    Client& client() { return *client_; }
+    const std::filesystem::path& folder() const { return folder_.path(); }
+
+    bool wait_until_up() {
+        return loop_.run_until([this] { return client_->state().has_value(); });
+    }
+    // The process that answers; the fake child describes itself by it.
+    pid_t child() {
+        auto description = loop_.run(client_->describe(in(kPatience)));
+        return description ? std::stoi(description->serial) : -1;
+    }
+    auto derive(std::string_view context, std::chrono::milliseconds time = kPatience) {
+        auto pending = loop_.start(client_->derive(Label::kToken, order(context), in(time)));
+        loop_.run_for(20ms);
+        return pending;
+    }
+
+    int changes{0};
+
+private:
+    TempFolder folder_;
+    Loop loop_;
+    std::unique_ptr<Client> client_;
+};
+
+template <class T>
+ErrorCode code_of(const Result<T>& result) {
+    REQUIRE_FALSE(result.has_value());
+    return result.error().code;
+}
+
+TEST_CASE("the client starts the child and passes every verb on") {
+    Supervised daemon;
+    CHECK(code_of(daemon.client().state()) == ErrorCode::kHardwareUnavailable);
+    REQUIRE(daemon.wait_until_up());
+    CHECK(daemon.changes > 0);
+    Loop& loop = daemon.loop();
+    Client& client = daemon.client();
+    const auto deadline = in(kPatience);
+    CHECK(loop.run(client.derive(Label::kSeal, {1}, deadline)).value().size() == kDerivedSize);
+    CHECK(loop.run(client.random(9, deadline)).value().size() == 9);
+    CHECK(loop.run(client.advance(deadline)).value() == 1);
+    CHECK(loop.run(client.epoch(deadline)).value() == 1);
+    CHECK(loop.run(client.describe(deadline)).value().kind == "fake");
+    CHECK_FALSE(loop.run(client.checkpoint({.sequence = 1}, deadline)).value().empty());
+    CHECK(code_of(loop.run(client.checkpoint({.sequence = 1}, deadline))) == ErrorCode::kInvalidArgument);
+}
+
+TEST_CASE("what no child would take is refused before it is sent") {
+    Supervised daemon;
+    REQUIRE(daemon.wait_until_up());
+    const auto deadline = in(kPatience);
+    CHECK(code_of(daemon.loop().run(daemon.client().random(0, deadline))) == ErrorCode::kInvalidArgument);
+    CHECK(code_of(daemon.loop().run(daemon.client().random(kMaxRandomSize + 1, deadline))) ==
+          ErrorCode::kInvalidArgument);
+    CHECK(code_of(daemon.loop().run(daemon.client().derive(Label::kToken, Bytes(kMaxContextSize + 1), deadline))) ==
+          ErrorCode::kInvalidArgument);
+    CHECK(daemon.client().state().has_value());
+}
+
+TEST_CASE("a child that is killed fails every pending call at once, and is started again") {
+    Supervised daemon;
+    REQUIRE(daemon.wait_until_up());
+    const pid_t first = daemon.child();
+    auto one = daemon.derive("slow");
+    auto two = daemon.derive("slow");
+    const auto begun = std::chrono::steady_clock::now();
+    REQUIRE(::kill(first, SIGKILL) == 0);
+    CHECK(code_of(daemon.loop().finish(std::move(one))) == ErrorCode::kHardwareUnavailable);
+    CHECK(code_of(daemon.loop().finish(std::move(two))) == ErrorCode::kHardwareUnavailable);
+    CHECK(std::chrono::steady_clock::now() - begun < kHangTimeout);
+    CHECK(daemon.loop().run_until([&] { return !daemon.client().state(); }));
+    REQUIRE(daemon.wait_until_up());
+    CHECK(daemon.child() != first);
+    CHECK(daemon.loop().finish(daemon.derive("works")).has_value());
+}
+
+TEST_CASE("a module that crashes costs a restart of the child, and the state says how it ended") {
+    Supervised daemon;
+    REQUIRE(daemon.wait_until_up());
+    auto crashed = daemon.derive("crash");
+    CHECK(code_of(daemon.loop().finish(std::move(crashed))) == ErrorCode::kHardwareUnavailable);
+    CHECK(daemon.loop().run_until([&] {
+        const auto state = daemon.client().state();
+        return !state && state.error().message.find("signal 6") != std::string::npos;
+    }));
+    CHECK(daemon.wait_until_up());
+}
+
+TEST_CASE("a stopped child: calls end by their deadline, and it is replaced") {
+    Supervised daemon;
+    REQUIRE(daemon.wait_until_up());
+    const pid_t stopped = daemon.child();
+    REQUIRE(::kill(stopped, SIGSTOP) == 0);
+    const auto begun = std::chrono::steady_clock::now();
+    CHECK(code_of(daemon.loop().finish(daemon.derive("x", 100ms))) == ErrorCode::kHardwareUnavailable);
+    CHECK(std::chrono::steady_clock::now() - begun < kHangTimeout);
+    CHECK(daemon.loop().run_until([&] { return !is_alive(stopped); }));
+    REQUIRE(daemon.wait_until_up());
+    CHECK(daemon.child() != stopped);
+}
+
+TEST_CASE("a call that hangs inside the device costs the child, though other calls are answered") {
+    Supervised daemon;
+    REQUIRE(daemon.wait_until_up());
+    const pid_t hung = daemon.child();
+    auto pending = daemon.derive("hang");
+    CHECK(daemon.loop().finish(daemon.derive("meanwhile")).has_value());
+    CHECK(code_of(daemon.loop().finish(std::move(pending))) == ErrorCode::kHardwareUnavailable);
+    CHECK(daemon.loop().run_until([&] { return !is_alive(hung); }));
+    CHECK(daemon.wait_until_up());
+}
+
+TEST_CASE("a device that goes and comes back needs no restart of the child") {
+    Supervised daemon;
+    REQUIRE(daemon.wait_until_up());
+    const pid_t child = daemon.child();
+    std::ofstream(daemon.folder() / "gone").close();
+    CHECK(code_of(daemon.loop().finish(daemon.derive("gone"))) == ErrorCode::kHardwareUnavailable);
+    REQUIRE(daemon.loop().run_until([&] {
+        const auto state = daemon.client().state();
+        return !state && state.error().message == "The fake device is not plugged in.";
+    }));
+    std::filesystem::remove(daemon.folder() / "gone");
+    REQUIRE(daemon.wait_until_up());
+    CHECK(daemon.child() == child);
+}
+
+TEST_CASE("a program that cannot be started is named by the state, and tried again") {
+    const TempFolder folder;
+    const auto program = folder.path() / "hwvault-hardware";
+    Supervised daemon(Spawn{.path = program, .args = {folder.path().string()}, .env = {}});
+    REQUIRE(daemon.loop().run_until([&] {
+        return !daemon.client().state() && daemon.client().state().error().message.find(program) != std::string::npos;
+    }));
+    CHECK(code_of(daemon.loop().finish(daemon.derive("x"))) == ErrorCode::kHardwareUnavailable);
+    std::filesystem::create_symlink(FAKE_CHILD, program);
+    CHECK(daemon.wait_until_up());
+}
+
+TEST_CASE("stop ends the child, a stopped one too") {
+    Supervised daemon;
+    REQUIRE(daemon.wait_until_up());
+    const pid_t child = daemon.child();
+    const bool frozen = GENERATE(false, true);
+    if (frozen) REQUIRE(::kill(child, SIGSTOP) == 0);
+    auto pending = daemon.derive("slow");
+    daemon.stop();
+    CHECK_FALSE(is_alive(child));
+    CHECK(code_of(daemon.loop().finish(std::move(pending))) == ErrorCode::kHardwareUnavailable);
+}
+
+TEST_CASE("a client that connects finds a child that comes later, and finds it again") {
+    const TempFolder folder;
+    const auto socket = folder.path() / "socket";
+    Supervised daemon(Connect{socket});
+    daemon.loop().run_for(100ms);
+    REQUIRE_FALSE(daemon.client().state().has_value());
+    CHECK(daemon.client().state().error().message.find(socket) != std::string::npos);
+    for (int round = 0; round < 2; ++round) {
+        Loop children;
+        auto [unused, passed] = socket_pair();
+        auto child = ChildProcess::start(
+            children.executor(),
+            {.path = FAKE_CHILD,
+             .args = {folder.path().string(), "--listen", socket.string(), std::to_string(::getuid())},
+             .env = {}},
+            std::move(passed));
+        REQUIRE(child.has_value());
+        REQUIRE(daemon.wait_until_up());
+        CHECK(daemon.child() == child->pid());
+        child->kill();
+        CHECK(daemon.loop().run_until([&] { return !daemon.client().state(); }));
+    }
+}
+
+TEST_CASE("a child that listens serves nobody of another uid") {
+    const TempFolder folder;
+    const auto socket = folder.path() / "socket";
+    Loop children;
+    auto [unused, passed] = socket_pair();
+    auto child = ChildProcess::start(
+        children.executor(),
+        {.path = FAKE_CHILD,
+         .args = {folder.path().string(), "--listen", socket.string(), std::to_string(::getuid() + 1)},
+         .env = {}},
+        std::move(passed));
+    REQUIRE(child.has_value());
+    REQUIRE(wait_until([&] { return std::filesystem::exists(socket); }));
+    Supervised daemon(Connect{socket});
+    REQUIRE(daemon.loop().run_until([&] {
+        return !daemon.client().state() &&
+               daemon.client().state().error().message.find("child ended") != std::string::npos;
+    }));
+    daemon.loop().run_for(200ms);
+    CHECK_FALSE(daemon.client().state().has_value());
+    CHECK(is_alive(child->pid()));
+}
+
+}  // namespace
+}  // namespace hwvault::hardware

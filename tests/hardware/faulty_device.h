@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// A device that does what the context of a derivation tells it to, so that a test on the other side of the socket
+// can break it: "crash", "hang", "slow" (half a second), "gone" (kHardwareUnavailable), "locked". Its description
+// names the process it lives in.
+#pragma once
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include <unistd.h>
+
+#include "tests/hardware/fake_device.h"
+
+namespace hwvault::hardware {
+
+class FaultyDevice final : public Device {
+public:
+    explicit FaultyDevice(std::shared_ptr<FakeToken> token) : device_(std::move(token)) {}
+
+    Result<SecretBytes> derive(Label label, BytesView context) override {
+        const std::string_view order = text_of(context);
+        if (order == "crash") std::abort();
+        if (order == "hang") std::this_thread::sleep_for(std::chrono::hours(1));
+        if (order == "slow") std::this_thread::sleep_for(std::chrono::milliseconds(500));
+        if (order == "gone") return Error{ErrorCode::kHardwareUnavailable, "The device was pulled out."};
+        if (order == "locked") return Error{ErrorCode::kHardwareLocked, "CKR_PIN_LOCKED"};
+        return device_.derive(label, context);
+    }
+    Result<Bytes> sign(BytesView message) override { return device_.sign(message); }
+    Result<SecretBytes> random(std::size_t size) override { return device_.random(size); }
+    Result<std::uint64_t> epoch() override { return device_.epoch(); }
+    Result<std::uint64_t> advance() override { return device_.advance(); }
+    Result<Description> describe() override {
+        auto description = device_.describe();
+        if (description) description->serial = std::to_string(::getpid());
+        return description;
+    }
+    [[nodiscard]] unsigned parallel() const override { return device_.parallel(); }
+
+private:
+    FakeDevice device_;
+};
+
+}  // namespace hwvault::hardware

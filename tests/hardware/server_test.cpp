@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The child's loop, served in this process over a socket pair.
+#include "daemon/hardware/child/server.h"
+
+#include <sys/time.h>
+
+#include "crypto/digest.h"
+#include "crypto/p256.h"
+#include "os/file.h"
+#include "tests/catch.h"
+#include "tests/hardware/faulty_device.h"
+#include "tests/hardware/harness.h"
+
+namespace hwvault::hardware::child {
+namespace {
+
+// How many devices were open at once, and how often one was opened.
+struct Openings {
+    std::atomic<int> now{0};
+    std::atomic<int> most{0};
+    std::atomic<int> total{0};
+};
+
+// A FaultyDevice that is counted as long as it lives.
+class CountedDevice final : public Device {
+public:
+    CountedDevice(std::shared_ptr<FakeToken> token, Openings& openings)
+        : device_(std::move(token)), openings_(openings) {
+        ++openings_.total;
+        openings_.most = std::max(openings_.most.load(), ++openings_.now);
+    }
+    ~CountedDevice() override { --openings_.now; }
+    Result<SecretBytes> derive(Label label, BytesView context) override { return device_.derive(label, context); }
+    Result<Bytes> sign(BytesView message) override { return device_.sign(message); }
+    Result<SecretBytes> random(std::size_t size) override { return device_.random(size); }
+    Result<std::uint64_t> epoch() override { return device_.epoch(); }
+    Result<std::uint64_t> advance() override { return device_.advance(); }
+    Result<Description> describe() override { return device_.describe(); }
+    [[nodiscard]] unsigned parallel() const override { return device_.parallel(); }
+
+private:
+    FaultyDevice device_;
+    Openings& openings_;
+};
+
+// A server on a thread of its own, and the daemon's end of its connection.
+class Served {
+public:
+    explicit Served(const std::filesystem::path& state, std::shared_ptr<FakeToken> token) : token_(std::move(token)) {
+        server_ = std::make_unique<Server>(ServerSettings{
+            .state = state,
+            .open = [this]() -> Result<std::unique_ptr<Device>> {
+                if (const auto code = refusal.load(); code != 0) {
+                    return Error{static_cast<ErrorCode>(code), "The device cannot be opened."};
+                }
+                return std::unique_ptr<Device>(std::make_unique<CountedDevice>(token_, openings));
+            },
+            .locked = [this](const Error&) { ++locked; },
+            .log = [](std::string_view) {},
+            .pace = {.first = 5ms, .longest = 20ms, .served_a_while = 10s}});
+        auto [ours, theirs] = socket_pair();
+        daemon_ = std::move(ours);
+        const timeval patience{30, 0};
+        ::setsockopt(daemon_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        thread_ = std::thread([this, theirs = std::make_shared<os::Fd>(std::move(theirs))] {
+            server_->serve(std::move(*theirs));
+            ended = true;
+        });
+    }
+    Served(const Served&) = delete;
+    Served& operator=(const Served&) = delete;
+    ~Served() {
+        daemon_ = os::Fd();
+        thread_.join();
+    }
+
+    void send(BytesView bytes) const {
+        REQUIRE(::send(daemon_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+                static_cast<ssize_t>(bytes.size()));
+    }
+    std::uint64_t ask(Verb verb) {
+        send(encode(Request{++last_id_, std::move(verb)}));
+        return last_id_;
+    }
+    // The next answer, whichever it is; nullopt when the connection is closed.
+    std::optional<Answer> receive() {
+        for (;;) {
+            if (const auto frame = frames_.next()) return decode_answer(*frame);
+            const auto space = frames_.space();
+            const ssize_t got = ::recv(daemon_.get(), space.data(), space.size(), 0);
+            if (got <= 0) return std::nullopt;
+            frames_.filled(static_cast<std::size_t>(got));
+        }
+    }
+    Result<SecretBytes> call(Verb verb) {
+        ask(std::move(verb));
+        auto answer = receive();
+        if (!answer) return Error{ErrorCode::kInternal, "The connection was closed."};
+        return std::move(answer->result);
+    }
+    bool wait_until_open() {
+        return wait_until([this] { return call(EpochRequest{}).has_value(); });
+    }
+
+    Openings openings;
+    std::atomic<int> refusal{0};  // an ErrorCode: the device cannot be opened
+    std::atomic<int> locked{0};
+    std::atomic<bool> ended{false};
+
+private:
+    std::shared_ptr<FakeToken> token_;
+    std::unique_ptr<Server> server_;
+    os::Fd daemon_;
+    FrameReader frames_;
+    std::uint64_t last_id_{0};
+    std::thread thread_;
+};
+
+ErrorCode code_of(const Result<SecretBytes>& result) {
+    REQUIRE_FALSE(result.has_value());
+    return result.error().code;
+}
+
+Bytes order(std::string_view text) {
+    return {text.begin(), text.end()};
+}
+
+CheckpointRequest checkpoint(std::uint64_t sequence) {
+    return {Checkpoint{.sequence = sequence, .epoch = 3}};
+}
+
+TEST_CASE("each verb is done by the device") {
+    const TempFolder folder;
+    const auto token = std::make_shared<FakeToken>();
+    Served served(folder.path(), token);
+    REQUIRE(served.wait_until_open());
+
+    const Bytes context{1, 2, 3};
+    const auto derived = served.call(DeriveRequest{Label::kToken, context});
+    REQUIRE(derived.has_value());
+    CHECK(equal_in_constant_time(derived->reveal(), crypto::hmac_sha256(token->root_key(),
+                                                                        derivation_input(Label::kToken, context))));
+    CHECK(served.call(RandomRequest{40})->size() == 40);
+    CHECK(decode_number(served.call(AdvanceRequest{})->reveal()) == 1U);
+    CHECK(decode_number(served.call(EpochRequest{})->reveal()) == 1U);
+
+    const auto description = decode_description(served.call(DescribeRequest{})->reveal());
+    REQUIRE(description);
+    const auto signature = served.call(checkpoint(1));
+    REQUIRE(signature.has_value());
+    CHECK(crypto::verify_p256(description->signing_key, checkpoint_message(checkpoint(1).checkpoint),
+                              signature->reveal()).value());
+}
+
+TEST_CASE("the label of the epoch is refused over the socket") {
+    const TempFolder folder;
+    Served served(folder.path(), std::make_shared<FakeToken>());
+    REQUIRE(served.wait_until_open());
+    CHECK(code_of(served.call(DeriveRequest{Label::kEpoch, {1}})) == ErrorCode::kAccessDenied);
+}
+
+TEST_CASE("a checkpoint's sequence must grow, across restarts too") {
+    const TempFolder folder;
+    {
+        Served served(folder.path(), std::make_shared<FakeToken>());
+        REQUIRE(served.wait_until_open());
+        CHECK(code_of(served.call(checkpoint(0))) == ErrorCode::kInvalidArgument);
+        CHECK(served.call(checkpoint(5)).has_value());
+        CHECK(code_of(served.call(checkpoint(5))) == ErrorCode::kInvalidArgument);
+        CHECK(code_of(served.call(checkpoint(4))) == ErrorCode::kInvalidArgument);
+    }
+    Served restarted(folder.path(), std::make_shared<FakeToken>());
+    REQUIRE(restarted.wait_until_open());
+    CHECK(code_of(restarted.call(checkpoint(5))) == ErrorCode::kInvalidArgument);
+    CHECK(restarted.call(checkpoint(6)).has_value());
+}
+
+TEST_CASE("a sequence is used up before the device signs") {
+    const TempFolder folder;
+    const auto token = std::make_shared<FakeToken>();
+    Served served(folder.path(), token);
+    REQUIRE(served.wait_until_open());
+    token->faults.gone = true;
+    CHECK(code_of(served.call(checkpoint(1))) == ErrorCode::kHardwareUnavailable);
+    token->faults.gone = false;
+    REQUIRE(served.wait_until_open());
+    CHECK(code_of(served.call(checkpoint(1))) == ErrorCode::kInvalidArgument);
+}
+
+TEST_CASE("with a damaged ledger no checkpoint is signed") {
+    const TempFolder folder;
+    REQUIRE(os::write_file_durably(folder.path() / "last-checkpoint", Bytes{1, 2, 3}, 0600).has_value());
+    Served served(folder.path(), std::make_shared<FakeToken>());
+    REQUIRE(served.wait_until_open());
+    CHECK(code_of(served.call(checkpoint(9))) == ErrorCode::kInternal);
+}
+
+TEST_CASE("a malformed or oversized frame closes the connection") {
+    const TempFolder folder;
+    Served served(folder.path(), std::make_shared<FakeToken>());
+    REQUIRE(served.wait_until_open());
+    SECTION("too large") { served.send(Bytes{1, 0, 1, 0}); }
+    SECTION("empty") { served.send(Bytes{0, 0, 0, 0}); }
+    SECTION("no request") { served.send(Bytes{2, 0, 0, 0, 7, 7}); }
+    CHECK_FALSE(served.receive());
+    CHECK(wait_until([&] { return served.ended.load(); }));
+}
+
+TEST_CASE("a slow request does not hold up the next one") {
+    const TempFolder folder;
+    Served served(folder.path(), std::make_shared<FakeToken>());
+    REQUIRE(served.wait_until_open());
+    const auto slow = served.ask(DeriveRequest{Label::kToken, order("slow")});
+    const auto quick = served.ask(EpochRequest{});
+    const auto first = served.receive();
+    REQUIRE(first);
+    CHECK(first->id == quick);
+    const auto second = served.receive();
+    REQUIRE(second);
+    CHECK(second->id == slow);
+}
+
+TEST_CASE("more requests than may wait are answered Busy") {
+    const TempFolder folder;
+    const auto token = std::make_shared<FakeToken>();
+    Served served(folder.path(), token);
+    REQUIRE(served.wait_until_open());
+    token->faults.delay = 300ms;
+    constexpr std::size_t kSent = 2 * kMaxInFlight;
+    for (std::size_t i = 0; i < kSent; ++i) served.ask(EpochRequest{});
+    const auto first = served.receive();
+    REQUIRE(first);
+    CHECK(code_of(first->result) == ErrorCode::kBusy);
+    token->faults.delay = 0ms;
+    std::size_t done = 0;
+    for (std::size_t i = 1; i < kSent; ++i) done += served.receive().value().result.has_value() ? 1 : 0;
+    CHECK(done >= kMaxInFlight);
+    CHECK(done < kSent);
+}
+
+TEST_CASE("without a device every request is answered with the reason, until it is there") {
+    const TempFolder folder;
+    Served served(folder.path(), std::make_shared<FakeToken>());
+    REQUIRE(served.wait_until_open());
+    const auto code = GENERATE(ErrorCode::kHardwareUnavailable, ErrorCode::kHardwareLocked, ErrorCode::kNotInitialised);
+    served.refusal = static_cast<int>(code);
+    CHECK(code_of(served.call(DeriveRequest{Label::kToken, order("gone")})) == ErrorCode::kHardwareUnavailable);
+    CHECK(wait_until([&] {
+        const auto answer = served.call(EpochRequest{});
+        return !answer && answer.error() == Error{code, "The device cannot be opened."};
+    }));
+    for (const Verb& verb : {Verb(DeriveRequest{Label::kToken, {1}}), Verb(RandomRequest{1}), Verb(AdvanceRequest{}),
+                             Verb(DescribeRequest{}), Verb(checkpoint(1))}) {
+        CHECK(code_of(served.call(verb)) == code);
+    }
+    served.refusal = 0;
+    CHECK(served.wait_until_open());
+}
+
+TEST_CASE("a device that is lost is opened anew, and never twice at once") {
+    const TempFolder folder;
+    Served served(folder.path(), std::make_shared<FakeToken>());
+    REQUIRE(served.wait_until_open());
+    for (int round = 0; round < 3; ++round) {
+        const auto slow = served.ask(DeriveRequest{Label::kToken, order("slow")});
+        CHECK(code_of(served.call(DeriveRequest{Label::kToken, order("gone")})) ==
+              ErrorCode::kHardwareUnavailable);
+        // While the slow call still holds the old device, there is no other.
+        CHECK(code_of(served.call(EpochRequest{})) == ErrorCode::kHardwareUnavailable);
+        const auto finished = served.receive();
+        REQUIRE(finished);
+        CHECK(finished->id == slow);
+        CHECK(finished->result.has_value());
+        REQUIRE(served.wait_until_open());
+    }
+    CHECK(served.openings.total == 4);
+    CHECK(served.openings.most == 1);
+}
+
+TEST_CASE("a PIN that went bad while the device was open is reported once, and the device closed") {
+    const TempFolder folder;
+    Served served(folder.path(), std::make_shared<FakeToken>());
+    REQUIRE(served.wait_until_open());
+    served.refusal = static_cast<int>(ErrorCode::kHardwareLocked);
+    CHECK(code_of(served.call(DeriveRequest{Label::kToken, order("locked")})) == ErrorCode::kHardwareLocked);
+    CHECK(served.locked == 1);
+    CHECK(code_of(served.call(EpochRequest{})) == ErrorCode::kHardwareLocked);
+    CHECK(served.openings.total == 1);
+}
+
+}  // namespace
+}  // namespace hwvault::hardware::child
