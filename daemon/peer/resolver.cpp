@@ -73,7 +73,8 @@ public:
     }
 
     awaitable<Result<std::uint32_t>> uid_of(std::string user) override {
-        std::function<Result<std::uint32_t>()> call = [user = std::move(user), names = names_]() -> Result<std::uint32_t> {
+        std::function<Result<std::uint32_t>()> call = [user = std::move(user),
+                                                       names = names_]() -> Result<std::uint32_t> {
             auto uid = names->uid_of(user);
             if (!uid) return names_failed(uid.error());
             if (!*uid || has_no_owner(**uid)) {
