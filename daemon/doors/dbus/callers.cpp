@@ -52,10 +52,6 @@ Result<Callers::Ticket> Callers::admit(const std::string& name) {
     return Ticket{std::move(sender), calls_};
 }
 
-Callers::Ticket Callers::hold(std::shared_ptr<Sender> sender) const {
-    return Ticket{std::move(sender), calls_};
-}
-
 Result<std::shared_ptr<Sender>> Callers::find_or_ask(const std::string& name) {
     if (const auto known = senders_.find(name); known != senders_.end()) return known->second;
     if (senders_.size() >= kMaxSenders && !make_room()) {

@@ -31,8 +31,8 @@
 namespace hwvault::doors::dbus {
 
 constexpr std::uint32_t kMaxCallsOfOne = 64;
-constexpr std::uint32_t kMaxCalls = 1'024;   // each may hold a descriptor
-constexpr std::size_t kMaxSenders = 1'024;   // remembered at once
+constexpr std::uint32_t kMaxCalls = 256;    // each may hold two descriptors: sdbus-c++'s and its duplicate
+constexpr std::size_t kMaxSenders = 1'024;  // remembered at once
 constexpr std::chrono::seconds kNamesLifetime{5};
 constexpr std::chrono::seconds kBusDeadline{2};
 
@@ -63,8 +63,6 @@ public:
 
     // Of the loop. kBusy when this sender, or all of them together, have too many calls under way.
     Result<Ticket> admit(const std::string& name);
-    // A place for a subscription of this sender, whatever is under way. On any thread.
-    Ticket hold(std::shared_ptr<Sender> sender) const;
     // Of the loop: the sender has left the bus.
     void forget(const std::string& name);
     // Of the loop: forgets all; those who wait for the bus's answer get kBusy.
@@ -90,17 +88,18 @@ private:
 
 class Callers::Ticket {
 public:
-    Ticket(std::shared_ptr<Sender> sender, std::shared_ptr<std::atomic<std::uint32_t>> all)
+    // `all` counts the calls of all senders; a subscription is in no such count, and has none.
+    explicit Ticket(std::shared_ptr<Sender> sender, std::shared_ptr<std::atomic<std::uint32_t>> all = nullptr)
         : sender_(std::move(sender)), all_(std::move(all)) {
         ++sender_->calls;
-        ++*all_;
+        if (all_) ++*all_;
     }
     Ticket(Ticket&&) noexcept = default;
     Ticket& operator=(Ticket&&) = delete;
     ~Ticket() {
         if (!sender_) return;
         --sender_->calls;
-        --*all_;
+        if (all_) --*all_;
     }
     [[nodiscard]] const std::shared_ptr<Sender>& sender() const { return sender_; }
 

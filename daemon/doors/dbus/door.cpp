@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/doors/dbus/door.h"
 
+#include <optional>
 #include <utility>
 
 #include <spdlog/spdlog.h>
@@ -41,14 +42,17 @@ public:
         : vault_(std::move(vault)), lost_(std::move(lost)) {
         loop_.emplace(vault_->bus(), vault_->waker(), [this](const std::string& cause) {
             spdlog::error("The message bus is gone ({}); nobody is served over D-Bus any more.", cause);
+            bus_is_gone_ = true;
             if (lost_) lost_();
         });
     }
 
     ~BusDoor() override {
         loop_.reset();
+        vault_->close();
+        if (bus_is_gone_) return;
         try {
-            vault_->close();
+            vault_->bus().releaseName(ServiceName{kServiceName});
         } catch (const sdbus::Error& failure) {
             spdlog::warn("{} could not be given back: {}", kServiceName, failure.getMessage());
         }
@@ -57,6 +61,7 @@ public:
 private:
     std::shared_ptr<Vault1> vault_;
     std::function<void()> lost_;
+    bool bus_is_gone_{false};  // written on the loop's thread, read once that has ended
     std::optional<Loop> loop_;
 };
 

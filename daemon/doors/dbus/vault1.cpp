@@ -139,7 +139,6 @@ void Vault1::close() {
     closed_ = true;
     callers_.close();
     asio::post(strand_, [due = status_due_] { due->cancel(); });
-    connection->releaseName(ServiceName{kServiceName});
 }
 
 asio::awaitable<void> Vault1::keep_status(std::weak_ptr<Vault1> door) {
@@ -172,7 +171,7 @@ Result<void> Vault1::subscribe(const policy::Caller& caller, const std::shared_p
     if (sender->gone || sender->on_leaving) return {};
     HWVAULT_TRY(auto watch, service_.watch(caller, "*"));
     sender->on_leaving = [watch = watch.get()] { watch->cancel(); };
-    asio::co_spawn(strand_, forward(shared_from_this(), callers_.hold(sender), std::move(watch)), log_defect);
+    asio::co_spawn(strand_, forward(shared_from_this(), Callers::Ticket{sender}, std::move(watch)), log_defect);
     return {};
 }
 
@@ -183,7 +182,8 @@ asio::awaitable<void> Vault1::forward(std::shared_ptr<Vault1> door, Callers::Tic
         if (!notice || !door->tell(ticket.sender()->name, *notice)) break;
     }
     ticket.sender()->on_leaving = nullptr;
-    if (!ticket.sender()->gone) spdlog::warn("The subscription of {} has ended: it fell behind.", ticket.sender()->name);
+    if (ticket.sender()->gone) co_return;
+    spdlog::warn("The subscription of {} has ended: it fell behind.", ticket.sender()->name);
 }
 
 bool Vault1::tell(const std::string& destination, const vault::Notice& notice) {

@@ -38,13 +38,13 @@ class Vault1 final : private Connected,
                      public sdbus::AdaptorInterfaces<org::hwvault::Vault1_adaptor>,
                      public std::enable_shared_from_this<Vault1> {
 public:
-    // Throws sdbus::Error, as the next two do.
+    // Throws sdbus::Error, as open() does.
     Vault1(std::unique_ptr<sdbus::IConnection> connected, service::Service& service, peer::Resolver& resolver);
     ~Vault1();
 
     // Watches for callers that leave, and takes the name.
     void open();
-    // Once nobody runs the loop any more: gives the name back and lets go of all callers.
+    // Once nobody runs the loop any more: lets go of all callers.
     void close();
 
     sdbus::IConnection& bus() { return *connection; }

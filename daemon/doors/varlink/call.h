@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// A call as it arrives (UAPI.20, "Call"). Pure; tests/fuzz/fuzz_varlink_message.cpp feeds it.
+// A call as it arrives (UAPI.20, "Call"). Pure; tests/fuzz/varlink_message.cpp feeds it.
 #pragma once
 
 #include <string>

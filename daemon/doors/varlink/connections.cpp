@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/doors/varlink/connections.h"
 
+#include <algorithm>
 #include <string>
 
 namespace hwvault::doors::varlink {
 
 Result<Connections::Place> Connections::enter(std::uint32_t uid) {
-    const std::size_t open_to_uid = uid == 0 ? limits_.connections : limits_.connections - limits_.kept_for_root;
+    const std::size_t kept = uid == 0 ? 0 : std::min(limits_.kept_for_root, limits_.connections);
+    const std::size_t open_to_uid = limits_.connections - kept;
     if (count_ >= open_to_uid) {
         return Error{ErrorCode::kBusy, "The vault has " + std::to_string(count_) +
                                            " connections, which is all that it accepts. Try again in a while."};

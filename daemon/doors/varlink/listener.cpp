@@ -135,9 +135,9 @@ void Listener::refuse(const os::Fd& client, const Error& error) {
 
 void Listener::stop() {
     if (std::exchange(stopping_, true)) return;
-    socket_.remove_file();
     boost::system::error_code ignored;
     readiness_.close(ignored);
+    socket_.close();
     timer_.cancel();
     for (const auto& session : sessions_) session->finish();
     if (sessions_.empty()) return;

@@ -110,11 +110,12 @@ Result<ListeningSocket> ListeningSocket::adopt(int fd) {
     return listening;
 }
 
-void ListeningSocket::remove_file() {
+void ListeningSocket::close() {
     struct stat status {};
-    if (path_.empty() || ::lstat(path_.c_str(), &status) != 0) return;
-    if (status.st_dev == device_ && status.st_ino == inode_) ::unlink(path_.c_str());
+    const bool is_there = !path_.empty() && ::lstat(path_.c_str(), &status) == 0;
+    if (is_there && status.st_dev == device_ && status.st_ino == inode_) ::unlink(path_.c_str());
     path_.clear();
+    fd_ = os::Fd();
 }
 
 }  // namespace hwvault::doors::varlink

@@ -15,7 +15,7 @@
 
 namespace hwvault::doors::varlink {
 
-// Move-only. Removes the file that it made, unless another stands in its place.
+// Move-only. close() removes the file that it made, unless another stands in its place.
 class ListeningSocket {
 public:
     // Sets the process's umask for a moment: call it before other threads make files. kInvalidArgument, kBusy or
@@ -26,10 +26,10 @@ public:
 
     ListeningSocket(ListeningSocket&& other) noexcept;
     ListeningSocket& operator=(ListeningSocket&&) = delete;
-    ~ListeningSocket() { remove_file(); }
+    ~ListeningSocket() { close(); }
 
     [[nodiscard]] int fd() const { return fd_.get(); }
-    void remove_file();
+    void close();
 
 private:
     explicit ListeningSocket(os::Fd fd) : fd_(std::move(fd)) {}

@@ -69,6 +69,7 @@ bool MessageStream::has_message() {
 }
 
 void MessageStream::forget() {
+    if (returned_ == 0) return;
     wipe(input_.reveal_to_fill().data() + begin_, returned_);
     begin_ += std::exchange(returned_, 0);
     searched_ = 0;

@@ -23,6 +23,10 @@ Reply event_reply(const vault::Notice& notice) {
     return reply;
 }
 
+Reply stopping() {
+    return failure({ErrorCode::kBusy, "The vault is stopping. Watch again when it is back."});
+}
+
 // False when the stream was closed.
 awaitable<bool> send(MessageStream& stream, Reply reply) {
     // Small, and at most kMaxQueuedBytes lie before it: there is always memory for it.
@@ -53,9 +57,10 @@ awaitable<Result<bool>> send_present(service::Service& service, const policy::Ca
 awaitable<std::optional<Reply>> send_changes(service::Watch& watch, MessageStream& stream) {
     for (;;) {
         const bool sent = co_await stream.flush();
-        if (!sent || stream.is_finishing()) co_return std::nullopt;
+        if (!sent) co_return std::nullopt;
+        if (stream.is_finishing()) co_return stopping();
         const auto notice = co_await watch.next();
-        if (!notice) co_return failure(notice.error());
+        if (!notice) co_return stream.is_finishing() ? stopping() : failure(notice.error());
         static_cast<void>(stream.queue(message_of(event_reply(*notice))));
     }
 }

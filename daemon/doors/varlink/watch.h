@@ -19,8 +19,8 @@
 
 namespace hwvault::doors::varlink {
 
-// Streams until there is a final reply to give, which is an error: the caller may not watch, or fell behind.
-// nullopt when the stream is closed or finishing.
+// Streams until there is a final reply to give, which is an error: the caller may not watch, or fell behind, or the
+// vault stops. nullopt when the stream is closed.
 boost::asio::awaitable<std::optional<Reply>> stream_changes(service::Service& service, const policy::Caller& caller,
                                                             MessageStream& stream, std::string account);
 

@@ -49,11 +49,13 @@ PrivateBus::PrivateBus(const std::string& policy) : folder_(make_folder()) {
     const os::Fd ours{ends[0]};
     {
         const os::Fd theirs{ends[1]};
+        const os::Fd log{::open((folder_ / "log").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600)};
         const auto argument = "--config-file=" + config.string();
         pid_ = ::fork();
         REQUIRE(pid_ >= 0);
         if (pid_ == 0) {
             ::dup2(theirs.get(), STDOUT_FILENO);
+            ::dup2(log.get(), STDERR_FILENO);
             ::execlp("dbus-daemon", "dbus-daemon", argument.c_str(), "--print-address", "--nofork", "--nopidfile",
                      nullptr);
             ::_exit(127);
@@ -91,7 +93,9 @@ Strand::~Strand() {
 bool Strand::drains() {
     busy_.reset();
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{5};
-    while (!ended_ && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(std::chrono::milliseconds{5});
+    while (!ended_ && std::chrono::steady_clock::now() < deadline) {
+        std::this_thread::sleep_for(std::chrono::milliseconds{5});
+    }
     return ended_;
 }
 

@@ -63,10 +63,9 @@ def types_of(info):
 class Client:
     def __init__(self, address):
         self.bus = dbus.bus.BusConnection(address)
-        self.vault = dbus.Interface(self.bus.get_object(NAME, PATH, introspect=False), NAME)
 
     def call(self, method, signature, *arguments):
-        return self.vault.get_dbus_method(method)(*arguments, signature=signature)
+        return self.bus.call_blocking(NAME, PATH, NAME, method, signature, arguments)
 
     def retrieve(self, account, name):
         token, info = self.call("Retrieve", "ss", account, name)
@@ -97,9 +96,10 @@ class Client:
         return {"info": plain(info), "types": types_of(info)}
 
     def credentials(self):
-        driver = dbus.Interface(self.bus.get_object("org.freedesktop.DBus", "/org/freedesktop/DBus"),
-                                "org.freedesktop.DBus")
-        return {"keys": sorted(str(key) for key in driver.GetConnectionCredentials(self.bus.get_unique_name()))}
+        driver = "org.freedesktop.DBus"
+        answer = self.bus.call_blocking(driver, "/org/freedesktop/DBus", driver, "GetConnectionCredentials", "s",
+                                        (self.bus.get_unique_name(),))
+        return {"keys": sorted(str(key) for key in answer)}
 
     def crowd(self, count):
         """`count` calls that stay under way, then one more."""

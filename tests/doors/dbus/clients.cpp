@@ -91,6 +91,12 @@ bool Running::says(std::string_view text) {
     return true;
 }
 
+bool Running::shows(std::string_view text) {
+    while (read_some(50)) {
+    }
+    return said_.find(text) != std::string::npos;
+}
+
 Outcome Running::interrupt() {
     ::kill(pid_, SIGINT);
     return finish();

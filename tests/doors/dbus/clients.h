@@ -30,6 +30,8 @@ public:
     Outcome finish();
     // Reads until its output has `text`; false after ten seconds.
     bool says(std::string_view text);
+    // The same, for what is there now or comes within 50 ms.
+    bool shows(std::string_view text);
     // Ends it politely and gives what it said.
     Outcome interrupt();
 

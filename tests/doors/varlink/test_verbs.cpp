@@ -99,7 +99,7 @@ TEST_CASE("a token that is no UTF-8 goes in as base64 and is given to the servic
     Client client = served.connect();
     client.call(vault_call("Verify", R"({"token":"AP/+IGtleQ==","base64":true})"));
     client.receive_parameters();
-    CHECK(served.service.last("Verify")->secret == std::string("\x00\xFF\xFE key", 7 + 0));
+    CHECK(served.service.last("Verify")->secret == std::string("\x00\xFF\xFE key", 7));
 }
 
 TEST_CASE("Create carries its options, and only those that were given") {

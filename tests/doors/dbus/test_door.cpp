@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The door itself: its name, its subscriptions, and how it closes.
+#include <cstdlib>
+#include <future>
+#include <string>
+
+#include "tests/catch.h"
+#include "tests/doors/dbus/bus.h"
+#include "tests/doors/dbus/clients.h"
+
+namespace hwvault::doors::dbus {
+namespace {
+
+Result<std::unique_ptr<Door>> open_door(Strand& strand, const std::string& address) {
+    return strand.run([&] { return Door::create(strand.service(), strand.resolver(), {address, {}}); });
+}
+
+vault::Notice notice(std::string name) {
+    vault::Notice changed;
+    changed.account = "user:alice";
+    changed.name = std::move(name);
+    changed.generation = 3;
+    changed.event = "revoked";
+    return changed;
+}
+
+TEST_CASE("A name that is taken is said in words") {
+    Serving first;
+    Strand second;
+    const auto refused = open_door(second, first.bus.address());
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == ErrorCode::kAlreadyExists);
+    CHECK(refused.error().message.find("Another program owns org.hwvault.Vault1") != std::string::npos);
+    CHECK(second.drains());
+
+    // Once the first has closed, the name is free.
+    first.door.reset();
+    Strand third;
+    CHECK(open_door(third, first.bus.address()).has_value());
+}
+
+TEST_CASE("A bus that denies the name is said in words") {
+    const PrivateBus bus(
+        "<policy context=\"default\"><allow user=\"*\"/><deny own=\"*\"/>"
+        "<allow send_destination=\"*\"/><allow receive_sender=\"*\"/></policy>");
+    Strand strand;
+    const auto refused = open_door(strand, bus.address());
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().code == ErrorCode::kAccessDenied);
+    CHECK(refused.error().message.find("does not let this user own") != std::string::npos);
+}
+
+TEST_CASE("A bus that is not there is said in words") {
+    Strand strand;
+    const auto refused = open_door(strand, "unix:path=/nonexistent/bus");
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().message.find("unix:path=/nonexistent/bus cannot be reached") != std::string::npos);
+}
+
+TEST_CASE("Without an address the door goes to the system bus, wherever the environment says that is") {
+    if (!have("busctl")) return;
+    const PrivateBus bus;
+    ::setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.address().c_str(), 1);
+    Strand strand;
+    const auto door = open_door(strand, "");
+    ::unsetenv("DBUS_SYSTEM_BUS_ADDRESS");
+    REQUIRE(door.has_value());
+    CHECK(busctl(bus.address(), {"Describe", "ss", "", ""}).status == 0);
+}
+
+TEST_CASE("An administrator who subscribes is sent each change, alone") {
+    if (!have_python_dbus(true) || !have("dbus-monitor")) return;
+    Serving serving;
+    const auto& address = serving.bus.address();
+    Running monitor({"dbus-monitor", "--address", address, "type=signal,member=TokenChanged"});
+    Running subscriber(python(address, {"subscribe", "2"}));
+    REQUIRE(subscriber.says("subscribed"));
+    CHECK(serving.service.calls_of("Watch") == 1);
+    CHECK(serving.service.last("Watch")->account == "*");
+    serving.service.publish(notice("first"));
+    serving.service.publish(notice("second"));
+    const auto told = subscriber.finish();
+    CHECK(told.has("{\"changes\": [[\"user:alice\", \"first\", 3, \"revoked\"], "
+                   "[\"user:alice\", \"second\", 3, \"revoked\"]]}"));
+    REQUIRE(monitor.says("\"second\""));
+    CHECK_FALSE(monitor.interrupt().has("destination=(null"));
+
+    // It has left the bus, so its watch ends.
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{5};
+    std::size_t watchers = 1;
+    while (watchers > 0 && std::chrono::steady_clock::now() < deadline) {
+        watchers = serving.strand.run([&] { return serving.service.watchers(); });
+    }
+    CHECK(watchers == 0);
+}
+
+TEST_CASE("Others may not subscribe") {
+    if (!have("busctl") || !have("setpriv")) return;
+    Serving serving;
+    const auto refused = run({"setpriv", "--reuid=1", "--regid=1", "--clear-groups", "busctl",
+                              "--address=" + serving.bus.address(), "call", "org.hwvault.Vault1",
+                              "/org/hwvault/Vault1", "org.hwvault.Vault1", "Subscribe"});
+    CHECK(refused.status != 0);
+    CHECK(refused.has("Only root and the members of hwvault-admin"));
+    CHECK(serving.service.calls_of("Watch") == 0);
+}
+
+TEST_CASE("A door that closes answers what is under way and leaves nothing behind") {
+    if (!have("busctl")) return;
+    Serving serving;
+    Running call({"busctl", "--address=" + serving.bus.address(), "call", "org.hwvault.Vault1",
+                  "/org/hwvault/Vault1", "org.hwvault.Vault1", "Revoke", "sst", "", "slow", "0"});
+    REQUIRE(serving.service.wait_for("Revoke", 1));
+    serving.strand.run([&] { serving.door.reset(); });
+    CHECK(busctl(serving.bus.address(), {"Describe", "ss", "", ""}).status != 0);
+    serving.service.release();
+    const auto answer = call.finish();
+    CHECK(answer.status == 0);
+    CHECK(answer.has("\"rollback_protected\" b true"));
+    CHECK(serving.strand.drains());
+}
+
+TEST_CASE("A subscription does not outlive the door") {
+    if (!have_python_dbus(true)) return;
+    Serving serving;
+    Running subscriber(python(serving.bus.address(), {"subscribe", "1"}));
+    REQUIRE(subscriber.says("subscribed"));
+    serving.door.reset();
+    CHECK(serving.strand.drains());
+    CHECK(serving.service.watchers() == 0);
+}
+
+TEST_CASE("A bus that goes away is told once, and the process goes on") {
+    PrivateBus bus;
+    Strand strand;
+    std::promise<void> lost;
+    auto door = strand.run([&] {
+        return Door::create(strand.service(), strand.resolver(), {bus.address(), [&] { lost.set_value(); }});
+    });
+    REQUIRE(door.has_value());
+    bus.stop();
+    CHECK(lost.get_future().wait_for(std::chrono::seconds{10}) == std::future_status::ready);
+    door->reset();
+    CHECK(strand.drains());
+}
+
+}  // namespace
+}  // namespace hwvault::doors::dbus
