@@ -18,6 +18,7 @@ namespace hwvault::libclient {
 namespace {
 
 constexpr std::size_t kFirstBuffer = 4'096;  // every answer but a page or a large secret fits
+constexpr std::size_t kKeptBuffer = 65'536;  // a larger one is given back after use: a process may lock few MiB
 constexpr std::size_t kLargestBuffer = wire::kMaxMessageSize + 1;
 
 std::string errno_text(int number) {
@@ -152,6 +153,7 @@ void Connection::forget() {
               all.begin());
     wipe(all.data() + (filled_ - returned_), returned_);
     filled_ -= std::exchange(returned_, 0);
+    if (filled_ == 0 && buffer_.size() > kKeptBuffer) buffer_ = SecretBytes(kFirstBuffer);
 }
 
 bool Connection::idle() const {

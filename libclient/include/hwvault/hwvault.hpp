@@ -52,12 +52,21 @@ struct deleter {
 template <class Handle, auto Free>
 using owner = std::unique_ptr<Handle, deleter<Free>>;
 
-inline std::vector<const char*> pointers(const std::vector<std::string>& texts) {
-    std::vector<const char*> all;
-    for (const std::string& text : texts) all.push_back(text.c_str());
-    all.push_back(nullptr);  // so that data() of an empty list still says "given"
-    return all;
-}
+// What C takes as a list: pointers into `texts`, which must outlive them, or NULL when there is none.
+class list_view {
+public:
+    explicit list_view(const std::optional<std::vector<std::string>>& texts) : given_(texts.has_value()) {
+        if (!texts) return;
+        for (const std::string& text : *texts) pointers_.push_back(text.c_str());
+        pointers_.push_back(nullptr);  // so that an empty list has an address too
+    }
+    [[nodiscard]] const char* const* data() const noexcept { return given_ ? pointers_.data() : nullptr; }
+    [[nodiscard]] std::size_t size() const noexcept { return given_ ? pointers_.size() - 1 : 0; }
+
+private:
+    bool given_;
+    std::vector<const char*> pointers_;
+};
 
 }  // namespace detail
 
@@ -312,15 +321,15 @@ private:
 
     template <class Function>
     info with_options(Function call, const target& which, const options& with, std::span<const std::byte> content) {
-        const auto scopes = detail::pointers(with.scopes.value_or(std::vector<std::string>{}));
-        const auto owners = detail::pointers(with.owners.value_or(std::vector<std::string>{}));
+        const detail::list_view scopes(with.scopes);
+        const detail::list_view owners(with.owners);
         hwvault_options given{};
-        given.scopes = with.scopes ? scopes.data() : nullptr;
-        given.scope_count = scopes.size() - 1;
+        given.scopes = scopes.data();
+        given.scope_count = scopes.size();
         given.expires_in = static_cast<std::uint64_t>(with.expires_in.count());
         given.description = with.description.c_str();
-        given.owners = with.owners ? owners.data() : nullptr;
-        given.owner_count = owners.size() - 1;
+        given.owners = owners.data();
+        given.owner_count = owners.size();
         given.secret = content.data();
         given.secret_size = content.size();
         const hwvault_target at = to_c(which);
