@@ -150,8 +150,10 @@ void Daemon::announce(const service::Status& status) {
 }
 
 Result<void> Daemon::open_doors() {
-    HWVAULT_TRY(varlink_, doors::varlink::Door::create(*service_, *resolver_,
-                                                       {.path = settings_.socket, .inherited_fd = inherited_socket()}));
+    doors::varlink::Door::Options socket;
+    socket.path = settings_.socket;
+    socket.inherited_fd = inherited_socket();
+    HWVAULT_TRY(varlink_, doors::varlink::Door::create(*service_, *resolver_, std::move(socket)));
     if (settings_.dbus) {
         HWVAULT_TRY(dbus_, doors::dbus::Door::create(*service_, *resolver_, {}));
     }
@@ -200,10 +202,12 @@ awaitable<Result<void>> Daemon::initialise() {
 awaitable<Result<void>> Daemon::accept_rollback() {
     HWVAULT_CO_CHECK(co_await device_ready());
     const passwd* const user = ::getpwuid(::getuid());
-    const vault::Event event{.time = clock_now(),
-                             .verb = vault::Verb::kRecover,
-                             .actor = {.uid = ::getuid(), .user = user == nullptr ? "" : user->pw_name},
-                             .decided_by = "recover --accept-rollback"};
+    vault::Event event;
+    event.time = clock_now();
+    event.verb = vault::Verb::kRecover;
+    event.actor.uid = ::getuid();
+    if (user != nullptr) event.actor.user = user->pw_name;
+    event.decided_by = "recover --accept-rollback";
     HWVAULT_CO_TRY(const std::uint64_t epoch, co_await service::accept_rollback(opening_parts(), event));
     std::cout << "The store of epoch " << epoch << " is the latest one from now on. This is on the audit trail.\n";
     co_return Result<void>{};

@@ -19,13 +19,13 @@ constexpr auto kSealDeadline = std::chrono::seconds(3);
 // planned, so that a permission withdrawn meanwhile counts.
 Awaitable<Committed> VaultService::change(Ask ask, Planning planning) {
     HWVAULT_CO_TRY(Open* const vault, open());
-    HWVAULT_CO_TRY(const policy::Decision decision, gate(ask.caller, ask.verb, ask.target));
+    HWVAULT_CO_TRY(const policy::Decision decision, gate(ask.caller, ask.verb, ask.target, ask.names_owners));
     HWVAULT_CO_TRY(vault::Occasion now, occasion(ask.caller, decision));
     Touches touches{ask.target.account.text(), std::nullopt};
     if (!ask.whole_account) touches.name = ask.target.name.text();
     Planner planner = [this, ask, now = std::move(now),
                        planning = std::move(planning)](const vault::Vault& state) -> Result<vault::Plan> {
-        HWVAULT_TRY([[maybe_unused]] const auto again, gate(ask.caller, ask.verb, ask.target));
+        HWVAULT_CHECK(gate(ask.caller, ask.verb, ask.target, ask.names_owners));
         return planning(state, now);
     };
     co_return co_await vault->committer->commit(std::move(touches), std::move(planner));
@@ -49,21 +49,19 @@ Awaitable<vault::Info> VaultService::create(policy::Caller caller, std::string a
         HWVAULT_TRY(auto plan, vault::create(state, target, options, now));
         return vault::as_plan(std::move(plan));
     };
-    Ask ask{.caller = std::move(caller), .verb = vault::Verb::kCreate, .target = target, .whole_account = true};
+    Ask ask{.caller = std::move(caller), .verb = vault::Verb::kCreate, .target = target, .whole_account = true,
+            .names_owners = options.owners.has_value()};
     HWVAULT_CO_TRY(const Committed committed, co_await change(std::move(ask), std::move(planning)));
     co_return info_after(target, committed);
 }
 
 Awaitable<vault::Info> VaultService::import(policy::Caller caller, std::string account, std::string name,
                                             SecretBytes secret, vault::CreateOptions options) {
-    if (secret.empty() || secret.size() > vault::kMaxSecretSize) {
-        co_return Error{ErrorCode::kInvalidArgument, "A secret has 1 byte to 1 MiB; this one has " +
-                                                         std::to_string(secret.size()) + " bytes."};
-    }
+    HWVAULT_CO_CHECK(vault::importable(secret.size()));
     HWVAULT_CO_TRY(const auto place, admit(caller));
     HWVAULT_CO_TRY(const vault::Target target, co_await target_of(caller, std::move(account), std::move(name)));
     HWVAULT_CO_TRY(Open* const vault, open());
-    HWVAULT_CO_TRY(const policy::Decision decision, gate(caller, vault::Verb::kImport, target));
+    HWVAULT_CO_TRY(const policy::Decision decision, gate(caller, vault::Verb::kImport, target, options.owners.has_value()));
     HWVAULT_CO_TRY(const vault::Occasion drafting, occasion(caller, decision));
     HWVAULT_CO_TRY(vault::ImportDraft draft, vault::draft_import(*vault->vault, target, options, drafting));
 
@@ -80,7 +78,8 @@ Awaitable<vault::Info> VaultService::import(policy::Caller caller, std::string a
         HWVAULT_TRY(auto plan, vault::import(state, target, draft, sealed, now));
         return vault::as_plan(std::move(plan));
     };
-    Ask ask{.caller = std::move(caller), .verb = vault::Verb::kImport, .target = target, .whole_account = true};
+    Ask ask{.caller = std::move(caller), .verb = vault::Verb::kImport, .target = target, .whole_account = true,
+            .names_owners = options.owners.has_value()};
     HWVAULT_CO_TRY(const Committed committed, co_await change(std::move(ask), std::move(planning)));
     co_return info_after(target, committed);
 }

@@ -197,7 +197,7 @@ Awaitable<vault::Target> VaultService::target_of(const policy::Caller& caller, s
 }
 
 policy::Object VaultService::object_of(const vault::AccountName& account, const vault::TokenName& name) const {
-    policy::Object object{.account = account, .name = name, .owners = {}, .account_exists = false};
+    policy::Object object{.account = account, .name = name, .owners = {}, .account_exists = false, .names_owners = false};
     if (const vault::Account* found = open_->vault->find(account)) {
         object.owners = found->owners;
         object.account_exists = true;
@@ -207,12 +207,14 @@ policy::Object VaultService::object_of(const vault::AccountName& account, const 
 
 // The policy's answer, and before it: an account on record that belonged to another uid is nobody's own.
 Result<policy::Decision> VaultService::gate(const policy::Caller& caller, vault::Verb verb,
-                                            const vault::Target& target) const {
+                                            const vault::Target& target, bool names_owners) const {
     const vault::Account* account = open_->vault->find(target.account);
     if (account != nullptr && account->uid && policy::own_account(caller) == target.account) {
         HWVAULT_CHECK(vault::same_user(*account, target));
     }
-    policy::Decision decision = policy::decide(caller, verb, object_of(target.account, target.name));
+    policy::Object object = object_of(target.account, target.name);
+    object.names_owners = names_owners;
+    policy::Decision decision = policy::decide(caller, verb, object);
     if (decision.allowed) return decision;
     std::string message = "You may not " + std::string(vault::word(verb)) + " in " + target.account.text() +
                           ". Ask an administrator of hwvault.";

@@ -91,7 +91,8 @@ private:
     static Result<vault::AccountName> account_named(const policy::Caller& caller, const std::string& account);
     Awaitable<vault::Target> target_of(const policy::Caller& caller, std::string account, std::string name);
     [[nodiscard]] policy::Object object_of(const vault::AccountName& account, const vault::TokenName& name) const;
-    Result<policy::Decision> gate(const policy::Caller& caller, vault::Verb verb, const vault::Target& target) const;
+    Result<policy::Decision> gate(const policy::Caller& caller, vault::Verb verb, const vault::Target& target,
+                                  bool names_owners = false) const;
     [[nodiscard]] bool may_describe(const policy::Caller& caller, const policy::Object& object) const;
     Result<vault::Occasion> occasion(const policy::Caller& caller, const policy::Decision& decision);
 
@@ -102,6 +103,7 @@ private:
         vault::Verb verb;
         vault::Target target;
         bool whole_account{false};  // the plan may make or end the account
+        bool names_owners{false};   // which is an administrator's right
     };
     Awaitable<Committed> change(Ask ask, Planning planning);
     [[nodiscard]] vault::Info info_after(const vault::Target& target, const Committed& committed) const;
