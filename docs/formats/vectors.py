@@ -76,7 +76,7 @@ def token_vectors():
         ("another prefix", with_checksum("hwx_" + body[4:])),
         ("the prefix in capitals", with_checksum("HWV_" + body[4:])),
         ("a wrong checksum", token[:-1] + ("1" if token[-1] == "0" else "0")),
-        ("two characters swapped", body[:14] + body[15] + body[14] + body[16:] + token[-6:]),
+        ("two characters swapped", body[:16] + body[17] + body[16] + body[18:] + token[-6:]),
         ("not base62 in the id, with its right checksum", with_checksum(body[:5] + "-" + body[6:])),
         ("not base62 in the secret, with its right checksum", with_checksum(body[:20] + "+" + body[21:])),
         ("a character beyond ASCII in the secret", body[:20] + "\u00e4" + body[22:] + token[-6:]),

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Any bytes as a Varlink message: they are refused with a sentence, or are a tree whose own text is a message again,
+// and perhaps a call whose parameters can be read. As a secret they come back from their text the same.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <optional>
+#include <utility>
+
+#include "daemon/doors/varlink/call.h"
+#include "daemon/doors/varlink/parameters.h"
+#include "libclient/wire/varlink.h"
+
+namespace {
+
+using namespace hwvault;
+
+void require(bool condition) {
+    if (!condition) std::abort();
+}
+
+void read_parameters(boost::json::object parameters) {
+    doors::varlink::Parameters in(std::move(parameters));
+    in.text("account");
+    in.number("generation");
+    in.secret("secret", vault::kMaxSecretSize);
+    in.options("options");
+    if (const auto refusal = in.refusal()) {
+        const SecretBytes reply = doors::varlink::message_of(*refusal);
+        require(wire::parse(reply.reveal().first(reply.size() - 1)).has_value());
+    }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const BytesView message(data, size);
+    if (const auto tree = wire::parse(message)) {
+        const SecretBytes text = wire::serialize(*tree);
+        const auto again = wire::parse(text.reveal().first(text.size() - 1));
+        require(again.has_value() && again->size() == tree->size());
+    } else {
+        require(tree.error().code == ErrorCode::kInvalidArgument && !tree.error().message.empty());
+    }
+    if (auto call = doors::varlink::read_call(message)) {
+        require(!call->method.empty());
+        read_parameters(std::move(call->parameters));
+    }
+    const auto encoded = wire::encode_secret(message);
+    const auto decoded = wire::decode_secret(encoded.text, encoded.base64, size);
+    require(decoded.has_value() && text_of(decoded->reveal()) == text_of(message));
+    return 0;
+}
