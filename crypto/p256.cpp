@@ -12,7 +12,8 @@ Result<bool> verify_p256(BytesView public_key, BytesView message, BytesView sign
     const unsigned char* der = public_key.data();
     const Pkey key{d2i_PUBKEY(nullptr, &der, static_cast<long>(public_key.size()))};
     char group[32] = {};
-    if (key == nullptr || EVP_PKEY_get_group_name(key.get(), group, sizeof group, nullptr) != 1 ||
+    if (key == nullptr || der != public_key.data() + public_key.size() ||
+        EVP_PKEY_get_group_name(key.get(), group, sizeof group, nullptr) != 1 ||
         std::string_view(group) != "prime256v1") {
         ERR_clear_error();
         return Error{ErrorCode::kInvalidArgument, "The public key is no P-256 key in DER."};

@@ -36,8 +36,8 @@ public:
     };
 
     explicit BlockingThreads(const Limits& limits);
-    // Answers that are under way become kBusy at their deadline. Threads that are idle end; one that hangs is left behind, and touches nothing
-    // but what its own call holds. Destroy this before the executor's context.
+    // Answers that are under way become kBusy at their deadline. Threads that are idle end; one that hangs is left
+    // behind, and touches nothing but what its own call holds. Destroy this before the executor's context.
     ~BlockingThreads();
     BlockingThreads(const BlockingThreads&) = delete;
     BlockingThreads& operator=(const BlockingThreads&) = delete;

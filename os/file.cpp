@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "os/fd.h"
 
@@ -107,7 +108,9 @@ Result<void> write_file_durably(const path& file, BytesView content, unsigned mo
     path beside = file;
     beside += ".new";
     {
-        HWVAULT_TRY(const Fd fd, open_file(beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode));
+        // What a crash or somebody else left there has a mode, and perhaps a reader, of its own.
+        ::unlink(beside.c_str());
+        HWVAULT_TRY(const Fd fd, open_file(beside, O_WRONLY | O_CREAT | O_EXCL, mode));
         HWVAULT_CHECK(write_and_sync(fd, content, beside));
     }
     return rename_durably(beside, file);
