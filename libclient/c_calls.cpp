@@ -77,7 +77,8 @@ void write_result(const Verification& verification, hwvault_verification& result
 }
 
 Answer<void> next_of(hwvault_listing& listing, const hwvault_info** info) {
-    if (listing.position == listing.page.infos.size() && !listing.page.next.empty()) {
+    // A page may have none of the tokens that it looked at, and still go on.
+    while (listing.position == listing.page.infos.size() && !listing.page.next.empty()) {
         HWVAULT_TRY(listing.page, listing.client.list(listing.account, listing.page.next));
         listing.position = 0;
     }

@@ -153,7 +153,9 @@ Answer<Page> Client::list(const std::string& account, const std::string& cursor)
     const Request request = std::move(
         Request("List").text("account", account).text("cursor", cursor).number("limit", kPageSize));
     HWVAULT_TRY(const Reply reply, call({request, Repeat::kOnce, deadline()}));
-    return read_page(reply);
+    HWVAULT_TRY(Page page, read_page(reply));
+    if (page.next.empty() || page.next != cursor) return page;
+    return Failure{HWVAULT_ERROR_BAD_ANSWER, "The vault's answer cannot be read: `next` is the cursor that was sent."};
 }
 
 Answer<Report> Client::status() {

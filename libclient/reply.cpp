@@ -224,20 +224,17 @@ Answer<Page> read_page(const Reply& reply) {
         HWVAULT_TRY(Info one, info_from(info.get_object()));
         page.infos.push_back(std::move(one));
     }
-    // A page that is empty and yet not the last would be asked for without end.
-    if (page.infos.empty() && !page.next.empty()) return bad("next", "goes on after an empty page");
     return page;
 }
 
 Answer<Report> read_report(const Reply& reply) {
-    Fields fields(reply.parameters);
-    const json::object* status = fields.object("status");
-    if (status == nullptr) return bad("status", "is missing");
-    if (status->size() > kMaxReportLines) return bad("status", "is too long");
-    Fields lines(*status);
+    if (reply.parameters.size() > kMaxReportLines) return bad("status", "is too long");
+    Fields lines(reply.parameters);
     Report report;
-    for (const auto& line : *status) {
-        report.emplace_back(std::string(line.key()), lines.text(line.key(), kMaxTextSize));
+    for (const auto& line : reply.parameters) {
+        const bool is_number = line.value().is_int64();
+        report.emplace_back(std::string(line.key()), is_number ? std::to_string(lines.number(line.key()))
+                                                               : lines.text(line.key(), kMaxTextSize));
     }
     if (lines.failure()) return *lines.failure();
     return report;

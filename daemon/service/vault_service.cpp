@@ -19,6 +19,8 @@ using boost::asio::use_awaitable;
 using std::chrono::steady_clock;
 
 constexpr auto kRetryOpening = std::chrono::seconds(1);
+// A device that is only just being opened is no news: so long the vault is "starting".
+constexpr auto kDevicePatience = std::chrono::seconds(3);
 constexpr auto kDescribeDeadline = std::chrono::seconds(5);
 
 std::string_view state_word(ErrorCode reason) {
@@ -76,11 +78,14 @@ awaitable<void> VaultService::stop() {
 }
 
 awaitable<void> VaultService::bring_up() {
+    const auto patient_until = steady_clock::now() + kDevicePatience;
     while (!stopping_) {
         const Result<void> opened = co_await try_to_open();
         if (opened) co_return;
-        reason_ = opened.error();
-        announce();
+        if (opened.error().code != ErrorCode::kHardwareUnavailable || steady_clock::now() > patient_until) {
+            reason_ = opened.error();
+            announce();
+        }
         if (!may_pass(reason_.code) || stopping_) co_return;
         retry_.expires_after(kRetryOpening);
         co_await retry_.async_wait(as_tuple(use_awaitable));

@@ -189,7 +189,7 @@ class FakeVault:
         yield {"info": self.full(self.find(account, name))}
 
     def do_status(self):
-        yield {"status": self.status}
+        yield self.status
 
     def do_watch(self, account=""):
         for token in self.tokens.values():

@@ -316,7 +316,7 @@ TEST_CASE("a listing goes on over its pages, and a report is asked by its keys")
         peer.read();
         peer.reply(std::string(R"({"parameters":{"infos":[)") + kInfo + "]}}");
         peer.read();
-        peer.reply(R"({"parameters":{"status":{"state":"serving","epoch":"7"}}})");
+        peer.reply(R"({"parameters":{"state":"serving","epoch":7}})");
         peer.read();
     }});
     hwvault::client client(server.address());

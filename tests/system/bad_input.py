@@ -193,7 +193,7 @@ def a_device_of_another_serial_is_refused_and_nothing_deleted():
                                 for line in text.splitlines(True)))
     vault.start()
     expect(vault.error_of("Retrieve") == "HardwareUnavailable", "another device was taken")
-    message = vault.call("Status")["status"]["message"]
+    message = vault.call("Status")["message"]
     expect("ffffffffffffffff" in message or "serial" in message, f"Status does not name the serial: {message}")
     vault.stop()
     expect(sorted(path.name for path in (vault.folder / "tokens").rglob("*")) == before, "something was deleted or made")

@@ -271,7 +271,7 @@ class Vault:
         return self.call("Verify", token=token)["active"]
 
     def state(self):
-        return self.call("Status")["status"]["state"]
+        return self.call("Status")["state"]
 
     def wait_for_state(self, state, seconds=30):
         until(lambda: self.state() == state, seconds, f"state {state}")

@@ -88,7 +88,7 @@ def revoking_default_without_the_device_kills_now_and_gives_the_successor_later(
 
 @check
 def the_device_is_told_later_of_what_was_revoked_meanwhile():
-    until(lambda: vault.call("Status")["status"].get("epoch_pending") in ("0", 0), 30, "nothing pending")
+    until(lambda: vault.call("Status").get("epoch_pending") in ("0", 0), 30, "nothing pending")
     expect(vault.state() == "serving", f"state {vault.state()}")
 
 

@@ -59,7 +59,7 @@ def found(why, state="store-tampered", error="StoreTampered"):
     expect(seen == state, f"{why}: the state is {seen}")
     expect(vault.error_of("Retrieve") == error, f"{why}: Retrieve says something else")
     expect(vault.error_of("Revoke") == error, f"{why}: Revoke says something else")
-    expect(vault.call("Status")["status"]["message"], "Status says nothing")
+    expect(vault.call("Status")["message"], "Status says nothing")
     vault.stop()
     restore()
 
@@ -214,7 +214,7 @@ def a_store_of_a_newer_schema_is_refused_and_left_as_it_was():
     before = STORE.read_bytes()
     vault.start()
     until(lambda: vault.state() != "starting", 30, "a state")
-    status = vault.call("Status")["status"]
+    status = vault.call("Status")
     expect(status["state"] != "serving" and "version" in status["message"], f"Status says {status}")
     vault.stop()
     expect(STORE.read_bytes() == before, "the file was changed")

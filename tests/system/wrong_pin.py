@@ -58,7 +58,7 @@ def a_wrong_pin_is_tried_once_and_never_again():
     vault.start()
     until(lambda: vault.state() == "hardware-locked", 30, "hardware-locked")
     expect(vault.error_of("Retrieve") == "HardwareLocked", "Retrieve says something else")
-    expect("PIN" in vault.call("Status")["status"]["message"], "Status does not say that it is the PIN")
+    expect("PIN" in vault.call("Status")["message"], "Status does not say that it is the PIN")
     expect(logins() == before + 1, f"{logins() - before} logins")
     for _ in range(3):
         for pid in vault.children():
