@@ -62,7 +62,7 @@ void harden() {
     ::prctl(PR_SET_DUMPABLE, 0);
     const rlimit none{0, 0};
     ::setrlimit(RLIMIT_CORE, &none);
-    ::umask(0077);
+    ::umask(0022);
 }
 
 void set_up_log() {

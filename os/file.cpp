@@ -142,7 +142,12 @@ Result<void> sync_folder(const path& folder) {
 Result<void> make_folder(const path& folder, unsigned mode) {
     std::error_code failure;
     if (folder.has_parent_path()) std::filesystem::create_directories(folder.parent_path(), failure);
-    if (::mkdir(folder.c_str(), mode) != 0 && errno != EEXIST) return errno_error("mkdir " + folder.string(), errno);
+    if (::mkdir(folder.c_str(), mode) == 0) {
+        // Exactly this mode, whatever the umask takes away.
+        if (::chmod(folder.c_str(), mode) != 0) return errno_error("chmod " + folder.string(), errno);
+    } else if (errno != EEXIST) {
+        return errno_error("mkdir " + folder.string(), errno);
+    }
     if (!std::filesystem::is_directory(folder, failure)) {
         return Error{ErrorCode::kInvalidArgument, folder.string() + " is in the way: it is not a folder."};
     }

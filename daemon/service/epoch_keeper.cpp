@@ -61,6 +61,7 @@ awaitable<void> EpochKeeper::catch_up() {
         }
     }
     catching_up_ = false;
+    if (!stopped_) caught_up_();
 }
 
 void EpochKeeper::stop() {

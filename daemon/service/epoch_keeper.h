@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
@@ -28,6 +29,8 @@ public:
     // `device` is where the counter stands; nullopt where the device has none, and then nothing is ever protected.
     EpochKeeper(boost::asio::any_io_executor strand, hardware::Hardware& hardware, store::EpochState epochs,
                 std::optional<std::uint64_t> device);
+    // `caught_up` is called each time the device knows everything again.
+    void on_caught_up(std::function<void()> caught_up) { caught_up_ = std::move(caught_up); }
 
     // Tells the device of an epoch that the store has committed.
     void committed(std::uint64_t epoch);
@@ -48,6 +51,7 @@ private:
     hardware::Hardware& hardware_;
     store::EpochState epochs_;
     std::optional<std::uint64_t> device_;
+    std::function<void()> caught_up_{[] {}};
     bool catching_up_{false};
     bool stopped_{false};
     boost::asio::steady_timer pause_;

@@ -125,6 +125,7 @@ void VaultService::adopt(Opened opened) {
         .clock = parts_.clock,
         .publishing = [this](const vault::Change& change) { publish(change); },
     });
+    open_->epochs->on_caught_up([this] { announce(); });
     // A store that is ahead of the device is the latest one: the device was not told before a crash.
     open_->epochs->committed(opened.epochs.epoch);
 }

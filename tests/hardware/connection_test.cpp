@@ -151,9 +151,9 @@ TEST_CASE("what is no answer to a request of ours closes the connection") {
 
 TEST_CASE("a request that stays the oldest for too long means that the child hangs, though others are answered") {
     Stage stage(300ms);
+    const auto begun = std::chrono::steady_clock::now();
     auto stuck = stage.call();
     const std::uint64_t stuck_id = stage.next_id();
-    const auto begun = std::chrono::steady_clock::now();
     while (!Loop::is_ready(stuck) && std::chrono::steady_clock::now() < begun + kPatience) {
         auto other = stage.call();
         if (stage.connection().is_closed()) break;

@@ -185,7 +185,7 @@ TEST_CASE("a PIN file is refused when others can read it, and when what it holds
     REQUIRE_FALSE(exposed.has_value());
     CHECK(exposed.error().message.find("chmod 0600") != std::string::npos);
     CHECK_FALSE(write("\n", 0600).has_value());
-    CHECK_FALSE(write(std::string_view("12\0034", 4), 0600).has_value());
+    CHECK_FALSE(write(std::string_view("12\0" "34", 5), 0600).has_value());
     CHECK_FALSE(write(std::string(kMaxPinSize + 1, '1'), 0600).has_value());
     const auto good = write("1234\r\n", 0600);
     REQUIRE(good.has_value());

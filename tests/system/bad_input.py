@@ -11,7 +11,7 @@ import time
 import dbus
 
 from foreign import interface, sealed
-from harness import INTERFACE, Vault, VarlinkError, altered, check, expect, run
+from harness import INTERFACE, Vault, VarlinkError, altered, check, expect, run, until
 
 MIB = 1 << 20
 vault = Vault(bus=True)
@@ -191,10 +191,9 @@ def a_device_of_another_serial_is_refused_and_nothing_deleted():
     before = sorted(path.name for path in (vault.folder / "tokens").rglob("*"))
     settings.write_text("".join(line if not line.startswith("serial") else "serial = 'ffffffffffffffff'\n"
                                 for line in text.splitlines(True)))
-    vault.start()
+    vault.start(settled=False)
     expect(vault.error_of("Retrieve") == "HardwareUnavailable", "another device was taken")
-    message = vault.call("Status")["message"]
-    expect("ffffffffffffffff" in message or "serial" in message, f"Status does not name the serial: {message}")
+    until(lambda: "ffffffffffffffff" in vault.call("Status")["message"], 30, "the serial in what Status says")
     vault.stop()
     expect(sorted(path.name for path in (vault.folder / "tokens").rglob("*")) == before, "something was deleted or made")
     settings.write_text(text)

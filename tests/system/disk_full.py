@@ -109,4 +109,4 @@ finally:
         vault.kill()
     if Path(STATE).is_mount():
         subprocess.run(["umount", STATE], check=False)
-    vault.__exit__(None)
+    vault.__exit__(None, None, None)

@@ -183,20 +183,23 @@ class Vault:
         self.start()
         return self
 
-    def __exit__(self, kind, *_):
+    def __exit__(self, kind, value, _):
         if self.daemon:
             self.kill()
         if self.bus:
             self.bus.stop()
-        if kind and self.log.exists():
+        if kind and not (kind is SystemExit and value.code == 0) and self.log.exists():
             print(f"the daemon's log:\n{self.log.read_text(errors='replace')[-4000:]}")
         shutil.rmtree(self.home, ignore_errors=True)
 
-    def start(self, seconds=60, wrapper=()):
-        """Starts it and waits for its `ready`; gives how many seconds that took."""
+    def start(self, seconds=60, settled=True):
+        """Starts it and waits for its `ready`; gives how many seconds that took.
+
+        On a busy machine the device may be opened only after `ready`: `settled` waits until that is decided.
+        """
         began = time.monotonic()
         with open(self.log, "ab") as log:
-            self.daemon = subprocess.Popen([*wrapper, BIN / "hwvaultd", "--dev", self.folder], env=self.environment,
+            self.daemon = subprocess.Popen([BIN / "hwvaultd", "--dev", self.folder], env=self.environment,
                                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, cwd=self.home)
         os.set_blocking(self.daemon.stdout.fileno(), False)
         said = b""
@@ -208,7 +211,10 @@ class Vault:
             return b"ready\n" in said
 
         until(ready, seconds, "`ready`")
-        return time.monotonic() - began
+        took = time.monotonic() - began
+        if settled:
+            until(lambda: self.state() not in ("starting", "hardware-unavailable"), seconds, "the device")
+        return took
 
     def log_tail(self):
         return self.log.read_text(errors="replace")[-2000:]

@@ -48,7 +48,7 @@ inline std::string current_sender(const sdbus::IObject& object) {
 inline sdbus::Signal make_signal(sdbus::IObject& object, const char* interface, const char* name,
                                  const std::string& destination) {
 #ifdef HWVAULT_SDBUS_2
-    auto signal = object.createSignal(interface, name);
+    auto signal = object.createSignal(sdbus::InterfaceName{interface}, sdbus::SignalName{name});
 #else
     auto signal = object.createSignal(std::string(interface), std::string(name));
 #endif

@@ -3,11 +3,11 @@
 
 #include <chrono>
 #include <exception>
+#include <future>
 #include <optional>
 #include <tuple>
 #include <utility>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -26,8 +26,9 @@ namespace asio = boost::asio;
 template <class... Out>
 using Answer = asio::awaitable<Result<std::tuple<Out...>>>;
 
-// A property is read on the loop's thread, which must not wait for the strand: it gets what the strand last put there.
-constexpr std::chrono::seconds kStatusAge{1};
+// A property is read on the loop's thread, which waits for the strand's answer: microseconds, since the strand never
+// blocks. So long at most when something is wrong with it.
+constexpr std::chrono::milliseconds kStatusPatience{250};
 // Tokens of a List that are translated before other calls get their turn on the strand.
 constexpr std::size_t kInfosAtOnce = 32;
 
@@ -115,9 +116,7 @@ Vault1::Vault1(std::unique_ptr<sdbus::IConnection> connected, service::Service& 
       service_(service),
       strand_(service.executor()),
       descriptors_(strand_),
-      callers_(*connection, resolver, strand_),
-      status_due_(std::make_shared<asio::steady_timer>(strand_)),
-      status_(service.status()) {
+      callers_(*connection, resolver, strand_) {
     registerAdaptor();
 }
 
@@ -132,27 +131,11 @@ void Vault1::open() {
         callers_.forget(name);
     });
     connection->requestName(ServiceName{kServiceName});
-    asio::co_spawn(strand_, keep_status(weak_from_this()), log_defect);
 }
 
 void Vault1::close() {
     closed_ = true;
     callers_.close();
-    asio::post(strand_, [due = status_due_] { due->cancel(); });
-}
-
-asio::awaitable<void> Vault1::keep_status(std::weak_ptr<Vault1> door) {
-    for (auto self = door.lock(); self && !self->closed_; self = door.lock()) {
-        auto status = self->service_.status();
-        {
-            const std::lock_guard lock(self->status_mutex_);
-            self->status_ = std::move(status);
-        }
-        const auto due = self->status_due_;
-        self.reset();
-        due->expires_after(kStatusAge);
-        co_await due->async_wait(asio::as_tuple(asio::use_awaitable));
-    }
 }
 
 // Another thread's reply may be half sent, when it is long; the loop then has to wait until it can go on.
@@ -317,8 +300,13 @@ void Vault1::Subscribe(sdbus::Result<>&& result) {
 }
 
 Dictionary Vault1::Status() {
-    const std::lock_guard lock(status_mutex_);
-    return status_dictionary(status_);
+    const auto status = std::make_shared<std::promise<service::Status>>();
+    asio::post(strand_, [door = weak_from_this(), status] {
+        if (const auto self = door.lock()) status->set_value(self->service_.status());
+    });
+    auto answer = status->get_future();
+    if (answer.wait_for(kStatusPatience) == std::future_status::ready) return status_dictionary(answer.get());
+    throw error_of({ErrorCode::kBusy, "hwvaultd does not answer at the moment. Try again in a second."});
 }
 
 std::string Vault1::Version() {

@@ -7,12 +7,10 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "vault1_adaptor.h"
 
@@ -62,7 +60,6 @@ private:
     static boost::asio::awaitable<void> forward(std::shared_ptr<Vault1> door, Callers::Ticket ticket,
                                                 std::unique_ptr<service::Watch> watch);
     bool tell(const std::string& destination, const vault::Notice& notice);
-    static boost::asio::awaitable<void> keep_status(std::weak_ptr<Vault1> door);
     void flush();
 
     using OneDictionary = sdbus::Result<Dictionary>;
@@ -88,10 +85,7 @@ private:
     Waker waker_;
     Descriptors descriptors_;
     Callers callers_;
-    std::shared_ptr<boost::asio::steady_timer> status_due_;  // shared with who waits for it
     std::atomic<bool> closed_{false};
-    std::mutex status_mutex_;
-    service::Status status_;  // at most kStatusAge old
 };
 
 }  // namespace hwvault::doors::dbus

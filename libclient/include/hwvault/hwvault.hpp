@@ -240,8 +240,8 @@ private:
 class client {
 public:
     // $HWVAULT_ADDRESS, or the system's vault. No connection is made yet.
-    client() : client(nullptr) {}
-    explicit client(const std::string& address) : client(address.c_str()) {}
+    client() : handle_(open(nullptr)) {}
+    explicit client(const std::string& address) : handle_(open(address.c_str())) {}
 
     // 1 ms to one hour for each later call; 10 s at first.
     void set_timeout(std::chrono::milliseconds timeout) {
@@ -309,10 +309,10 @@ public:
     }
 
 private:
-    explicit client(const char* address) {
+    static hwvault_client* open(const char* address) {
         hwvault_client* made = nullptr;
         detail::check(hwvault_open(address, &made));
-        handle_.reset(made);
+        return made;
     }
 
     static hwvault_target to_c(const target& which) noexcept {
