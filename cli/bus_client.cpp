@@ -32,8 +32,13 @@ Failure to_failure(const sdbus::Error& error) {
             if (name.substr(kErrorPrefix.size()) == word(static_cast<ErrorCode>(code))) return {code, error.getMessage()};
         }
     }
-    const bool late = name.ends_with(".NoReply") || name.ends_with(".Timeout") || name.ends_with(".TimedOut");
-    return {late ? HWVAULT_ERROR_TIMEOUT : HWVAULT_ERROR_UNREACHABLE,
+    // The call was delivered: too late, or the daemon left the bus in the middle of it.
+    if (name.ends_with(".NoReply") || name.ends_with(".Timeout") || name.ends_with(".TimedOut")) {
+        return {HWVAULT_ERROR_TIMEOUT, "The vault on the bus did not answer (" + error.getMessage() +
+                                           "). If this was a change, look at the token before you try again: it may "
+                                           "have been made."};
+    }
+    return {HWVAULT_ERROR_UNREACHABLE,
             "No vault answers on the bus (" + error.getMessage() + "). Start hwvaultd, or leave out --door dbus."};
 }
 

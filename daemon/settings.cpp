@@ -60,8 +60,9 @@ public:
 
     Result<void> no_more() {
         if (table_ == nullptr || table_->empty()) return {};
-        const auto& [key, node] = *table_->begin();
-        return wrong(file_, node.source(), quoted(key.str()) + " is not a key of hwvaultd. See hwvault.toml(5).");
+        const auto first = table_->begin();
+        return wrong(file_, first->second.source(),
+                     quoted(first->first.str()) + " is not a key of hwvaultd. See hwvault.toml(5).");
     }
 
 private:

@@ -70,8 +70,7 @@ bool is_owner(std::string_view text) {
 
 std::vector<std::string> as_set(std::vector<std::string> texts) {
     std::ranges::sort(texts);
-    const auto repeats = std::ranges::unique(texts);
-    texts.erase(repeats.begin(), repeats.end());
+    texts.erase(std::unique(texts.begin(), texts.end()), texts.end());  // clang 14 does not read std::ranges::unique
     return texts;
 }
 

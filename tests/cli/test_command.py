@@ -8,6 +8,7 @@ import pty
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 
@@ -15,6 +16,29 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from fake_vault import FakeVault, imported_bytes  # noqa: E402
 
 PROGRAM = os.environ["HWVAULT"]
+
+
+def on_terminal(address, *arguments, typed=b"", prompt=b""):
+    """Runs hwvault with a terminal as input, output and error; types after the prompt. What was shown, and its code."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ["HWVAULT_ADDRESS"] = address
+        os.execv(PROGRAM, [PROGRAM, *arguments])
+    shown = b""
+    while True:
+        try:
+            chunk = os.read(terminal, 4096)
+        except OSError:  # the child, and with it the terminal's other end, is gone
+            break
+        if not chunk:
+            break
+        shown += chunk
+        if typed and prompt in shown:
+            os.write(terminal, typed)
+            typed = b""
+    _, status = os.waitpid(child, 0)
+    os.close(terminal)
+    return shown, os.waitstatus_to_exitcode(status)
 
 
 class CommandTest(unittest.TestCase):
@@ -64,26 +88,27 @@ class Tokens(CommandTest):
         self.assertEqual(shown, b"hwv_user:tester-default-1\r\n")
 
     def test_copy_writes_to_the_terminal_as_osc_52_and_prints_nothing(self):
-        child, terminal = pty.fork()
-        if child == 0:
-            os.environ["HWVAULT_ADDRESS"] = self.vault.address
-            out = os.open(os.path.join(self.folder.name, "out"), os.O_CREAT | os.O_WRONLY)
-            os.dup2(out, 1)
-            os.execv(PROGRAM, [PROGRAM, "get", "--copy"])
-        shown = b""
-        while True:
-            try:
-                chunk = os.read(terminal, 4096)
-            except OSError:
-                break
-            if not chunk:
-                break
-            shown += chunk
-        _, status = os.waitpid(child, 0)
-        os.close(terminal)
-        self.assertEqual(status, 0, shown)
+        shown, code = on_terminal(self.vault.address, "get", "--copy")
+        self.assertEqual(code, 0, shown)
         self.assertIn(b"\x1b]52;c;aHd2X3VzZXI6dGVzdGVyLWRlZmF1bHQtMQ==\x07", shown)
-        self.assertEqual(Path(self.folder.name, "out").read_bytes(), b"")
+        self.assertNotIn(b"hwv_", shown)
+
+    def test_copy_without_a_terminal_is_refused_and_prints_nothing(self):
+        done = subprocess.run(["setsid", "--wait", PROGRAM, "get", "--copy"], env=self.environment, timeout=60,
+                              capture_output=True, check=False)
+        self.assertEqual((done.returncode, done.stdout), (2, b""))
+
+    def test_a_token_that_is_typed_is_not_shown(self):
+        token = self.expect(0, "get").stdout
+        shown, code = on_terminal(self.vault.address, "verify", typed=token + b"\n", prompt=b"not shown")
+        self.assertEqual(code, 0, shown)
+        self.assertNotIn(token, shown)
+        self.assertIn(b"active", shown)
+
+    def test_an_interrupt_at_the_prompt_ends_it(self):
+        shown, code = on_terminal(self.vault.address, "verify", typed=b"\x03", prompt=b"not shown")
+        self.assertEqual(code, 3, shown)
+        self.assertEqual(self.vault.requests, [])
 
     def test_get_of_what_is_not_there_or_refused_says_no(self):
         done = self.expect(1, "get", "missing")
@@ -240,6 +265,19 @@ class Failures(CommandTest):
             done = self.expect(3, "get")
             self.assertEqual(done.stdout, b"", answer[:40])
             self.assertEqual(done.stderr.count(b"\n"), 1, answer[:40])
+
+    def test_what_takes_long_shows_a_sign_of_life_on_a_terminal_alone(self):
+        def slowly(connection):
+            threading.Event().wait(1.6)
+            connection.sendall(b'{"parameters":{"active":false}}\0')
+            return True
+
+        self.vault.instead["Verify"] = slowly
+        shown, code = on_terminal(self.vault.address, "verify", typed=b"x\n", prompt=b"not shown")
+        self.assertEqual(code, 1)
+        self.assertIn(b"The vault is verifying", shown)
+        done = self.expect(1, "verify", stdin=b"x")
+        self.assertEqual(done.stderr, b"")
 
     def test_a_silent_vault_costs_the_time_limit(self):
         self.vault.instead["Retrieve"] = lambda connection: True
