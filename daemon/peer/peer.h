@@ -38,7 +38,8 @@ struct Credentials {
 Result<Credentials> credentials_of(int socket);
 
 // The unit's name in a cgroup path, the first component below the slices, as sd_pid_get_unit(3) has it: nullopt
-// for user@*.service, scopes, machines, and what lies below a delegated cgroup.
+// for user@*.service and what it was delegated, scopes, and machines. The path does not tell of other units whether
+// what lies below them was delegated; the resolver looks, and then has no unit either (daemon/peer/process.h).
 std::optional<std::string> unit_of_cgroup(std::string_view path);
 
 class Resolver {

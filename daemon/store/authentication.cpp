@@ -30,8 +30,9 @@ Keys::Keys(const SecretBytes& root)
       set_(crypto::hkdf_sha256(root, "hwvault/store/set/1")),
       head_(crypto::hkdf_sha256(root, "hwvault/store/head/1")) {}
 
-crypto::Digest Keys::row_mac(const Row& row) const {
-    return crypto::hmac_sha256(record_, row_fields(row));
+RowTag Keys::tag(const Row& row) const {
+    const Bytes fields = row_fields(row);
+    return {crypto::sha256(fields), crypto::hmac_sha256(record_, fields)};
 }
 
 crypto::Digest Keys::term(const vault::Id& id, std::uint64_t version, const crypto::Digest& hash) const {

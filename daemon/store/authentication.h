@@ -30,12 +30,18 @@ struct Row {
 
 crypto::Digest hash_of(const Row& row);
 
+// A row's hash, and its MAC over the same bytes.
+struct RowTag {
+    crypto::Digest hash{};
+    crypto::Digest mac{};
+};
+
 class Keys {
 public:
     explicit Keys(const SecretBytes& root);
 
-    // Over the same bytes as hash_of().
-    [[nodiscard]] crypto::Digest row_mac(const Row& row) const;
+    // Reads the row's body and content once for both.
+    [[nodiscard]] RowTag tag(const Row& row) const;
     // What the row adds to the sum.
     [[nodiscard]] crypto::Digest term(const vault::Id& id, std::uint64_t version, const crypto::Digest& hash) const;
     [[nodiscard]] crypto::Digest head_mac(BytesView head) const;

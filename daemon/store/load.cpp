@@ -53,8 +53,9 @@ Result<void> load_records(const Connection& connection, const Keys& keys, Record
         const auto stored = parse_row(cursor);
         if (!stored) return tampered("row " + std::to_string(cursor.number(0).value_or(0)) +
                                      " of its records does not read as one.");
-        if (!equal_in_constant_time(keys.row_mac(stored->row), stored->mac)) return bad_record(*stored, contents);
-        if (!records.know(*stored)) {
+        const RowTag tag = keys.tag(stored->row);
+        if (!equal_in_constant_time(tag.mac, stored->mac)) return bad_record(*stored, contents);
+        if (!records.know(*stored, tag.hash)) {
             return tampered(name_of(stored->row, contents) + " is there twice, one of them an older one.");
         }
         if (!take_record(stored->row, contents)) return bad_record(*stored, contents);

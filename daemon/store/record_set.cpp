@@ -54,8 +54,8 @@ Result<void> RecordSet::prepare() {
     return {};
 }
 
-bool RecordSet::know(const StoredRow& stored) {
-    const Entry entry{stored.number, stored.row.version, hash_of(stored.row), stored.row.content.has_value()};
+bool RecordSet::know(const StoredRow& stored, const crypto::Digest& hash) {
+    const Entry entry{stored.number, stored.row.version, hash, stored.row.content.has_value()};
     if (!entries_.emplace(stored.row.id, entry).second) return false;
     replace_term(stored.row.id, nullptr, &entry);
     kept_count_ = count_;
@@ -83,16 +83,16 @@ void RecordSet::replace_term(const vault::Id& id, const Entry* before, const Ent
 }
 
 Result<RecordSet::Entry> RecordSet::write(const Row& row, const Entry* before) {
-    const crypto::Digest mac = keys_.row_mac(row);
+    const RowTag tag = keys_.tag(row);
     Cursor cursor{before != nullptr ? update_ : insert_};
     cursor.bind(static_cast<std::uint64_t>(row.kind)).bind(BytesView{row.id}).bind(row.version).bind(row.body);
-    cursor.bind(row.content).bind(BytesView{mac});
+    cursor.bind(row.content).bind(BytesView{tag.mac});
     if (before != nullptr) cursor.bind(before->number);
     HWVAULT_CHECK(cursor.run());
     HWVAULT_CHECK(one_row_changed(connection_));
     const auto number = before != nullptr ? before->number
                                           : static_cast<std::uint64_t>(sqlite3_last_insert_rowid(connection_.get()));
-    return Entry{number, row.version, hash_of(row), row.content.has_value()};
+    return Entry{number, row.version, tag.hash, row.content.has_value()};
 }
 
 Result<void> RecordSet::put(Kind kind, const vault::Id& id, BytesView body, std::optional<BytesView> content) {

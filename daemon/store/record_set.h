@@ -35,8 +35,8 @@ public:
 
     Result<void> prepare();
 
-    // Takes a row that is in the table; false when one with this id is known already.
-    bool know(const StoredRow& stored);
+    // Takes a row that is in the table, and its hash; false when one with this id is known already.
+    bool know(const StoredRow& stored, const crypto::Digest& hash);
 
     // Writes a record as its next version. Content: nullopt leaves what is there, empty drops it.
     Result<void> put(Kind kind, const vault::Id& id, BytesView body, std::optional<BytesView> content);

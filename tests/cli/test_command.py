@@ -20,10 +20,10 @@ PROGRAM = os.environ["HWVAULT"]
 
 def on_terminal(address, *arguments, typed=b"", prompt=b""):
     """Runs hwvault with a terminal as input, output and error; types after the prompt. What was shown, and its code."""
-    child, terminal = pty.fork()
-    if child == 0:
-        os.environ["HWVAULT_ADDRESS"] = address
-        os.execv(PROGRAM, [PROGRAM, *arguments])
+    terminal, theirs = pty.openpty()
+    process = subprocess.Popen(["setsid", "--ctty", "--wait", PROGRAM, *arguments], stdin=theirs, stdout=theirs,
+                               stderr=theirs, env={**os.environ, "HWVAULT_ADDRESS": address})
+    os.close(theirs)
     shown = b""
     while True:
         try:
@@ -36,9 +36,8 @@ def on_terminal(address, *arguments, typed=b"", prompt=b""):
         if typed and prompt in shown:
             os.write(terminal, typed)
             typed = b""
-    _, status = os.waitpid(child, 0)
     os.close(terminal)
-    return shown, os.waitstatus_to_exitcode(status)
+    return shown, process.wait(timeout=60)
 
 
 class CommandTest(unittest.TestCase):

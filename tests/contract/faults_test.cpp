@@ -122,7 +122,7 @@ TEST_CASE("a key that the token does not vouch for is refused, naming the attrib
     }
 }
 
-TEST_CASE("a call that finds its session, login, key or device gone is made once more on a new connection", "[pkcs11]") {
+TEST_CASE("a call that finds its session, login, key or device gone is made once more on a new one", "[pkcs11]") {
     const Faulty on = faulty();
     const auto device = on.open().value();
     const auto right = device->derive(Label::kToken, bytes_of("x")).value();

@@ -75,7 +75,8 @@ private:
         const auto store = folder_ / ("store-" + std::to_string(++stores_));
         std::filesystem::create_directory(store);
         ::setenv("TPM2_PKCS11_STORE", store.c_str(), 1);
-        const std::string line = command_ + " " + store.string() + " " + std::string(text_of(pin().reveal())) + " " + root;
+        const std::string pin_text(text_of(pin().reveal()));
+        const std::string line = command_ + " " + store.string() + " " + pin_text + " " + root;
         if (std::system(line.c_str()) != 0) throw std::runtime_error("failed: " + line);
         require_simulated();
     }

@@ -191,7 +191,7 @@ TEST_CASE("a removed epoch object is still reported after the token is opened ag
     CHECK(on.open().value()->epoch().value() == 0);
 }
 
-TEST_CASE("of the epoch objects that a crash left, the highest counts, and the next step removes the rest", "[pkcs11]") {
+TEST_CASE("of the epoch objects that a crash left the highest counts, and a step removes the rest", "[pkcs11]") {
     Pkcs11Backend& on = pkcs11_backend();
     const auto device = fresh_device();
     RawToken token(on.config().module, on.config().serial);

@@ -63,7 +63,7 @@ public:
     Result<SecretBytes> derive(Label label, BytesView context) override {
         HWVAULT_CHECK(reach("C_Sign"));
         if (context.size() > kMaxContextSize) {
-            return Error{ErrorCode::kInvalidArgument, "The context is longer than the 1000 bytes that a derivation takes."};
+            return Error{ErrorCode::kInvalidArgument, "A derivation takes a context of at most 1000 bytes."};
         }
         return SecretBytes::copy_of(crypto::hmac_sha256(token_->root_key(), derivation_input(label, context)));
     }
@@ -72,7 +72,7 @@ public:
         HWVAULT_CHECK(reach("C_Sign"));
         const crypto::MdContext context{EVP_MD_CTX_new()};
         std::size_t size = 0;
-        if (EVP_DigestSignInit_ex(context.get(), nullptr, "SHA256", nullptr, nullptr, token_->signing_key(), nullptr) != 1 ||
+        if (EVP_DigestSignInit(context.get(), nullptr, EVP_sha256(), nullptr, token_->signing_key()) != 1 ||
             EVP_DigestSign(context.get(), nullptr, &size, message.data(), message.size()) != 1) {
             return crypto::openssl_error("EVP_DigestSign");
         }

@@ -66,17 +66,17 @@ TEST_CASE("A row's MAC depends on all that the row means") {
     const Bytes body{1, 2, 3};
     const Bytes other{1, 2, 4};
     const Row row = row_of(body, std::nullopt);
-    const auto mac = keys.row_mac(row);
+    const auto mac = keys.tag(row).mac;
     Row changed = row;
     changed.kind = Kind::kAccount;
-    CHECK(mac != keys.row_mac(changed));
+    CHECK(mac != keys.tag(changed).mac);
     changed = row;
     changed.version = 4;
-    CHECK(mac != keys.row_mac(changed));
-    CHECK(mac != keys.row_mac(row_of(other, std::nullopt)));
-    CHECK(mac != keys.row_mac(row_of(body, BytesView{})));
-    CHECK(mac != keys.row_mac(row_of(body, BytesView{other})));
-    CHECK(mac != Keys{root_key(2)}.row_mac(row));
+    CHECK(mac != keys.tag(changed).mac);
+    CHECK(mac != keys.tag(row_of(other, std::nullopt)).mac);
+    CHECK(mac != keys.tag(row_of(body, BytesView{})).mac);
+    CHECK(mac != keys.tag(row_of(body, BytesView{other})).mac);
+    CHECK(mac != Keys{root_key(2)}.tag(row).mac);
 }
 
 TEST_CASE("Rows, terms and the head are authenticated under three keys, over the bytes that the format says") {
@@ -85,8 +85,8 @@ TEST_CASE("Rows, terms and the head are authenticated under three keys, over the
     const Bytes row = FieldWriter().number(2).bytes(id_of('t', 1)).number(3).bytes(crypto::sha256(body)).bytes({}).take();
     const auto record_key = crypto::hkdf_sha256(root_key(), "hwvault/store/record/1");
     CHECK(hash_of(row_of(body, std::nullopt)) == crypto::sha256(row));
-    CHECK(keys.row_mac(row_of(body, std::nullopt)) == crypto::hmac_sha256(record_key, row));
-    CHECK(keys.row_mac(row_of(body, std::nullopt)) != keys.head_mac(row));
+    CHECK(keys.tag(row_of(body, std::nullopt)).mac == crypto::hmac_sha256(record_key, row));
+    CHECK(keys.tag(row_of(body, std::nullopt)).mac != keys.head_mac(row));
 
     const Bytes term = FieldWriter().bytes(id_of('t', 1)).number(3).bytes(filled(1)).take();
     const auto set_key = crypto::hkdf_sha256(root_key(), "hwvault/store/set/1");

@@ -40,6 +40,17 @@ def check(function):
     return function
 
 
+def starting_with(prepare):
+    """A @check that begins with prepare(), so that one that failed before does not spoil it."""
+    def mark(function):
+        def prepared():
+            prepare()
+            function()
+        prepared.__name__ = function.__name__
+        return check(prepared)
+    return mark
+
+
 def expect(condition, message):
     if not condition:
         raise AssertionError(message)
@@ -197,6 +208,8 @@ class Vault:
 
         On a busy machine the device may be opened only after `ready`: `settled` waits until that is decided.
         """
+        if self.daemon:
+            self.kill()  # left over from a check that failed
         began = time.monotonic()
         with open(self.log, "ab") as log:
             self.daemon = subprocess.Popen([BIN / "hwvaultd", "--dev", self.folder], env=self.environment,

@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 
-from harness import BIN, Vault, check, expect, run, until
+from harness import BIN, Vault, check, expect, run, starting_with, until
 
 vault = Vault()
 original = vault.home / "original"
@@ -64,6 +64,12 @@ def found(why, state="store-tampered", error="StoreTampered"):
     restore()
 
 
+def untouched():
+    if vault.daemon:
+        vault.kill()
+    restore()
+
+
 def serves():
     vault.start()
     vault.wait_for_state("serving")
@@ -91,7 +97,7 @@ def an_untouched_store_is_served():
     copy_state(original)
 
 
-@check
+@starting_with(untouched)
 def a_flipped_bit_in_any_column_of_a_record_is_found():
     for row, body, mac, content, _ in each_record()[:3]:
         change(("UPDATE records SET body = ? WHERE row = ?", flipped(body), row))
@@ -105,7 +111,7 @@ def a_flipped_bit_in_any_column_of_a_record_is_found():
     found("the version")
 
 
-@check
+@starting_with(untouched)
 def a_flipped_bit_in_the_head_or_in_the_trail_is_found():
     for column in ("sum", "mac", "audit_head", "vault"):
         value = rows(f"SELECT {column} FROM head")[0][0]
@@ -119,7 +125,7 @@ def a_flipped_bit_in_the_head_or_in_the_trail_is_found():
     found("the last event")
 
 
-@check
+@starting_with(untouched)
 def a_deleted_row_is_found():
     for row in [record[0] for record in each_record()][-2:]:
         change(("DELETE FROM records WHERE row = ?", row))
@@ -130,7 +136,7 @@ def a_deleted_row_is_found():
     found("the last event deleted")
 
 
-@check
+@starting_with(untouched)
 def swapped_rows_are_found():
     records = each_record()
     (first, body, mac, content, version), (second, body2, mac2, content2, version2) = records[-1], records[-2]
@@ -140,14 +146,14 @@ def swapped_rows_are_found():
     found("swapped bodies")
 
 
-@check
+@starting_with(untouched)
 def a_doubled_row_is_found():
     change(("INSERT INTO records (kind, id, version, body, content, mac)"
             " SELECT kind, id, version, body, content, mac FROM records ORDER BY row DESC LIMIT 1",))
     found("a doubled row")
 
 
-@check
+@starting_with(untouched)
 def an_old_row_put_back_is_found():
     row_before = {row[0]: row for row in rows("SELECT row, kind, id, version, body, content, mac FROM records")}
     serves()
@@ -166,7 +172,7 @@ def an_old_row_put_back_is_found():
     found("an old row put back")
 
 
-@check
+@starting_with(untouched)
 def a_replaced_file_is_found():
     with Vault() as other:
         other.token()
@@ -183,7 +189,7 @@ def a_replaced_file_is_found():
     found("a file cut short")
 
 
-@check
+@starting_with(untouched)
 def a_foreign_log_is_found():
     """A write-ahead log of the same store at another time, put beside it."""
     serves()
@@ -200,7 +206,7 @@ def a_foreign_log_is_found():
     found("a -wal of another time")
 
 
-@check
+@starting_with(untouched)
 def something_beside_the_tables_is_found():
     change(("CREATE TRIGGER extra AFTER INSERT ON records BEGIN DELETE FROM events; END",))
     found("a trigger")
@@ -208,7 +214,7 @@ def something_beside_the_tables_is_found():
     found("a table")
 
 
-@check
+@starting_with(untouched)
 def a_store_of_a_newer_schema_is_refused_and_left_as_it_was():
     change(("PRAGMA user_version = 999",))
     before = STORE.read_bytes()
@@ -223,7 +229,7 @@ def a_store_of_a_newer_schema_is_refused_and_left_as_it_was():
     vault.stop()
 
 
-@check
+@starting_with(untouched)
 def a_whole_old_store_is_rolled_back_until_an_administrator_accepts_it():
     serves()
     vault.call("Create", name="rolled")

@@ -27,8 +27,9 @@ public:
         std::function<void()> lost;
     };
 
-    // Connects, takes the name and serves. An error says what was wrong and what to do: no bus, the name is another's
-    // or the bus's policy denies it. The service and the resolver must outlive what runs on the service's executor.
+    // Connects, takes the name and serves; to be called on the service's executor. An error says what was wrong and
+    // what to do: no bus, the name is another's, or the bus's policy denies it. The service and the resolver must
+    // outlive what runs on that executor.
     static Result<std::unique_ptr<Door>> create(service::Service& service, peer::Resolver& resolver, Options options);
 
     // Takes no more calls and gives the name back. Does not wait: calls that are under way are answered as the

@@ -28,7 +28,9 @@ class Slots {
 public:
     explicit Slots(PKCS11_CTX* context) : context_(context) {}
     Slots(Slots&& other) noexcept
-        : context_(other.context_), first_(std::exchange(other.first_, nullptr)), count_(std::exchange(other.count_, 0)) {}
+        : context_(other.context_),
+          first_(std::exchange(other.first_, nullptr)),
+          count_(std::exchange(other.count_, 0)) {}
     Slots& operator=(Slots&&) = delete;
     Slots(const Slots&) = delete;
     Slots& operator=(const Slots&) = delete;

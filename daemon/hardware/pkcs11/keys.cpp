@@ -46,7 +46,7 @@ Result<Key> examine(const Session& session, CK_OBJECT_HANDLE handle, const Sough
     if (!description.local) missing += " CKA_LOCAL";
     if (!missing.empty()) {
         return refused(session, sought, "the token does not vouch for" + missing +
-                                            ", so its value may be known outside. Move it away and run `hwvault init`.");
+                                            ", so its value may be known outside. Rename it and run `hwvault init`.");
     }
     return key;
 }
@@ -80,10 +80,11 @@ Error missing_key(const Session& session, const Sought& sought) {
 }
 
 // tpm2-pkcs11 knows no CKM_GENERIC_SECRET_KEY_GEN; its own tool makes such a key.
-Error make_it_beforehand(const Session& session, const std::string& reason) {
+Error make_it_beforehand(const Session& session, CK_RV rv) {
     return {ErrorCode::kInvalidArgument,
-            reason + " This module makes no secret keys, so make one with the module's own tool and run `hwvault init` "
-                     "again. For tpm2-pkcs11: `tpm2_ptool addkey --algorithm hmac:sha256 --label \"" +
+            "C_GenerateKey: " + name_of(rv) + " on token " + session.token().name() +
+                ". This module makes no secret keys, so make one with the module's own tool and run `hwvault init` "
+                "again. For tpm2-pkcs11: `tpm2_ptool addkey --algorithm hmac:sha256 --label \"" +
                 session.token().p11_token().label + "\" --key-label " + std::string(kRootKeyLabel) + "`."};
 }
 
@@ -128,11 +129,8 @@ Result<void> generate_root_key(const Session& session) {
     CK_OBJECT_HANDLE key = 0;
     const CK_RV rv = session.functions().C_GenerateKey(session.handle(), &mechanism, attributes.data(),
                                                        attributes.size(), &key);
-    const auto checked = session.check("C_GenerateKey", rv);
-    if (rv == CKR_MECHANISM_INVALID || rv == CKR_FUNCTION_NOT_SUPPORTED) {
-        return make_it_beforehand(session, "C_GenerateKey: " + name_of(rv) + " on token " + session.token().name() + ".");
-    }
-    return checked;
+    if (rv == CKR_MECHANISM_INVALID || rv == CKR_FUNCTION_NOT_SUPPORTED) return make_it_beforehand(session, rv);
+    return session.check("C_GenerateKey", rv);
 }
 
 Result<void> generate_signing_key(const Session& session) {

@@ -75,7 +75,8 @@ Result<SecretBytes> Libp11Slot::random(const Session& session, std::size_t size)
     const std::lock_guard lock(mutex_);
     HWVAULT_CHECK(answers(session));
     SecretBytes bytes(size);
-    if (PKCS11_generate_random(token_.p11_slot(), bytes.reveal_to_fill().data(), static_cast<unsigned int>(size)) != 0) {
+    const auto count = static_cast<unsigned int>(size);
+    if (PKCS11_generate_random(token_.p11_slot(), bytes.reveal_to_fill().data(), count) != 0) {
         return libp11_error("C_GenerateRandom", token_.name());
     }
     return bytes;
