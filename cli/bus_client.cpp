@@ -203,7 +203,8 @@ private:
         do {
             auto [infos, next] = vault_.List(account, cursor, kPageSize);
             for (const Dictionary& info : infos) all.push_back(to_info(info));
-            cursor = infos.empty() ? std::string() : std::move(next);
+            if (next == cursor) break;  // a vault that does not go on would be asked without end
+            cursor = std::move(next);   // a page may be empty and still go on
         } while (!cursor.empty());
         return all;
     }

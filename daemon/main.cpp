@@ -65,6 +65,14 @@ void harden() {
     ::umask(0022);
 }
 
+// A connection is a descriptor; the soft limit of 1,024 is for programs that use select(2).
+void allow_many_connections() {
+    rlimit files{};
+    if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+}
+
 void set_up_log() {
     auto logger = std::make_shared<spdlog::logger>("hwvaultd", std::make_shared<spdlog::sinks::stderr_sink_mt>());
     logger->set_pattern("hwvaultd: %l: %v");
@@ -259,6 +267,7 @@ int main(int argc, char** argv) {
     command.initialise = init->parsed();
     command.recover = recover->parsed();
     hwvault::harden();
+    hwvault::allow_many_connections();
     hwvault::set_up_log();
     return hwvault::run(command);
 }

@@ -93,12 +93,17 @@ Result<void> check_file(const path& file) {
     return {};
 }
 
-// A new empty file that only its owner can read from the first moment; what an interrupted start left goes.
-Result<void> make_private_file(const path& file) {
-    for (const char* suffix : {"", "-wal", "-journal"}) {
+constexpr std::array<std::string_view, 3> kFilesOfAStore{"", "-wal", "-journal"};
+
+void remove_unfinished(const path& file) {
+    for (const std::string_view suffix : kFilesOfAStore) {
         std::error_code failure;
         std::filesystem::remove(beside(file, suffix), failure);
     }
+}
+
+// A new empty file that only its owner can read from the first moment.
+Result<void> make_private_file(const path& file) {
     const os::Fd fd{::open(file.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
     if (!fd) return errno_error("open " + file.string(), errno);
     return {};
@@ -141,14 +146,18 @@ void accept(const Connection& connection) {
 }
 
 Result<void> create_database(const path& file, const std::function<Result<void>(Connection&)>& fill) {
-    for (const char* suffix : {"", "-wal", "-journal"}) {
+    for (const std::string_view suffix : kFilesOfAStore) {
         const path taken = beside(file, suffix);
         if (!is_there(taken)) continue;
         return Error{ErrorCode::kAlreadyExists, taken.string() +
                                                     " is there already. Move it away if another vault is to be made."};
     }
     const path unfinished = beside(file, ".new");
-    HWVAULT_CHECK(fill_new_file(unfinished, fill));
+    remove_unfinished(unfinished);  // what an interrupted start left
+    if (auto filled = fill_new_file(unfinished, fill); !filled) {
+        remove_unfinished(unfinished);
+        return filled;
+    }
     if (::link(unfinished.c_str(), file.c_str()) != 0) {
         return errno_error("link " + file.string(), errno,
                            errno == EEXIST ? ErrorCode::kAlreadyExists : ErrorCode::kInternal);

@@ -77,7 +77,8 @@ Result<void> check_set(const RecordSet& records, const Head& head) {
 // That the events are all there and the last is the head's; daemon/audit checks the chain between them.
 Result<void> check_events(const Connection& connection, const Head& head) {
     HWVAULT_TRY(const Statement statement,
-                connection.prepare("SELECT count(*), coalesce(min(sequence), 1), coalesce(max(sequence), 0) FROM events"));
+                connection.prepare("SELECT count(*), coalesce(min(sequence), 1), coalesce(max(sequence), 0)"
+                                   " FROM events"));
     Cursor counts{statement};
     HWVAULT_TRY(const bool counted, counts.next());
     const bool whole = counted && counts.number(0) == head.audit_sequence && counts.number(1) == std::uint64_t{1} &&

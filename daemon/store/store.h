@@ -6,7 +6,8 @@
 // open() gives nothing before every row and the set match under keys that come from the device, and the last audit
 // event is the one that the head names; the chain behind it is checked by daemon/audit over visit_events().
 // Edited, added, dropped, swapped, replayed rows, a foreign or stale `-wal`: kStoreTampered, naming the record
-// where that can be known. A schema newer than this program: kInvalidArgument, and the file is left as it was.
+// where that can be known. A schema newer than this program: kInvalidArgument, and the file is left as it was. An
+// older complete copy is authentic: that its epoch is behind the device's counter is for the caller to find.
 //
 // Blocking, and used by one thread at a time: the service runs it on a thread of its own. A commit that fails
 // (disk full, I/O error) leaves the file and this object as they were before it.
@@ -63,7 +64,8 @@ struct Contents {
 
 class Store {
 public:
-    // kNotFound when there is no store: the vault was not initialised, or its file is gone.
+    // kNotFound when there is no store: the vault was not initialised, or its file is gone. kBusy while another
+    // process has it open; kInvalidArgument and kStoreTampered as above. Both hold for open() too.
     static Result<Header> read_header(const std::filesystem::path& file);
     // Makes a new, empty one, mode 0600; kAlreadyExists when a file is there. `device_epoch` becomes the origin.
     // `root` is what the device derived for Label::kStore over store_context(header).
@@ -75,7 +77,8 @@ public:
     // What was loaded; moves it out, so call it once.
     virtual Contents take_contents() = 0;
 
-    // Durable when it returns. kQuotaExceeded when the disk is full.
+    // Durable when it returns. kQuotaExceeded when the disk is full; kInternal when the batch does not go on from
+    // the one before: an epoch, a time mark or an event's sequence that goes back, a record that is not there.
     virtual Result<void> commit(const Batch& batch) = 0;
 
     // The sealed bytes of an imported secret, compared with what was loaded or written; kStoreTampered when the
@@ -85,7 +88,8 @@ public:
     // Every audit event, oldest first, until `visit` returns false.
     virtual Result<void> visit_events(const std::function<bool(const vault::EventLink&)>& visit) = 0;
 
-    // An administrator accepts what is there as the latest: the base is set anew, on the record.
+    // An administrator accepts what is there as the latest, on the record: `batch.epoch` becomes the base, and
+    // `device_epoch`, where the device's counter is now, its origin.
     virtual Result<void> rebase(std::uint64_t device_epoch, const Batch& batch) = 0;
 };
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <optional>
 
@@ -63,7 +64,8 @@ std::optional<LogHeader> parse_header(BytesView bytes) {
     std::copy_n(bytes.begin() + 16, header.salts.size(), header.salts.begin());
     header.sum.add(bytes.first(24), header.big_endian_sums);
     const bool known = (magic & ~1U) == kMagic && big_endian(bytes, 4) == kFormat;
-    const bool sized = header.page_size >= kMinPageSize && header.page_size <= kMaxPageSize;
+    const bool sized = header.page_size >= kMinPageSize && header.page_size <= kMaxPageSize &&
+                       std::has_single_bit(header.page_size);
     const Checksum written{big_endian(bytes, 24), big_endian(bytes, 28)};
     if (!known || !sized || header.sum != written) return std::nullopt;
     return header;
@@ -78,7 +80,8 @@ public:
         const bool of_this_log = std::ranges::equal(frame.subspan(8, header_.salts.size()), header_.salts);
         sum_.add(frame.first(8), header_.big_endian_sums);
         sum_.add(frame.subspan(kFrameHeaderSize), header_.big_endian_sums);
-        intact_ = intact_ && of_this_log && sum_ == Checksum{big_endian(frame, 16), big_endian(frame, 20)};
+        const bool has_page = big_endian(frame, 0) != 0;
+        intact_ = intact_ && of_this_log && has_page && sum_ == Checksum{big_endian(frame, 16), big_endian(frame, 20)};
         const bool ends_transaction = big_endian(frame, 4) != 0;
         if (!intact_ && of_this_log && ends_transaction) ++lost_transactions_;
     }

@@ -111,7 +111,9 @@ TEST_CASE("A store that does not fit on the disk is not made") {
     const auto made = Store::create(file, header, root_key(), 0);
     REQUIRE_FALSE(made);
     CHECK(made.error().code == ErrorCode::kQuotaExceeded);
-    CHECK_FALSE(std::filesystem::exists(file));
+    for (const char* suffix : {"", ".new", ".new-wal", ".new-journal"}) {
+        CHECK_FALSE(std::filesystem::exists(file.string() + suffix));
+    }
     REQUIRE(std::filesystem::remove(ballast));
     CHECK(Store::create(file, header, root_key(), 0));
 }

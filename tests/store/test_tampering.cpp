@@ -258,8 +258,9 @@ TEST_CASE("A file cut short, emptied or of another kind is found, and left as it
     const TemporaryFolder folder;
     const path file = sample_store(folder);
     const Bytes whole = file_bytes(file);
-    for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{99}, std::size_t{4095}, std::size_t{4096},
-                                   whole.size() / 2, whole.size() - 4096, whole.size() - 1}) {
+    const std::vector<std::size_t> sizes{0, 1, 99, 4095, 4096, whole.size() / 2, whole.size() - 4096,
+                                         whole.size() - 1};
+    for (const std::size_t size : sizes) {
         INFO(size);
         write_bytes(file, BytesView{whole}.first(size));
         CHECK_FALSE(finding(file).empty());

@@ -40,9 +40,10 @@ class BusDoor final : public Door {
 public:
     BusDoor(std::shared_ptr<Vault1> vault, std::function<void()> lost)
         : vault_(std::move(vault)), lost_(std::move(lost)) {
-        loop_.emplace(vault_->bus(), vault_->waker(), [this](const std::string& cause) {
+        loop_.emplace(vault_->bus(), vault_->outbox(), [this](const std::string& cause) {
             spdlog::error("The message bus is gone ({}); nobody is served over D-Bus any more.", cause);
             bus_is_gone_ = true;
+            vault_->close();
             if (lost_) lost_();
         });
     }

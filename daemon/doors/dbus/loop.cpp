@@ -9,27 +9,54 @@
 
 namespace hwvault::doors::dbus {
 
-Waker::Waker() : event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+Outbox::Outbox() : event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     if (!event_) throw sdbus::createError(errno, "eventfd");
 }
 
-void Waker::wake() const {
+void Outbox::put(std::function<void()> sending) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (!closed_) {
+            waiting_.push_back(std::move(sending));
+            if (waiting_.size() == 1) wake();
+            return;
+        }
+    }
+    sending();
+}
+
+void Outbox::send_all() {
+    std::vector<std::function<void()>> taken;
+    {
+        const std::lock_guard lock(mutex_);
+        if (waiting_.empty()) return;
+        eventfd_t value = 0;
+        ::eventfd_read(event_.get(), &value);
+        taken.swap(waiting_);
+    }
+    for (const auto& sending : taken) sending();
+}
+
+void Outbox::close() {
+    {
+        const std::lock_guard lock(mutex_);
+        closed_ = true;
+    }
+    send_all();
+}
+
+void Outbox::wake() const {
     // Fails only when the counter is full: then the loop is woken anyway.
     ::eventfd_write(event_.get(), 1);
 }
 
-void Waker::clear() const {
-    eventfd_t value = 0;
-    ::eventfd_read(event_.get(), &value);
-}
-
-Loop::Loop(sdbus::IConnection& connection, const Waker& waker, std::function<void(std::string)> lost)
-    : connection_(connection), waker_(waker), lost_(std::move(lost)), thread_([this] { run(); }) {
+Loop::Loop(sdbus::IConnection& connection, Outbox& outbox, std::function<void(std::string)> lost)
+    : connection_(connection), outbox_(outbox), lost_(std::move(lost)), thread_([this] { run(); }) {
 }
 
 Loop::~Loop() {
     stopping_ = true;
-    waker_.wake();
+    outbox_.wake();
     thread_.join();
 }
 
@@ -43,14 +70,14 @@ void Loop::run() {
 
 void Loop::serve_until_stopped() {
     while (!stopping_) {
+        outbox_.send_all();
         if (process_one(connection_)) continue;
         int timeout_ms = -1;
         auto descriptors = descriptors_to_poll(connection_, timeout_ms);
-        descriptors.push_back({waker_.descriptor(), POLLIN, 0});
+        descriptors.push_back({outbox_.descriptor(), POLLIN, 0});
         if (::poll(descriptors.data(), descriptors.size(), timeout_ms) < 0 && errno != EINTR) {
             throw sdbus::createError(errno, "poll");
         }
-        if ((descriptors.back().revents & POLLIN) != 0) waker_.clear();
     }
 }
 

@@ -1,30 +1,44 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The thread that reads the bus. sdbus-c++'s own loop would end the process when the bus goes away, and would not
-// notice that another thread has left a long reply half sent; this one minds both.
+// The thread that reads and writes the bus. sdbus-c++'s own loop would end the process when the bus goes away; this
+// one says so and stops.
+//
+// All sending is done on this thread, too. sdbus-c++ has one lock, and holds it for as long as a message is handed in:
+// a strand that sent by itself would wait for the loop, and the loop, where it reads a property, for the strand.
 #pragma once
 
 #include <atomic>
 #include <functional>
-#include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "daemon/doors/dbus/sdbus_version.h"
-#include "foundation/result.h"
 #include "os/fd.h"
 
 namespace hwvault::doors::dbus {
 
-// Ends a poll(2) from another thread. Thread-safe.
-class Waker {
+// What other threads want sent. Thread-safe.
+class Outbox {
 public:
-    Waker();  // throws sdbus::Error when the system has no descriptor to give
-    void wake() const;
-    void clear() const;
+    Outbox();  // throws sdbus::Error when the system has no descriptor to give
+
+    // Has `sending` done by the loop; at once, here, when there is no loop any more. It must not throw.
+    void put(std::function<void()> sending);
+    // Of the loop: does what was put.
+    void send_all();
+    // The loop has ended, or is about to: does what was put, and what comes later where it comes from.
+    void close();
+
+    // To be polled for POLLIN; send_all() clears it.
     [[nodiscard]] int descriptor() const { return event_.get(); }
+    void wake() const;
 
 private:
+    std::mutex mutex_;
+    std::vector<std::function<void()>> waiting_;
+    bool closed_{false};
     os::Fd event_;
 };
 
@@ -32,7 +46,7 @@ class Loop {
 public:
     // Starts the thread. `lost` is called on it, with the cause, when the bus cannot be read any more. Both
     // references must outlive this.
-    Loop(sdbus::IConnection& connection, const Waker& waker, std::function<void(std::string)> lost);
+    Loop(sdbus::IConnection& connection, Outbox& outbox, std::function<void(std::string)> lost);
     ~Loop();  // ends the thread; not to be called on it
     Loop(const Loop&) = delete;
     Loop& operator=(const Loop&) = delete;
@@ -42,7 +56,7 @@ private:
     void serve_until_stopped();
 
     sdbus::IConnection& connection_;
-    const Waker& waker_;
+    Outbox& outbox_;
     std::function<void(std::string)> lost_;
     std::atomic<bool> stopping_{false};
     std::thread thread_;

@@ -27,7 +27,7 @@ template <class... Out>
 using Answer = asio::awaitable<Result<std::tuple<Out...>>>;
 
 // A property is read on the loop's thread, which waits for the strand's answer: microseconds, since the strand never
-// blocks. So long at most when something is wrong with it.
+// blocks, and never waits for the loop (loop.h). So long at most when something is wrong with it.
 constexpr std::chrono::milliseconds kStatusPatience{250};
 // Tokens of a List that are translated before other calls get their turn on the strand.
 constexpr std::size_t kInfosAtOnce = 32;
@@ -80,34 +80,45 @@ void log_defect(const std::exception_ptr& failure) {
 // What a call under way holds. The result refers to the connection, so it goes first and the door last.
 template <class... Out>
 struct Vault1::Call {
+    Call(std::shared_ptr<Vault1> on, Callers::Ticket place, sdbus::Result<Out...>&& answer_to)
+        : door(std::move(on)), ticket(std::move(place)), result(std::move(answer_to)) {}
+
     std::shared_ptr<Vault1> door;
     Callers::Ticket ticket;
     sdbus::Result<Out...> result;
 };
 
-// Runs `work(caller, sender)` on the strand for the caller that the bus vouches for, and sends its answer.
+// Runs `work(caller, sender)` on the strand for the caller that the bus vouches for, and has its answer sent.
 template <class... Out, class Work>
 void Vault1::answer(sdbus::Result<Out...>&& result, Work work) {
     auto ticket = callers_.admit(current_sender(getObject()));
     if (!ticket) return refuse(result, ticket.error());
-    Call<Out...> call{shared_from_this(), std::move(*ticket), std::move(result)};
+    auto call = std::make_shared<Call<Out...>>(shared_from_this(), std::move(*ticket), std::move(result));
     asio::co_spawn(strand_, carry(std::move(call), std::move(work)), log_defect);
 }
 
 template <class Work, class... Out>
-asio::awaitable<void> Vault1::carry(Call<Out...> call, Work work) {
-    auto caller = co_await call.door->callers_.identify(call.ticket.sender());
+asio::awaitable<void> Vault1::carry(std::shared_ptr<Call<Out...>> call, Work work) {
+    auto caller = co_await call->door->callers_.identify(call->ticket.sender());
     if (!caller) {
-        refuse(call.result, caller.error());
+        reply<Out...>(std::move(call), caller.error());
         co_return;
     }
-    auto outcome = co_await work(std::move(*caller), call.ticket.sender());
-    if (outcome) {
-        give(call.result, *outcome);
-    } else {
-        refuse(call.result, outcome.error());
-    }
-    call.door->flush();
+    auto outcome = co_await work(std::move(*caller), call->ticket.sender());
+    reply<Out...>(std::move(call), std::move(outcome));
+}
+
+// The call goes with its answer, so that the message it holds is let go of on the loop's thread as well.
+template <class... Out>
+void Vault1::reply(std::shared_ptr<Call<Out...>> call, Result<std::tuple<Out...>> outcome) {
+    Outbox& outbox = call->door->outbox_;
+    outbox.put([call = std::move(call), outcome = std::move(outcome)] {
+        if (outcome) {
+            give(call->result, *outcome);
+        } else {
+            refuse(call->result, outcome.error());
+        }
+    });
 }
 
 Vault1::Vault1(std::unique_ptr<sdbus::IConnection> connected, service::Service& service, peer::Resolver& resolver)
@@ -134,16 +145,8 @@ void Vault1::open() {
 }
 
 void Vault1::close() {
-    closed_ = true;
     callers_.close();
-}
-
-// Another thread's reply may be half sent, when it is long; the loop then has to wait until it can go on.
-void Vault1::flush() try {
-    const auto pending = connection->getEventLoopPollData();
-    if ((pending.events & POLLOUT) != 0) waker_.wake();
-} catch (const sdbus::Error&) {
-    waker_.wake();  // the loop finds, and says, what has become of the bus
+    outbox_.close();
 }
 
 Result<void> Vault1::subscribe(const policy::Caller& caller, const std::shared_ptr<Sender>& sender) {
@@ -162,24 +165,24 @@ asio::awaitable<void> Vault1::forward(std::shared_ptr<Vault1> door, Callers::Tic
                                       std::unique_ptr<service::Watch> watch) {
     for (;;) {
         auto notice = co_await watch->next();
-        if (!notice || !door->tell(ticket.sender()->name, *notice)) break;
+        if (!notice) break;
+        door->tell(ticket.sender()->name, *notice);
     }
     ticket.sender()->on_leaving = nullptr;
     if (ticket.sender()->gone) co_return;
     spdlog::warn("The subscription of {} has ended: it fell behind.", ticket.sender()->name);
 }
 
-bool Vault1::tell(const std::string& destination, const vault::Notice& notice) {
-    try {
-        auto signal = make_signal(getObject(), INTERFACE_NAME, "TokenChanged", destination);
-        signal << notice.account << notice.name << notice.generation << notice.event;
-        getObject().emitSignal(signal);
-    } catch (const sdbus::Error& failure) {
-        spdlog::warn("A change could not be told to {}: {}", destination, failure.getMessage());
-        return false;
-    }
-    flush();
-    return true;
+void Vault1::tell(const std::string& destination, const vault::Notice& notice) {
+    outbox_.put([door = shared_from_this(), destination, notice] {
+        try {
+            auto signal = make_signal(door->getObject(), INTERFACE_NAME, "TokenChanged", destination);
+            signal << notice.account << notice.name << notice.generation << notice.event;
+            door->getObject().emitSignal(signal);
+        } catch (const sdbus::Error& failure) {
+            spdlog::warn("A change could not be told to {}: {}", destination, failure.getMessage());
+        }
+    });
 }
 
 void Vault1::Retrieve(sdbus::Result<sdbus::UnixFd, Dictionary>&& result, std::string account, std::string name) {

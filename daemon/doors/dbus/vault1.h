@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The object on the bus: each method of org.hwvault.Vault1 becomes one call of the service on its strand, answered
-// from there. Methods are entered on the loop's thread and only pass the call on; nothing there waits.
+// The object on the bus: each method of org.hwvault.Vault1 becomes one call of the service on its strand, whose answer
+// the loop sends. Methods are entered on the loop's thread and only pass the call on; nothing there waits, but for
+// Status, which is a property.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -42,11 +42,12 @@ public:
 
     // Watches for callers that leave, and takes the name.
     void open();
-    // Once nobody runs the loop any more: lets go of all callers.
+    // Once nobody runs the loop any more, or at its end: lets go of all callers. Answers that are still to come are
+    // sent from where they are made.
     void close();
 
     sdbus::IConnection& bus() { return *connection; }
-    const Waker& waker() const { return waker_; }
+    Outbox& outbox() { return outbox_; }
 
 private:
     template <class... Out>
@@ -54,13 +55,14 @@ private:
     template <class... Out, class Work>
     void answer(sdbus::Result<Out...>&& result, Work work);
     template <class Work, class... Out>
-    static boost::asio::awaitable<void> carry(Call<Out...> call, Work work);
+    static boost::asio::awaitable<void> carry(std::shared_ptr<Call<Out...>> call, Work work);
+    template <class... Out>
+    static void reply(std::shared_ptr<Call<Out...>> call, Result<std::tuple<Out...>> outcome);
 
     Result<void> subscribe(const policy::Caller& caller, const std::shared_ptr<Sender>& sender);
     static boost::asio::awaitable<void> forward(std::shared_ptr<Vault1> door, Callers::Ticket ticket,
                                                 std::unique_ptr<service::Watch> watch);
-    bool tell(const std::string& destination, const vault::Notice& notice);
-    void flush();
+    void tell(const std::string& destination, const vault::Notice& notice);
 
     using OneDictionary = sdbus::Result<Dictionary>;
     void Retrieve(sdbus::Result<sdbus::UnixFd, Dictionary>&& result, std::string account, std::string name) override;
@@ -82,10 +84,9 @@ private:
 
     service::Service& service_;
     boost::asio::any_io_executor strand_;
-    Waker waker_;
+    Outbox outbox_;
     Descriptors descriptors_;
     Callers callers_;
-    std::atomic<bool> closed_{false};
 };
 
 }  // namespace hwvault::doors::dbus

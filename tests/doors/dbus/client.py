@@ -109,6 +109,20 @@ class Client:
             self.bus.send_message(message)
         return {"info": plain(self.call("Describe", "ss", "", "one-more"))}
 
+    def status_among_calls(self, count):
+        """Reads Status `count` times, each while another call of ours is being answered."""
+        began = time.monotonic()
+        refused = 0
+        for _ in range(int(count)):
+            message = dbus.lowlevel.MethodCallMessage(NAME, PATH, NAME, "Describe")
+            message.append("", "", signature="ss")
+            self.bus.send_message(message)
+            try:
+                self.bus.call_blocking(NAME, PATH, "org.freedesktop.DBus.Properties", "Get", "ss", (NAME, "Status"))
+            except dbus.exceptions.DBusException:
+                refused += 1
+        return {"refused": refused, "seconds": time.monotonic() - began}
+
     def leave(self):
         """Makes a call and goes without waiting for the answer."""
         message = dbus.lowlevel.MethodCallMessage(NAME, PATH, NAME, "Revoke")

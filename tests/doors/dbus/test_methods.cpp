@@ -163,6 +163,14 @@ TEST_CASE("Status and Version are properties that everybody may read") {
     CHECK(followed);
 }
 
+TEST_CASE("Status is answered among other calls, and holds none of them up") {
+    if (!have_python_dbus()) return;
+    Serving serving;
+    const auto read = run(python(serving.bus.address(), {"status-among-calls", "200"}));
+    INFO(read.output);
+    CHECK(read.has("\"refused\": 0,"));
+}
+
 TEST_CASE("The interface on the bus is the one that is installed") {
     if (!have("busctl")) return;
     Serving serving;
