@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -32,16 +33,19 @@ Failure failed(const std::string& call) {
     return {HWVAULT_ERROR_INTERNAL, call + ": " + std::generic_category().message(errno) + "."};
 }
 
-// Up to `cap` + 1 bytes, so that the caller sees when there were more. Ends early at a newline if `line`.
-Answer<SecretBytes> read_all(std::size_t cap, bool line) {
+// Up to `cap` + 1 bytes, so that the caller sees when there were more. With `line`, ends early at a newline, and waits
+// under that signal mask: an interrupt that came just before the wait ends it as one that comes during it.
+Answer<SecretBytes> read_all(std::size_t cap, const sigset_t* line) {
     SecretBytes content(std::min(kFirstBuffer, cap + 1));
     std::size_t size = 0;
     for (;;) {
         const auto space = content.reveal_to_fill().subspan(size);
+        pollfd input{STDIN_FILENO, POLLIN, 0};
+        if (line != nullptr && ::ppoll(&input, 1, nullptr, line) < 0) return failed("Reading standard input");
         const ssize_t got = ::read(STDIN_FILENO, space.data(), space.size());
         if (got < 0) return failed("Reading standard input");
         size += static_cast<std::size_t>(got);
-        const bool whole_line = line && size > 0 && content.reveal()[size - 1] == '\n';
+        const bool whole_line = line != nullptr && size > 0 && content.reveal()[size - 1] == '\n';
         if (got == 0 || whole_line || size == cap + 1) break;
         if (size < content.size()) continue;
         SecretBytes larger(std::min(2 * size, cap + 1));
@@ -60,21 +64,29 @@ public:
         termios hidden = before_;
         hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO);
         struct sigaction interrupt {};
-        interrupt.sa_handler = [](int) {};  // without SA_RESTART, read(2) returns
+        interrupt.sa_handler = [](int) {};
         ::sigaction(SIGINT, &interrupt, &before_interrupt_);
+        sigset_t blocked;
+        ::sigemptyset(&blocked);
+        ::sigaddset(&blocked, SIGINT);
+        ::pthread_sigmask(SIG_BLOCK, &blocked, &before_mask_);  // but while it waits
         ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
     }
     HiddenInput(const HiddenInput&) = delete;
     HiddenInput& operator=(const HiddenInput&) = delete;
     ~HiddenInput() {
         ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before_);
+        ::pthread_sigmask(SIG_SETMASK, &before_mask_, nullptr);
         ::sigaction(SIGINT, &before_interrupt_, nullptr);
         std::fputs("\n", stderr);
     }
 
+    [[nodiscard]] const sigset_t& mask_to_wait() const { return before_mask_; }
+
 private:
     termios before_{};
     struct sigaction before_interrupt_ {};
+    sigset_t before_mask_{};
 };
 
 void drop_newline(SecretBytes& text) {
@@ -93,7 +105,7 @@ Answer<SecretBytes> read_content(std::size_t cap) {
     if (is_terminal(STDIN_FILENO)) {
         return refused("The secret comes from standard input: `hwvault import NAME < FILE`, or through a pipe.");
     }
-    HWVAULT_TRY(SecretBytes content, read_all(cap, false));
+    HWVAULT_TRY(SecretBytes content, read_all(cap, nullptr));
     if (content.empty()) return refused("Standard input is empty; a secret has 1 byte to 1 MiB.");
     if (content.size() > cap) return refused("Standard input has more than 1 MiB; a secret has 1 byte to 1 MiB.");
     return content;
@@ -102,11 +114,11 @@ Answer<SecretBytes> read_content(std::size_t cap) {
 Answer<SecretBytes> read_token() {
     SecretBytes token;
     if (is_terminal(STDIN_FILENO)) {
+        const HiddenInput hidden;  // before the prompt: what is typed at once is neither shown nor flushed away
         std::fputs("Token (not shown): ", stderr);
-        const HiddenInput hidden;
-        HWVAULT_TRY(token, read_all(kMaxTokenInput, true));
+        HWVAULT_TRY(token, read_all(kMaxTokenInput, &hidden.mask_to_wait()));
     } else {
-        HWVAULT_TRY(token, read_all(kMaxTokenInput, false));
+        HWVAULT_TRY(token, read_all(kMaxTokenInput, nullptr));
     }
     if (token.size() > kMaxTokenInput) return refused("Standard input is longer than any token.");
     drop_newline(token);

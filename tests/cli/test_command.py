@@ -21,8 +21,10 @@ PROGRAM = os.environ["HWVAULT"]
 def on_terminal(address, *arguments, typed=b"", prompt=b""):
     """Runs hwvault with a terminal as input, output and error; types after the prompt. What was shown, and its code."""
     terminal, theirs = pty.openpty()
-    process = subprocess.Popen(["setsid", "--ctty", "--wait", PROGRAM, *arguments], stdin=theirs, stdout=theirs,
-                               stderr=theirs, env={**os.environ, "HWVAULT_ADDRESS": address})
+    # A shell's job in the background ignores interrupts, and so would what it starts.
+    process = subprocess.Popen(["env", "--default-signal=INT", "setsid", "--ctty", "--wait", PROGRAM, *arguments],
+                               stdin=theirs, stdout=theirs, stderr=theirs,
+                               env={**os.environ, "HWVAULT_ADDRESS": address})
     os.close(theirs)
     shown = b""
     while True:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // A device that does what the context of a derivation tells it to, so that a test on the other side of the socket
-// can break it: "crash", "hang", "slow" (half a second), "gone" (kHardwareUnavailable), "locked". Its description
+// can break it: "crash", "hang", "slow" (a second), "gone" (kHardwareUnavailable), "locked". Its description
 // names the process it lives in.
 #pragma once
 
@@ -25,7 +25,7 @@ public:
         const std::string_view order = text_of(context);
         if (order == "crash") std::abort();
         if (order == "hang") std::this_thread::sleep_for(std::chrono::hours(1));
-        if (order == "slow") std::this_thread::sleep_for(std::chrono::milliseconds(500));
+        if (order == "slow") std::this_thread::sleep_for(std::chrono::seconds(1));
         if (order == "gone") return Error{ErrorCode::kHardwareUnavailable, "The device was pulled out."};
         if (order == "locked") return Error{ErrorCode::kHardwareLocked, "CKR_PIN_LOCKED"};
         return device_.derive(label, context);

@@ -178,8 +178,11 @@ TEST_CASE("a PIN file that others can read is refused in words, and accepted onc
     std::filesystem::permissions(token.file("pin"), std::filesystem::perms(0644));
     CHECK_FALSE(token.run(token.arguments("init")).has_value());
     Daemon daemon(token);
-    REQUIRE(daemon.becomes(ErrorCode::kHardwareUnavailable));
-    CHECK(daemon.client().state().error().message.find("chmod 0600") != std::string::npos);
+    CHECK(daemon.loop().run_until([&] {
+        const auto state = daemon.client().state();
+        return !state && state.error().code == ErrorCode::kHardwareUnavailable &&
+               state.error().message.find("chmod 0600") != std::string::npos;
+    }));
     std::filesystem::permissions(token.file("pin"), std::filesystem::perms(0600));
     CHECK(daemon.becomes(std::nullopt));
 }

@@ -191,7 +191,11 @@ class Vault:
         self.daemon = None
 
     def __enter__(self):
-        self.start()
+        try:
+            self.start()
+        except BaseException as failure:
+            self.__exit__(type(failure), failure, None)
+            raise
         return self
 
     def __exit__(self, kind, value, _):

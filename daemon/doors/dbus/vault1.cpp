@@ -101,11 +101,11 @@ template <class Work, class... Out>
 asio::awaitable<void> Vault1::carry(std::shared_ptr<Call<Out...>> call, Work work) {
     auto caller = co_await call->door->callers_.identify(call->ticket.sender());
     if (!caller) {
-        reply<Out...>(std::move(call), caller.error());
+        reply(std::move(call), Result<std::tuple<Out...>>{caller.error()});
         co_return;
     }
     auto outcome = co_await work(std::move(*caller), call->ticket.sender());
-    reply<Out...>(std::move(call), std::move(outcome));
+    reply(std::move(call), std::move(outcome));
 }
 
 // The call goes with its answer, so that the message it holds is let go of on the loop's thread as well.
