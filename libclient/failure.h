@@ -20,7 +20,7 @@ struct Failure {
     std::string message;
 
     Failure() = default;
-    Failure(int code_, std::string message_) : code(code_), message(std::move(message_)) {}
+    Failure(int number, std::string sentence) : code(number), message(std::move(sentence)) {}
     // The vault's words have the same numbers in the C interface; a test holds them together.
     Failure(Error error) : code(static_cast<int>(error.code)), message(std::move(error.message)) {}  // NOLINT(google-explicit-constructor)
 };

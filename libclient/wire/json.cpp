@@ -4,6 +4,7 @@
 #include "libclient/wire/varlink.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include <boost/json/basic_parser_impl.hpp>
@@ -77,7 +78,12 @@ public:
     bool on_uint64(std::uint64_t number, json::string_view, json::error_code& error) {
         return put(error, [&] { stack_.push_uint64(number); });
     }
+    // A number too large for a double would be written as one that no parser reads.
     bool on_double(double number, json::string_view, json::error_code& error) {
+        if (!std::isfinite(number)) {
+            error = json::error::exponent_overflow;
+            return false;
+        }
         return put(error, [&] { stack_.push_double(number); });
     }
     bool on_bool(bool value, json::error_code& error) {

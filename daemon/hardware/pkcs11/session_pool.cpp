@@ -31,7 +31,7 @@ void SessionPool::give_back(Session session, bool sound) {
     {
         const std::lock_guard lock(mutex_);
         if (sound) {
-            idle_.push_back(std::move(session));
+            idle_.push_back(std::move(session));  // NOLINT(bugprone-use-after-move): above, only one that is not sound
         } else {
             --open_;
         }

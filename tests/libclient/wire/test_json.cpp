@@ -103,6 +103,12 @@ TEST_CASE("numbers keep the kind that they have") {
     CHECK(message->at("h").is_double());
 }
 
+TEST_CASE("a number that no double holds is refused") {
+    CHECK(contains(refusal(R"({"a":1e400})"), "byte"));
+    CHECK(contains(refusal(R"({"a":[-1e400]})"), "byte"));
+    CHECK(parsed(R"({"a":1e300})"));
+}
+
 TEST_CASE("a tree lies in locked memory, down to its shortest string") {
     auto message = parsed(R"({"parameters":{"token":"short"}})");
     REQUIRE(message);
