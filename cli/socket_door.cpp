@@ -101,7 +101,7 @@ public:
     Answer<std::vector<Info>> list(const std::string& account) override {
         return answer_of([&] {
             std::vector<Info> all;
-            listing found = client_.list(account);
+            hwvault::listing found = client_.list(account);
             while (const auto next = found.next()) all.push_back(to_info(*next));
             return all;
         });

@@ -8,7 +8,7 @@
 namespace hwvault::crypto {
 namespace {
 
-constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 std::size_t padding_of(std::string_view text) {
     if (text.ends_with("==")) return 2;
@@ -24,7 +24,7 @@ bool has_only_the_alphabet(std::string_view text) {
 // The last character before the padding carries two or four bits that no byte holds: they must be zero.
 bool ends_canonically(std::string_view digits, std::size_t padding) {
     if (padding == 0) return true;
-    const std::size_t last = kAlphabet.find(digits.back());
+    const std::size_t last = kBase64.find(digits.back());
     return (last & (padding == 1 ? 0x3U : 0xFU)) == 0;
 }
 

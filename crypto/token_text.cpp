@@ -11,7 +11,7 @@
 namespace hwvault::crypto {
 namespace {
 
-constexpr std::string_view kAlphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+constexpr std::string_view kBase62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 constexpr unsigned kBase = 62;
 
 bool is_base62(std::uint8_t c) {
@@ -27,7 +27,7 @@ void write_base62(std::span<std::uint8_t> number, std::span<std::uint8_t> output
             digit = static_cast<std::uint8_t>(value / kBase);
             remainder = value % kBase;
         }
-        output[i] = static_cast<std::uint8_t>(kAlphabet[remainder]);
+        output[i] = static_cast<std::uint8_t>(kBase62[remainder]);
     }
 }
 
@@ -59,7 +59,7 @@ Result<TokenId> random_token_id() {
         std::array<std::uint8_t, 16> draw;
         HWVAULT_CHECK(fill_random(draw));
         for (const std::uint8_t byte : draw) {
-            if (byte < kUnbiasedBelow && filled < id.size()) id[filled++] = kAlphabet[byte % kBase];
+            if (byte < kUnbiasedBelow && filled < id.size()) id[filled++] = kBase62[byte % kBase];
         }
     }
     return id;

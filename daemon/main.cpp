@@ -37,6 +37,7 @@
 #include "daemon/service/signal.h"
 #include "daemon/service/vault_service.h"
 #include "daemon/settings.h"
+#include "os/asio.h"
 #include "os/run.h"
 
 namespace hwvault {
@@ -185,7 +186,7 @@ awaitable<Result<void>> Daemon::serve() {
     service_->start();
 
     asio::signal_set signals(io_, SIGTERM, SIGINT);
-    co_await signals.async_wait(asio::as_tuple(asio::use_awaitable));
+    co_await signals.async_wait(os::kAsTuple);
     ::sd_notify(0, "STOPPING=1");
     dbus_.reset();
     varlink_->stop();
@@ -197,7 +198,7 @@ awaitable<Result<void>> Daemon::device_ready() {
     const auto deadline = std::chrono::steady_clock::now() + kDeviceAtSetup;
     while (!hardware_->state() && std::chrono::steady_clock::now() < deadline) {
         asio::steady_timer pause(io_, std::chrono::milliseconds(20));
-        co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+        co_await pause.async_wait(os::kAsTuple);
     }
     co_return hardware_->state();
 }

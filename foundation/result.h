@@ -54,6 +54,14 @@ public:
     using boost::system::result<T, Error>::result;
 };
 
+inline Error invalid_argument(std::string message) {
+    return {ErrorCode::kInvalidArgument, std::move(message)};
+}
+
+inline Error hardware_unavailable(std::string message) {
+    return {ErrorCode::kHardwareUnavailable, std::move(message)};
+}
+
 // An Error whose message names the call that failed and what errno said: "open /x: Permission denied".
 Error errno_error(std::string_view call, int error_number, ErrorCode code = ErrorCode::kInternal);
 

@@ -4,7 +4,7 @@
 //
 // A missing or mistyped field, a negative number, or a text that is longer than the contract's names can be is
 // HWVAULT_ERROR_BAD_ANSWER, which names the field. A field that is not known is passed over, so that a newer vault
-// can say more. Pure; tests/fuzz/fuzz_client_reply.cpp feeds it.
+// can say more. Pure; tests/fuzz/client_reply.cpp feeds it.
 #pragma once
 
 #include <boost/json/object.hpp>

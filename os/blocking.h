@@ -17,13 +17,12 @@
 #include <utility>
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include "foundation/result.h"
+#include "os/asio.h"
 
 namespace hwvault::os {
 
@@ -70,7 +69,7 @@ boost::asio::awaitable<Result<T>> BlockingThreads::run(boost::asio::any_io_execu
     auto job = start([call = std::move(call), result] { result->emplace(call()); },
                      [timer, strand] { boost::asio::post(strand, [timer] { timer->cancel(); }); });
     if (!job) co_return Error{ErrorCode::kBusy, std::move(too_late)};
-    co_await timer->async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+    co_await timer->async_wait(kAsTuple);
     if (withdraw(core, job)) co_return Error{ErrorCode::kBusy, std::move(too_late)};
     co_return std::move(**result);
 }

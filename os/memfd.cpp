@@ -17,12 +17,8 @@ using std::chrono::steady_clock;
 
 constexpr int kNoChange = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK;
 
-Error invalid(std::string message) {
-    return {ErrorCode::kInvalidArgument, std::move(message)};
-}
-
 Error too_large(std::size_t cap) {
-    return invalid("The descriptor holds more than the " + std::to_string(cap) + " bytes that are accepted.");
+    return invalid_argument("The descriptor holds more than the " + std::to_string(cap) + " bytes that are accepted.");
 }
 
 Result<SecretBytes> read_sealed(const Fd& fd, std::size_t cap) {
@@ -51,7 +47,7 @@ Result<SecretBytes> read_to_end(const Fd& fd, std::size_t cap, steady_clock::tim
         pollfd wanted{fd.get(), POLLIN, 0};
         const int ready = left.count() > 0 ? ::poll(&wanted, 1, static_cast<int>(left.count())) : 0;
         if (ready < 0 && errno == EINTR) continue;
-        if (ready <= 0) return invalid("The descriptor did not end in time; send a sealed memfd.");
+        if (ready <= 0) return invalid_argument("The descriptor did not end in time; send a sealed memfd.");
         const ssize_t got = ::read(fd.get(), content.reveal_to_fill().data() + filled, cap + 1 - filled);
         if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
         if (got < 0) return errno_error("reading the descriptor", errno, ErrorCode::kInvalidArgument);

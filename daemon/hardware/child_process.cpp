@@ -15,9 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
+
+#include "os/asio.h"
 
 namespace hwvault::hardware {
 namespace {
@@ -142,7 +142,7 @@ asio::awaitable<std::string> ChildProcess::ended(std::chrono::milliseconds limit
         if (!cancelled && *waiting) pidfd_.cancel();
     });
     const auto [failure] = co_await pidfd_.async_wait(asio::posix::stream_descriptor::wait_read,
-                                                      asio::as_tuple(asio::use_awaitable));
+                                                      os::kAsTuple);
     *waiting = false;
     if (failure) co_return std::string(kStillRunning);
     too_long.cancel();

@@ -15,10 +15,6 @@ Error nonsense(std::string_view verb) {
                                                  " version?"};
 }
 
-Error invalid(std::string message) {
-    return {ErrorCode::kInvalidArgument, std::move(message)};
-}
-
 }  // namespace
 
 std::unique_ptr<Client> Client::create(const asio::any_io_executor& executor, Options options) {
@@ -32,7 +28,7 @@ Result<void> Client::state() const {
 
 asio::awaitable<Result<SecretBytes>> Client::derive(Label label, Bytes context, Deadline deadline) {
     if (context.size() > kMaxContextSize) {
-        co_return invalid("A derivation takes a context of at most " + std::to_string(kMaxContextSize) + " bytes.");
+        co_return invalid_argument("A derivation takes a context of at most " + std::to_string(kMaxContextSize) + " bytes.");
     }
     Verb verb = DeriveRequest{label, std::move(context)};
     auto derived = co_await supervisor_->call(std::move(verb), deadline);
@@ -51,7 +47,7 @@ asio::awaitable<Result<Bytes>> Client::checkpoint(Checkpoint checkpoint, Deadlin
 
 asio::awaitable<Result<SecretBytes>> Client::random(std::size_t size, Deadline deadline) {
     if (size == 0 || size > kMaxRandomSize) {
-        co_return invalid("The hardware gives 1 to " + std::to_string(kMaxRandomSize) + " random bytes in a call.");
+        co_return invalid_argument("The hardware gives 1 to " + std::to_string(kMaxRandomSize) + " random bytes in a call.");
     }
     Verb verb = RandomRequest{size};
     auto bytes = co_await supervisor_->call(std::move(verb), deadline);

@@ -3,12 +3,12 @@
 
 #include <utility>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+
+#include "os/asio.h"
 
 namespace hwvault::hardware {
 namespace {
@@ -16,14 +16,10 @@ namespace {
 namespace asio = boost::asio;
 using std::chrono::steady_clock;
 
-constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
-
-Error unavailable(std::string message) {
-    return {ErrorCode::kHardwareUnavailable, std::move(message)};
-}
+using os::kAsTuple;
 
 Error deadline_passed() {
-    return unavailable("The hardware did not answer in time. It is busy, or hung and about to be restarted: try again.");
+    return hardware_unavailable("The hardware did not answer in time. It is busy, or hung and about to be restarted: try again.");
 }
 
 }  // namespace
@@ -84,12 +80,12 @@ asio::awaitable<void> Connection::read() {
         const auto [failure, size] =
             co_await socket_.async_read_some(asio::buffer(space.data(), space.size()), kAsTuple);
         if (failure) {
-            close(unavailable("The hardware child ended. It is being restarted: try again in a moment."));
+            close(hardware_unavailable("The hardware child ended. It is being restarted: try again in a moment."));
             co_return;
         }
         frames_.filled(size);
         if (!take_answers()) {
-            close(unavailable("The hardware child sent something that is no answer. It is being restarted."));
+            close(hardware_unavailable("The hardware child sent something that is no answer. It is being restarted."));
             co_return;
         }
     }
@@ -138,7 +134,7 @@ void Connection::watch_oldest() {
         self->watching_ = false;
         if (cancelled || self->calls_.empty()) return;
         if (steady_clock::now() < self->oldest_since_ + self->hang_timeout_) return self->watch_oldest();
-        self->close(unavailable("The hardware child hung. It is being restarted: try again in a moment."));
+        self->close(hardware_unavailable("The hardware child hung. It is being restarted: try again in a moment."));
     });
 }
 

@@ -9,10 +9,10 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/use_awaitable.hpp>
+
+#include "os/asio.h"
 
 namespace hwvault::hardware {
 namespace {
@@ -21,14 +21,10 @@ namespace asio = boost::asio;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
+using os::kAsTuple;
 constexpr milliseconds kStopPatience{3'000};
 constexpr milliseconds kExitPatience{1'000};  // for a child that was told to end, or killed
 constexpr milliseconds kCrashPatience{100};   // for one whose connection ended: it is a zombie already, or hung
-
-Error unavailable(std::string message) {
-    return {ErrorCode::kHardwareUnavailable, std::move(message)};
-}
 
 // True when the device may have become unusable; kBusy and the like say nothing about it.
 bool casts_doubt(const Error& error) {
@@ -48,7 +44,7 @@ std::shared_ptr<Supervisor> Supervisor::start(const asio::any_io_executor& execu
 Supervisor::Supervisor(const asio::any_io_executor& executor, Options options)
     : executor_(executor),
       options_(std::move(options)),
-      trouble_(unavailable("The hardware child is being started: try again in a moment.")),
+      trouble_(hardware_unavailable("The hardware child is being started: try again in a moment.")),
       pause_(executor),
       probe_(executor),
       finished_(executor, steady_clock::time_point::max()) {}
@@ -56,7 +52,7 @@ Supervisor::Supervisor(const asio::any_io_executor& executor, Options options)
 asio::awaitable<Result<SecretBytes>> Supervisor::call(Verb verb, Deadline deadline) {
     const auto self = shared_from_this();
     const auto connection = connection_;
-    if (!connection) co_return trouble_.value_or(unavailable("The hardware child is not connected."));
+    if (!connection) co_return trouble_.value_or(hardware_unavailable("The hardware child is not connected."));
     auto result = co_await connection->call(std::move(verb), deadline);
     if (!result && casts_doubt(result.error()) && !trouble_) probe_.cancel();
     co_return result;
@@ -64,7 +60,7 @@ asio::awaitable<Result<SecretBytes>> Supervisor::call(Verb verb, Deadline deadli
 
 void Supervisor::end() {
     stopping_ = true;
-    if (connection_) connection_->close(unavailable("The vault is stopping."));
+    if (connection_) connection_->close(hardware_unavailable("The vault is stopping."));
     pause_.cancel();
 }
 
@@ -122,7 +118,7 @@ asio::awaitable<Result<Socket>> Supervisor::connect(const Connect& connect) {
     Socket socket(executor_);
     const auto [failure] = co_await socket.async_connect(asio::local::stream_protocol::endpoint(path), kAsTuple);
     if (failure) {
-        co_return unavailable("Connecting to the hardware child at " + path + ": " + failure.message() +
+        co_return hardware_unavailable("Connecting to the hardware child at " + path + ": " + failure.message() +
                               ". Is hwvault-hardware running?");
     }
     co_return socket;
@@ -161,7 +157,7 @@ asio::awaitable<void> Supervisor::watch_state(std::shared_ptr<Connection> connec
         auto described = co_await connection->call(DescribeRequest{}, steady_clock::now() + options_.hang_timeout);
         if (connection->is_closed()) co_return;
         if (described && !decode_description(described->reveal())) {
-            connection->close(unavailable("The hardware child sent a description that is none."));
+            connection->close(hardware_unavailable("The hardware child sent a description that is none."));
             co_return;
         }
         if (described) {

@@ -8,6 +8,7 @@
 #include <boost/asio/detached.hpp>
 
 #include "daemon/service/signal.h"
+#include "os/asio.h"
 
 namespace hwvault::service {
 
@@ -73,7 +74,7 @@ Result<void> Committer::record(vault::Event event) {
         parts_.strand,
         [self = shared_from_this()]() -> awaitable<void> {
             boost::asio::steady_timer delay(self->parts_.strand, kEventDelay);
-            co_await delay.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+            co_await delay.async_wait(os::kAsTuple);
             self->event_timer_set_ = false;
             self->start();
         },

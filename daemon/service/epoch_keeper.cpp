@@ -3,15 +3,15 @@
 
 #include <algorithm>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "os/asio.h"
+
 namespace hwvault::service {
 namespace {
 
-using boost::asio::as_tuple;
 using boost::asio::awaitable;
 using boost::asio::steady_timer;
 using boost::asio::use_awaitable;
@@ -50,7 +50,7 @@ awaitable<void> EpochKeeper::catch_up() {
         if (!advanced) {
             // An advance whose answer was lost may have happened: ask before the next step, never step blindly.
             pause_.expires_after(kPauseAfterFailure);
-            co_await pause_.async_wait(as_tuple(use_awaitable));
+            co_await pause_.async_wait(os::kAsTuple);
             const auto now = co_await hardware_.epoch(steady_clock::now() + kAdvanceDeadline);
             if (now && *now > *device_) device_ = std::min(*now, epochs_.device_target());
         } else {
@@ -74,7 +74,7 @@ awaitable<bool> EpochKeeper::reached(std::uint64_t epoch, hardware::Deadline dea
     if (!knows(epoch)) {
         steady_timer timer(strand_, deadline);
         const auto place = waiting_.insert(waiting_.end(), {epoch, &timer});
-        co_await timer.async_wait(as_tuple(use_awaitable));
+        co_await timer.async_wait(os::kAsTuple);
         waiting_.erase(place);
     }
     co_return knows(epoch);

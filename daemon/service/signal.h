@@ -8,12 +8,13 @@
 #include <utility>
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
+
+#include "os/asio.h"
 
 namespace hwvault::service {
 
@@ -29,7 +30,7 @@ public:
     [[nodiscard]] bool raised() const { return raised_; }
 
     boost::asio::awaitable<void> wait() {
-        while (!raised_) co_await timer_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+        while (!raised_) co_await timer_.async_wait(os::kAsTuple);
     }
 
 private:

@@ -9,11 +9,11 @@
 #include <boost/asio/detached.hpp>
 
 #include "daemon/service/signal.h"
+#include "os/asio.h"
 
 namespace hwvault::service {
 namespace {
 
-using boost::asio::as_tuple;
 using boost::asio::awaitable;
 using boost::asio::use_awaitable;
 using std::chrono::steady_clock;
@@ -88,7 +88,7 @@ awaitable<void> VaultService::bring_up() {
         }
         if (!may_pass(reason_.code) || stopping_) co_return;
         retry_.expires_after(kRetryOpening);
-        co_await retry_.async_wait(as_tuple(use_awaitable));
+        co_await retry_.async_wait(os::kAsTuple);
     }
 }
 

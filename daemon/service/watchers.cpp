@@ -3,9 +3,9 @@
 
 #include <utility>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
+
+#include "os/asio.h"
 
 namespace hwvault::service {
 
@@ -31,7 +31,7 @@ public:
     Awaitable<vault::Notice> next() override {
         const auto stream = stream_;  // outlives this object while it waits
         while (stream->backlog.empty() && !stream->ended) {
-            co_await stream->arrived.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+            co_await stream->arrived.async_wait(os::kAsTuple);
         }
         if (stream->ended) {
             co_return Error{ErrorCode::kBusy, "The watch has ended: changes came faster than they were read. Watch again."};

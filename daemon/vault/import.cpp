@@ -28,8 +28,8 @@ Token record_for(const Token* known, const Account& account, const Target& targe
 }  // namespace
 
 Result<void> importable(std::size_t secret_size) {
-    if (secret_size == 0) return invalid("The secret is empty; nothing was imported.");
-    if (secret_size > kMaxSecretSize) return invalid("A secret is at most 1 MiB.");
+    if (secret_size == 0) return invalid_argument("The secret is empty; nothing was imported.");
+    if (secret_size > kMaxSecretSize) return invalid_argument("A secret is at most 1 MiB.");
     return {};
 }
 

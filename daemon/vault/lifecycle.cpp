@@ -20,8 +20,8 @@ bool gives_owners_alone(const CreateOptions& options) {
 Result<std::variant<Grants, Withdraws>> change_owners(Account account, const Target& target,
                                                       const std::vector<std::string>& wanted,
                                                       const Occasion& occasion) {
-    if (account.name.kind() != AccountKind::kApp) return invalid("Only an app: account has owners; leave them out.");
-    if (wanted.empty()) return invalid("An app: account has at least one owner; name who it belongs to.");
+    if (account.name.kind() != AccountKind::kApp) return invalid_argument("Only an app: account has owners; leave them out.");
+    if (wanted.empty()) return invalid_argument("An app: account has at least one owner; name who it belongs to.");
     HWVAULT_TRY(std::vector<std::string> owners, checked_owners(wanted));
     const bool withdraws = !std::ranges::includes(owners, account.owners);
     account.owners = std::move(owners);
@@ -174,12 +174,12 @@ Result<std::variant<Unchanged, Withdraws>> rotate(const Vault& vault, const Targ
                                                   std::uint64_t overlap_seconds, const Occasion& occasion) {
     HWVAULT_TRY(const Token* const token, existing_of_user(vault, target));
     if (token->origin == Origin::kImported) {
-        return invalid(text_of(target) + " is a third party's secret: ask that party for a new one and import it.");
+        return invalid_argument(text_of(target) + " is a third party's secret: ask that party for a new one and import it.");
     }
     if (token->name.is_default() && overlap_seconds > 0) {
-        return invalid("`default` has exactly one active token, so its rotation has no overlap. Use a named token.");
+        return invalid_argument("`default` has exactly one active token, so its rotation has no overlap. Use a named token.");
     }
-    if (overlap_seconds > kMaxOverlap) return invalid("An overlap is at most 90 days.");
+    if (overlap_seconds > kMaxOverlap) return invalid_argument("An overlap is at most 90 days.");
     HWVAULT_TRY(const std::uint64_t number, meant(*token, target, generation));
     if (number < token->current().number) return Unchanged{};
     if (token->revoked) {

@@ -27,10 +27,6 @@ bool is_one_of(char c, std::string_view set) {
     return set.find(c) != std::string_view::npos;
 }
 
-Error invalid(std::string message) {
-    return {ErrorCode::kInvalidArgument, std::move(message)};
-}
-
 // `[a-z0-9][a-z0-9._-]{0,63}`
 bool is_token_name(std::string_view text) {
     const auto starts = [](char c) { return is_digit(c) || is_lower(c); };
@@ -111,7 +107,7 @@ Result<AccountName> AccountName::parse(std::string_view text) {
     if (text.starts_with(kAppPrefix) && is_token_name(text.substr(kAppPrefix.size()))) {
         return AccountName(AccountKind::kApp, std::string(text));
     }
-    return invalid("An account is user:NAME, unit:NAME.service or app:NAME, where an app's NAME is 1 to 64 of a-z, "
+    return invalid_argument("An account is user:NAME, unit:NAME.service or app:NAME, where an app's NAME is 1 to 64 of a-z, "
                    "0-9, '.', '_' and '-' and begins with a letter or digit.");
 }
 
@@ -126,7 +122,7 @@ std::string_view AccountName::local() const {
 Result<TokenName> TokenName::parse(std::string_view text) {
     if (text.empty()) return TokenName();
     if (is_token_name(text)) return TokenName(std::string(text));
-    return invalid("A token's name is 1 to 64 of a-z, 0-9, '.', '_' and '-' and begins with a letter or digit.");
+    return invalid_argument("A token's name is 1 to 64 of a-z, 0-9, '.', '_' and '-' and begins with a letter or digit.");
 }
 
 bool uid_has_account(std::uint32_t uid) {
@@ -138,28 +134,28 @@ bool uid_has_account(std::uint32_t uid) {
 }
 
 Result<std::vector<std::string>> checked_scopes(std::vector<std::string> scopes) {
-    if (scopes.size() > kMaxScopes) return invalid("A token has at most 32 scopes.");
+    if (scopes.size() > kMaxScopes) return invalid_argument("A token has at most 32 scopes.");
     if (!std::ranges::all_of(scopes, is_scope)) {
-        return invalid("A scope is 1 to 64 of letters, digits and ':', '/', '.', '_', '*', '-', and begins with a "
+        return invalid_argument("A scope is 1 to 64 of letters, digits and ':', '/', '.', '_', '*', '-', and begins with a "
                        "letter or digit.");
     }
     return as_set(std::move(scopes));
 }
 
 Result<std::vector<std::string>> checked_owners(std::vector<std::string> owners) {
-    if (owners.size() > kMaxOwners) return invalid("An account has at most 16 owners; name a group instead.");
+    if (owners.size() > kMaxOwners) return invalid_argument("An account has at most 16 owners; name a group instead.");
     if (!std::ranges::all_of(owners, is_owner)) {
-        return invalid("An owner is user:NAME, group:NAME or unit:NAME.service.");
+        return invalid_argument("An owner is user:NAME, group:NAME or unit:NAME.service.");
     }
     return as_set(std::move(owners));
 }
 
 Result<std::string> checked_description(std::string description) {
-    if (description.size() > kMaxDescriptionSize) return invalid("A description is at most 256 bytes long.");
+    if (description.size() > kMaxDescriptionSize) return invalid_argument("A description is at most 256 bytes long.");
     for (std::string_view rest = description; !rest.empty();) {
         const auto point = take_code_point(rest);
         if (!point || disturbs_a_line(*point)) {
-            return invalid("A description is one line of UTF-8 without control characters.");
+            return invalid_argument("A description is one line of UTF-8 without control characters.");
         }
     }
     return description;

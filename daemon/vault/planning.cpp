@@ -16,12 +16,12 @@ Result<Account> new_account(const Target& target, const CreateOptions& options, 
                     .created_at = occasion.now};
     if (target.account.kind() == AccountKind::kApp) {
         if (!options.owners || options.owners->empty()) {
-            return invalid(target.account.text() + " is new: an administrator names its owners at its first token.");
+            return invalid_argument(target.account.text() + " is new: an administrator names its owners at its first token.");
         }
         HWVAULT_TRY(account.owners, checked_owners(*options.owners));
         return account;
     }
-    if (options.owners) return invalid("Only an app: account has owners; leave them out.");
+    if (options.owners) return invalid_argument("Only an app: account has owners; leave them out.");
     if (target.account.kind() == AccountKind::kUser) {
         if (!target.uid || !uid_has_account(*target.uid)) {
             return Error{ErrorCode::kNotFound,
@@ -33,10 +33,6 @@ Result<Account> new_account(const Target& target, const CreateOptions& options, 
 }
 
 }  // namespace
-
-Error invalid(std::string message) {
-    return {ErrorCode::kInvalidArgument, std::move(message)};
-}
 
 std::string text_of(const Target& target) {
     return target.account.text() + "/" + target.name.text();
@@ -60,7 +56,7 @@ Result<Home> home_of(const Vault& vault, const Target& target, const CreateOptio
     if (const Account* const account = vault.find(target.account)) {
         HWVAULT_CHECK(same_user(*account, target));
         if (options.owners) {
-            return invalid(target.account.text() +
+            return invalid_argument(target.account.text() +
                            " exists: its owners, if it has any, are changed by a Create that gives owners alone.");
         }
         return Home{*account, false};
@@ -97,7 +93,7 @@ Result<void> set_options(Token& token, const CreateOptions& options) {
     }
     if (options.expires_in) {
         if (*options.expires_in == 0 || *options.expires_in > kMaxLifetime) {
-            return invalid("expires_in is 1 second to 10 years; leave it out for a token that never expires.");
+            return invalid_argument("expires_in is 1 second to 10 years; leave it out for a token that never expires.");
         }
         token.lifetime = *options.expires_in;
     }

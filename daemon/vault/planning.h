@@ -14,8 +14,6 @@
 
 namespace hwvault::vault {
 
-Error invalid(std::string message);
-
 // "app:billing/deploy", as messages name a token.
 std::string text_of(const Target& target);
 

@@ -80,7 +80,7 @@ TEST_CASE("Another key or another record's data does not open it") {
 }
 
 TEST_CASE("A key of another size is refused") {
-    for (const std::size_t size : {0, 16, 31, 33}) {
+    for (const std::size_t size : {0U, 16U, 31U, 33U}) {
         const SecretBytes key{size};
         CHECK(seal_once(key, {}, {}).error().code == ErrorCode::kInternal);
         CHECK(open_sealed(key, {}, Bytes(32)).error().code == ErrorCode::kInternal);

@@ -91,7 +91,7 @@ TEST_CASE("A length beyond the end gives nothing, however large") {
 }
 
 TEST_CASE("A number is eight bytes long and an array as long as it is") {
-    for (const std::size_t size : {0, 1, 4, 7, 9, 16}) {
+    for (const std::size_t size : {0U, 1U, 4U, 7U, 9U, 16U}) {
         const Bytes encoded = FieldWriter<>().bytes(Bytes(size)).number(1).take();
         FieldReader numbers(encoded);
         CHECK_FALSE(numbers.number());

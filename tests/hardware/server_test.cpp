@@ -63,8 +63,8 @@ public:
         daemon_ = std::move(ours);
         const timeval patience{30, 0};
         ::setsockopt(daemon_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-        thread_ = std::thread([this, theirs = std::make_shared<os::Fd>(std::move(theirs))] {
-            server_->serve(std::move(*theirs));
+        thread_ = std::thread([this, end = std::make_shared<os::Fd>(std::move(theirs))] {
+            server_->serve(std::move(*end));
             ended = true;
         });
     }

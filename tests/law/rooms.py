@@ -64,7 +64,7 @@ LIBRARIES = {
 }
 
 # Rooms that never wait: no event loop. One file is the bridge for calls that block, for those who do wait.
-ASIO_BRIDGES = ("os/blocking.",)
+ASIO_BRIDGES = ("os/blocking.", "os/asio.")
 WITHOUT_ASIO = {"foundation", "crypto", "os", "policy", "daemon/vault", "daemon/store", "daemon/audit", "libclient/include"}
 # The pure rooms: no file, socket, clock, thread or chance.
 PURE = {"daemon/vault", "policy"}

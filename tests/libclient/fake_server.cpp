@@ -90,7 +90,7 @@ void FakeServer::serve() {
         os::Fd socket{::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)};
         const std::lock_guard lock(mutex_);
         if (accepted_++ >= scripts_.size()) continue;
-        peers_.emplace_back([this, script = scripts_[accepted_ - 1], peer = FakePeer(*this, std::move(socket))]() mutable {
+        peers_.emplace_back([script = scripts_[accepted_ - 1], peer = FakePeer(*this, std::move(socket))]() mutable {
             script(peer);
         });
     }

@@ -32,7 +32,7 @@ std::string with_info(const std::string& before = "") {
     return R"({"parameters":{)" + before + R"("info":)" + kInfo + "}}";
 }
 
-FakeServer::Script answering(std::string reply) {
+FakeServer::Script always_answering(std::string reply) {
     return [reply = std::move(reply)](FakePeer& peer) { peer.answer_all(reply); };
 }
 
@@ -67,7 +67,7 @@ TEST_CASE("the codes of the C interface are the contract's words") {
 }
 
 TEST_CASE("every part of an info can be asked for") {
-    FakeServer server({answering(with_info())});
+    FakeServer server({always_answering(with_info())});
     const OpenClient client(server.address());
     const hwvault_target target{"app:shop", "db", 0};
     hwvault_info* info = nullptr;
@@ -91,7 +91,7 @@ TEST_CASE("every part of an info can be asked for") {
 }
 
 TEST_CASE("a secret has its bytes and its info") {
-    FakeServer server({answering(with_info(R"("token":"hwv_x",)"))});
+    FakeServer server({always_answering(with_info(R"("token":"hwv_x",)"))});
     const OpenClient client(server.address());
     hwvault_secret* secret = nullptr;
     REQUIRE(hwvault_retrieve(client, nullptr, &secret) == HWVAULT_OK);
@@ -102,7 +102,7 @@ TEST_CASE("a secret has its bytes and its info") {
 }
 
 TEST_CASE("a failed call leaves its output, gives its code and leaves a sentence for this thread alone") {
-    FakeServer server({answering(R"({"error":"org.hwvault.Vault.NotFound","parameters":{"message":"Not there."}})")});
+    FakeServer server({always_answering(R"({"error":"org.hwvault.Vault.NotFound","parameters":{"message":"Not there."}})")});
     const OpenClient client(server.address());
     hwvault_info* info = nullptr;
     CHECK(hwvault_describe(client, nullptr, &info) == HWVAULT_ERROR_NOT_FOUND);
@@ -114,7 +114,7 @@ TEST_CASE("a failed call leaves its output, gives its code and leaves a sentence
 }
 
 TEST_CASE("a verification is written into the caller's memory") {
-    FakeServer server({answering(with_info(R"("active":true,)"))});
+    FakeServer server({always_answering(with_info(R"("active":true,)"))});
     const OpenClient client(server.address());
     hwvault_verification result = HWVAULT_VERIFICATION_INIT;
     REQUIRE(hwvault_verify(client, "hwv_x", 5, &result) == HWVAULT_OK);
@@ -157,7 +157,7 @@ TEST_CASE("the longest names and the most scopes of the contract fit") {
     const std::string account = "unit:" + std::string(255, 'u');
     std::string scopes;
     for (int i = 0; i < 32; ++i) scopes += (i == 0 ? "\"" : ",\"") + std::string(62, 's') + std::to_string(10 + i) + "\"";
-    FakeServer server({answering(R"({"parameters":{"active":true,"info":{"account":")" + account + R"(","name":")" +
+    FakeServer server({always_answering(R"({"parameters":{"active":true,"info":{"account":")" + account + R"(","name":")" +
                                  std::string(64, 'n') + R"(","id":"0123456789","generation":1,"scopes":[)" + scopes +
                                  "]}}}")});
     const OpenClient client(server.address());
@@ -197,7 +197,7 @@ TEST_CASE("nothing at all can be freed") {
 }
 
 TEST_CASE("the address comes from the environment where none is given") {
-    FakeServer server({answering(with_info())});
+    FakeServer server({always_answering(with_info())});
     ::setenv("HWVAULT_ADDRESS", server.address().c_str(), 1);
     {
         hwvault::client client;
@@ -256,7 +256,7 @@ TEST_CASE("a watch that is refused, or answered with nonsense, ends with that") 
           Ending{R"({"error":"org.hwvault.Vault.Busy","parameters":{"message":"Slow."}})", HWVAULT_ERROR_BUSY},
           Ending{R"({"parameters":{"event":7},"continues":true})", HWVAULT_ERROR_BAD_ANSWER},
           Ending{"nonsense", HWVAULT_ERROR_BAD_ANSWER}}) {
-        FakeServer server({answering(reply)});
+        FakeServer server({always_answering(reply)});
         const OpenClient client(server.address());
         hwvault_watcher* watcher = nullptr;
         REQUIRE(hwvault_watch(client, "*", &watcher) == HWVAULT_OK);
@@ -270,7 +270,7 @@ TEST_CASE("a watch that is refused, or answered with nonsense, ends with that") 
 TEST_CASE("the C++ header owns what it gets and throws what fails") {
     static_assert(!std::is_copy_constructible_v<hwvault::secret> && std::is_nothrow_move_constructible_v<hwvault::secret>);
     static_assert(!std::is_copy_constructible_v<hwvault::info> && !std::is_copy_constructible_v<hwvault::client>);
-    FakeServer server({answering(with_info(R"("token":"hwv_x","active":true,)"))});
+    FakeServer server({always_answering(with_info(R"("token":"hwv_x","active":true,)"))});
     hwvault::client client(server.address());
     const hwvault::secret secret = client.retrieve({"app:shop", "db"});
     CHECK(secret.text() == "hwv_x");
@@ -294,7 +294,7 @@ TEST_CASE("the C++ header owns what it gets and throws what fails") {
 }
 
 TEST_CASE("options travel whole: lists, an empty list, and none") {
-    FakeServer server({answering(with_info())});
+    FakeServer server({always_answering(with_info())});
     hwvault::client client(server.address());
     hwvault::options options;
     options.scopes = {"read", "a-scope-that-is-longer-than-a-small-string"};

@@ -102,11 +102,11 @@ TEST_CASE("So many older generations live at once and no more") {
     const Target target = world.target("user:alice", "deploy");
     world.create(target).value();
     std::vector<SecretBytes> texts;
-    texts.push_back(std::move(*world.retrieve(target)));
+    texts.push_back(world.retrieve(target).value());
     for (std::size_t i = 0; i < kMaxOverlapping; ++i) {
         world.now += 1;
         CHECK(word_of(world.rotate(target, 0, 3600)) == "Withdraws");
-        texts.push_back(std::move(*world.retrieve(target)));
+        texts.push_back(world.retrieve(target).value());
     }
     for (const SecretBytes& text : texts) CHECK(world.is_active(text));
     CHECK(word_of(world.rotate(target, 0, 3600)) == "QuotaExceeded");

@@ -6,11 +6,10 @@
 
 #include <fcntl.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include "daemon/doors/dbus/translate.h"
+#include "os/asio.h"
 
 namespace hwvault::doors::dbus {
 namespace {
@@ -127,7 +126,7 @@ void Callers::leave(const std::shared_ptr<Sender>& sender) {
 
 boost::asio::awaitable<Result<policy::Caller>> Callers::identify(std::shared_ptr<Sender> sender) {
     while (!sender->credentials) {
-        co_await sender->answered.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+        co_await sender->answered.async_wait(os::kAsTuple);
     }
     if (!*sender->credentials) co_return sender->credentials->error();
     if (sender->caller && std::chrono::steady_clock::now() < sender->caller_until) co_return *sender->caller;

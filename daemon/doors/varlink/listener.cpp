@@ -10,18 +10,18 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <spdlog/spdlog.h>
+
+#include "os/asio.h"
 
 namespace hwvault::doors::varlink {
 namespace {
 
 namespace asio = boost::asio;
 
-constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
+using os::kAsTuple;
 constexpr auto kPause = std::chrono::milliseconds(100);  // before accept(2) is tried again after a shortage
 constexpr int kAcceptBatch = 64;                         // accepted before others on the strand have their turn
 

@@ -5,14 +5,13 @@
 #include <string>
 #include <utility>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
 #include "libclient/wire/varlink.h"
+#include "os/asio.h"
 
 namespace hwvault::doors::varlink {
 namespace {
@@ -20,15 +19,11 @@ namespace {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
-constexpr auto kAsTuple = asio::as_tuple(asio::use_awaitable);
+using os::kAsTuple;
 constexpr std::size_t kLargestBuffer = wire::kMaxMessageSize + 1;  // with its NUL
 
-Error refused(std::string sentence) {
-    return {ErrorCode::kInvalidArgument, std::move(sentence)};
-}
-
 Error unfinished(const char* what) {
-    return refused(std::string("The message ") + what + "; end each message with a NUL byte.");
+    return invalid_argument(std::string("The message ") + what + "; end each message with a NUL byte.");
 }
 
 }  // namespace
@@ -83,7 +78,7 @@ void MessageStream::forget() {
 Result<void> MessageStream::make_room() {
     if (end_ < input_.size()) return {};
     const BytesView part = unread();
-    if (part.size() == kLargestBuffer) return refused("The message has more than the 2 MiB that one may have.");
+    if (part.size() == kLargestBuffer) return invalid_argument("The message has more than the 2 MiB that one may have.");
     const std::size_t size = std::clamp(2 * part.size(), kFirstBuffer, kLargestBuffer);
     if (!input_memory_.resize(size)) {
         return Error{ErrorCode::kBusy, "The vault has too many large messages at once. Try again in a while."};

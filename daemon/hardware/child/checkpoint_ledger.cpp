@@ -9,7 +9,7 @@
 namespace hwvault::hardware::child {
 namespace {
 
-constexpr std::string_view kMark = "hwvault/last-checkpoint/1";
+constexpr std::string_view kLedgerMark = "hwvault/last-checkpoint/1";
 constexpr std::size_t kMaxLedgerSize = 256;
 constexpr unsigned kLedgerMode = 0600;
 
@@ -23,7 +23,7 @@ Result<void> CheckpointLedger::claim(std::uint64_t sequence) {
                                                       " is not signed: the last one was " + std::to_string(previous) +
                                                       ", and the sequence must grow."};
     }
-    return os::write_file_durably(file_, FieldWriter().text(kMark).number(sequence).view(), kLedgerMode);
+    return os::write_file_durably(file_, FieldWriter().text(kLedgerMark).number(sequence).view(), kLedgerMode);
 }
 
 Result<std::uint64_t> CheckpointLedger::last() const {
@@ -33,7 +33,7 @@ Result<std::uint64_t> CheckpointLedger::last() const {
     FieldReader reader(*content);
     const auto mark = reader.text();
     const auto sequence = reader.number();
-    if (mark != kMark || !sequence || !reader.finished()) {
+    if (mark != kLedgerMark || !sequence || !reader.finished()) {
         return Error{ErrorCode::kInternal, file_.string() +
                                                " is damaged, so no checkpoint is signed. Put it back from a backup, or"
                                                " remove it to accept any sequence once."};

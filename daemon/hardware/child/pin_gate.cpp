@@ -13,7 +13,7 @@
 namespace hwvault::hardware::child {
 namespace {
 
-constexpr std::string_view kMark = "hwvault/rejected-pin/1";
+constexpr std::string_view kPinMark = "hwvault/rejected-pin/1";
 constexpr std::size_t kMaxRecordSize = 1'024;
 constexpr unsigned kRecordMode = 0600;
 
@@ -58,7 +58,7 @@ Result<void> PinGate::refuse_if_on_record(const SecretBytes& pin) const {
     const auto token = reader.text();
     const auto salt = reader.array<crypto::kPinSaltSize>();
     const auto rejected = reader.bytes();
-    if (mark != kMark || !token || !salt || !rejected || !reader.finished()) {
+    if (mark != kPinMark || !token || !salt || !rejected || !reader.finished()) {
         return locked("No PIN is tried: " + record_.string() + ", the record of a rejected one, is damaged. Make sure"
                       " that the PIN is right, then remove that file.");
     }
@@ -75,7 +75,7 @@ Result<void> PinGate::prepare_record(const SecretBytes& pin) {
     std::array<std::uint8_t, crypto::kPinSaltSize> salt{};
     HWVAULT_CHECK(crypto::fill_random(salt));
     HWVAULT_TRY(const Bytes hash, crypto::hash_pin(pin, salt));
-    Bytes record = FieldWriter().text(kMark).text(token_).bytes(salt).bytes(hash).take();
+    Bytes record = FieldWriter().text(kPinMark).text(token_).bytes(salt).bytes(hash).take();
     HWVAULT_CHECK(os::reserve_file(reserve_, record.size(), kRecordMode));
     tried_ = SecretBytes::copy_of(pin.reveal());
     prepared_record_ = std::move(record);

@@ -13,7 +13,7 @@
 namespace hwvault::doors::dbus {
 namespace {
 
-const std::string kToken(tests::FakeService::kToken);
+const std::string kCanary(tests::FakeService::kToken);
 const std::string kSecret = "imported-canary-8Jq2vW5xZ0bN7mK3";
 
 std::string hex(std::string_view bytes, const char* between) {
@@ -51,7 +51,7 @@ std::vector<std::string> traces_of(const std::string& secret) {
 }
 
 void check_clean(const std::string& capture) {
-    for (const auto& secret : {kToken, kSecret}) {
+    for (const auto& secret : {kCanary, kSecret}) {
         for (const auto& trace : traces_of(secret)) {
             INFO(trace);
             CHECK(capture.find(trace) == std::string::npos);
@@ -60,7 +60,7 @@ void check_clean(const std::string& capture) {
 }
 
 TEST_CASE("The search finds a canary in each form") {
-    for (const auto& trace : traces_of(kToken)) CHECK(trace.size() >= 16);
+    for (const auto& trace : traces_of(kCanary)) CHECK(trace.size() >= 16);
     CHECK(hex("az", " ") == "61 7a");
     CHECK(base64_core("foobar", 0) == "Zm9vYmFy");
     CHECK(base64_core("??foobar", 1) == "Zm9vYmFy");
@@ -87,11 +87,11 @@ TEST_CASE("No monitor of the bus sees a token or a secret") {
     };
     for (auto& monitor : monitors) REQUIRE(awake(monitor));
 
-    CHECK(run(python(address, {"retrieve", "", ""})).has(kToken));
-    CHECK(run(python(address, {"verify", "sealed"}), kToken).has("\"active\": true"));
+    CHECK(run(python(address, {"retrieve", "", ""})).has(kCanary));
+    CHECK(run(python(address, {"verify", "sealed"}), kCanary).has("\"active\": true"));
     CHECK(run(python(address, {"import-secret", "sealed", "", "imported"}), kSecret).status == 0);
     CHECK(run(python(address, {"retrieve", "", "imported"})).has(kSecret));
-    CHECK(run(python(address, {"revoke-token", "sealed"}), kToken).status == 0);
+    CHECK(run(python(address, {"revoke-token", "sealed"}), kCanary).status == 0);
     CHECK(run(python(address, {"retrieve", "", "missing"})).has("NotFound"));
     run({"busctl", "--address=" + address, "call", "org.hwvault.Vault1", "/org/hwvault/Vault1", "org.hwvault.Vault1",
          "Describe", "ss", "", "goodbye-monitor"});
