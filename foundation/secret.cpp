@@ -64,10 +64,16 @@ class PageResource final : public std::pmr::memory_resource {
 
 // Wipes each block before the pool takes it back.
 class WipingPool final : public std::pmr::memory_resource {
-    void* do_allocate(std::size_t bytes, std::size_t alignment) override { return pool_.allocate(bytes, alignment); }
+    void* do_allocate(std::size_t bytes, std::size_t alignment) override {
+        return pool_.allocate(whole(bytes, alignment), alignment);
+    }
     void do_deallocate(void* block, std::size_t bytes, std::size_t alignment) override {
         wipe(block, bytes);
-        pool_.deallocate(block, bytes, alignment);
+        pool_.deallocate(block, whole(bytes, alignment), alignment);
+    }
+    // The pool of gcc before 15 aligns a block to no more than its size is a multiple of (gcc bug 118681).
+    static std::size_t whole(std::size_t bytes, std::size_t alignment) {
+        return (bytes + alignment - 1) / alignment * alignment;
     }
     bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
 

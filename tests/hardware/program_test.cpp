@@ -2,7 +2,6 @@
 //
 // hwvault-hardware itself: on a SoftHSM2 token, with right and wrong PINs; and the fake child under a watchdog.
 #include <csignal>
-#include <iostream>
 
 #include <sys/un.h>
 
@@ -23,7 +22,7 @@ constexpr auto kTool = "/usr/bin/pkcs11-tool";
 
 bool softhsm_is_missing() {
     if (std::filesystem::exists(kModule) && std::filesystem::exists(kTool)) return false;
-    std::cout << "skipped: softhsm2 or opensc is not installed\n";
+    WARN("skipped: softhsm2 or opensc is not installed");
     return true;
 }
 

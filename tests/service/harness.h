@@ -158,10 +158,10 @@ public:
         return std::move(*outcome);
     }
 
-    // Lets the strand work until `reached`, ten seconds at most.
+    // Lets the strand work until `reached`, thirty seconds at most.
     template <class Condition>
     void until(Condition reached) {
-        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
         while (!reached()) {
             io_->restart();
             io_->run_for(std::chrono::milliseconds(5));

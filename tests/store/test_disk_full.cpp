@@ -22,7 +22,7 @@ public:
     SmallDisk() {
         if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
             ::mount("tmpfs", folder_.get().c_str(), "tmpfs", 0, "size=1m") != 0) {
-            std::printf("skipped: no small file system can be mounted here (%s)\n", std::strerror(errno));
+            WARN("skipped: no small file system can be mounted here: " << std::strerror(errno));
             return;
         }
         mounted_ = true;
