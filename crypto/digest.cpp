@@ -23,7 +23,7 @@ const EVP_MD* sha256_method() {
 
 char kSha256Name[] = "SHA256";
 
-// A MAC context that knows the algorithm, but no key yet; copied for each use, which is cheaper than a new one.
+// A new MAC context that knows the algorithm, but no key yet. The algorithm is looked up once.
 MacContext keyless_hmac() {
     static const Mac mac{EVP_MAC_fetch(nullptr, "HMAC", nullptr)};
     require(mac != nullptr);

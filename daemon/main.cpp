@@ -24,6 +24,7 @@
 #include <CLI/CLI.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -52,7 +53,6 @@ struct Command {
     std::filesystem::path configuration{"/etc/hwvault/hwvault.toml"};
     std::filesystem::path development;
     std::filesystem::path hardware_program{os::own_folder() / "hwvault-hardware"};
-    std::string development_hardware{"softhsm"};
     bool initialise{false};
     bool recover{false};
     bool accept_rollback{false};
@@ -84,6 +84,13 @@ vault::UnixTime clock_now() {
     return static_cast<vault::UnixTime>(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()));
 }
 
+// What --dev can simulate. The contract names both; swtpm comes with the TPM.
+std::string check_development_hardware(const std::string& kind) {
+    if (kind == "softhsm") return "";
+    if (kind == "swtpm") return "swtpm is not there yet: this version knows SoftHSM2 alone. Say `--hardware softhsm`.";
+    return "there is no `" + kind + "`. Say `--hardware softhsm`.";
+}
+
 // A listening socket that systemd made, or -1.
 int inherited_socket() {
     return ::sd_listen_fds(1) > 0 ? SD_LISTEN_FDS_START : -1;
@@ -108,6 +115,7 @@ public:
 private:
     awaitable<Result<void>> device_ready();
     Result<void> open_doors();
+    void end_without_bus();
     service::OpeningParts opening_parts();
     void announce(const service::Status& status);
 
@@ -123,6 +131,8 @@ private:
     bool doors_open_{false};
     bool known_state_{false};
     bool announced_ready_{false};
+    service::Signal ending_{io_.get_executor()};
+    Result<void> outcome_;  // of serving
 };
 
 int Daemon::run(Work work) {
@@ -164,10 +174,20 @@ Result<void> Daemon::open_doors() {
     socket.inherited_fd = inherited_socket();
     HWVAULT_TRY(varlink_, doors::varlink::Door::create(*service_, *resolver_, std::move(socket)));
     if (settings_.dbus) {
-        HWVAULT_TRY(dbus_, doors::dbus::Door::create(*service_, *resolver_, {}));
+        doors::dbus::Door::Options bus;
+        bus.lost = [this] { asio::post(io_, [this] { end_without_bus(); }); };
+        HWVAULT_TRY(dbus_, doors::dbus::Door::create(*service_, *resolver_, std::move(bus)));
     }
     doors_open_ = true;
     return {};
+}
+
+// Half a service would look healthy; a service manager starts a whole one again.
+void Daemon::end_without_bus() {
+    outcome_ = Error{ErrorCode::kInternal,
+                     "The message bus is gone, and hwvaultd ends with it. Start it again when the bus is back, as its "
+                     "service manager does."};
+    ending_.raise();
 }
 
 awaitable<Result<void>> Daemon::serve() {
@@ -186,12 +206,14 @@ awaitable<Result<void>> Daemon::serve() {
     service_->start();
 
     asio::signal_set signals(io_, SIGTERM, SIGINT);
-    co_await signals.async_wait(os::kAsTuple);
+    signals.async_wait([this](boost::system::error_code, int) { ending_.raise(); });
+    co_await ending_.wait();
+    signals.cancel();
     ::sd_notify(0, "STOPPING=1");
     dbus_.reset();
     varlink_->stop();
     co_await service_->stop();
-    co_return Result<void>{};
+    co_return outcome_;
 }
 
 awaitable<Result<void>> Daemon::device_ready() {
@@ -253,10 +275,14 @@ int main(int argc, char** argv) {
     CLI::App app{"hwvaultd: access tokens whose keys live in hardware. See hwvaultd(8)."};
     app.set_version_flag("--version", HWVAULT_VERSION);
     app.add_option("--config", command.configuration, "Configuration file")->capture_default_str();
-    app.add_option("--dev", command.development, "Development: everything below this folder, made on first use");
-    app.add_option("--hardware", command.development_hardware, "With --dev: the simulated device")
-        ->check(CLI::IsMember({"softhsm"}))
-        ->capture_default_str();
+    CLI::Option* const development =
+        app.add_option("--dev", command.development, "Development: everything below this folder, made on first use");
+    // There is one kind, so that nobody has to know which.
+    app.add_option("--hardware")
+        ->description("With --dev: the simulated device")
+        ->type_name("softhsm")
+        ->check(CLI::Validator(hwvault::check_development_hardware, ""))
+        ->needs(development);
     app.add_option("--hardware-program", command.hardware_program, "With --dev: path of hwvault-hardware")
         ->capture_default_str();
     app.require_subcommand(0, 1);

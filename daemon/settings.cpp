@@ -21,6 +21,10 @@ Error wrong(const std::filesystem::path& file, const toml::source_region& where,
             file.string() + ", line " + std::to_string(where.begin.line) + ": " + std::string(what)};
 }
 
+struct Anything {
+    bool operator()(const auto&) const { return true; }
+};
+
 // One table of the file, read key by key; what is left at the end is unknown.
 class Table {
 public:
@@ -35,12 +39,14 @@ public:
     }
 
     // Leaves `target` as it is when the key is not there.
-    template <class T>
-    Result<void> take(std::string_view key, T& target, std::string_view wanted) {
+    template <class T, class Fits = Anything>
+    Result<void> take(std::string_view key, T& target, std::string_view wanted, Fits fits = {}) {
         toml::node* const node = table_ == nullptr ? nullptr : table_->get(key);
         if (node == nullptr) return {};
         const auto value = node->value_exact<T>();
-        if (!value) return wrong(file_, node->source(), quoted(key) + " must be " + std::string(wanted) + ".");
+        if (!value || !fits(*value)) {
+            return wrong(file_, node->source(), quoted(key) + " must be " + std::string(wanted) + ".");
+        }
         target = *value;
         table_->erase(key);
         return {};
@@ -48,12 +54,8 @@ public:
 
     Result<void> count(std::string_view key, std::size_t& target) {
         auto number = static_cast<std::int64_t>(target);
-        const auto most = number;
-        HWVAULT_CHECK(take(key, number, "a whole number"));
-        if (number < 1 || number > most) {
-            return Error{ErrorCode::kInvalidArgument, file_.string() + ": " + quoted(key) + " must be from 1 to " +
-                                                          std::to_string(most) + "."};
-        }
+        const auto in_range = [most = number](std::int64_t value) { return value >= 1 && value <= most; };
+        HWVAULT_CHECK(take(key, number, "a whole number from 1 to " + std::to_string(number), in_range));
         target = static_cast<std::size_t>(number);
         return {};
     }
@@ -75,17 +77,31 @@ private:
     std::string_view name_;
 };
 
+// What is there must be a known table: a limit written in another way would silently be none.
+Result<void> check_tables(const std::filesystem::path& file, const toml::table& root) {
+    constexpr std::array<std::string_view, 5> kTables{"vault", "doors", "limits", "hardware", "credential"};
+    for (const auto& [key, node] : root) {
+        const std::string name(key.str());
+        if (name == "recovery") {
+            return wrong(file, node.source(), "[recovery] is not there yet: this version has no recovery. Remove it.");
+        }
+        if (std::ranges::find(kTables, name) == kTables.end()) {
+            return wrong(file, node.source(), "`" + name + "` is not known. See hwvault.toml(5).");
+        }
+        if (!node.is_table()) return wrong(file, node.source(), "`" + name + "` must be a table, as [" + name + "].");
+    }
+    return {};
+}
+
 Result<Settings> settings_of(const std::filesystem::path& file, toml::table& root) {
+    HWVAULT_CHECK(check_tables(file, root));
     Settings settings;
     Table vault(file, root, "vault");
     HWVAULT_CHECK(vault.path("state", settings.state));
     HWVAULT_CHECK(vault.path("hardware_socket", settings.hardware_socket));
-    HWVAULT_CHECK(vault.take("prefix", settings.prefix, "text in quotes"));
+    HWVAULT_CHECK(vault.take("prefix", settings.prefix, "2 to 6 letters a-z and an underscore, as \"hwv_\"",
+                             crypto::is_token_prefix));
     HWVAULT_CHECK(vault.no_more());
-    if (!crypto::is_token_prefix(settings.prefix)) {
-        return Error{ErrorCode::kInvalidArgument,
-                     file.string() + ": `prefix` in [vault] must be 2 to 6 letters a-z and an underscore, as `hwv_`."};
-    }
     Table doors(file, root, "doors");
     HWVAULT_CHECK(doors.path("socket", settings.socket));
     HWVAULT_CHECK(doors.take("dbus", settings.dbus, "true or false"));
@@ -94,13 +110,6 @@ Result<Settings> settings_of(const std::filesystem::path& file, toml::table& roo
     HWVAULT_CHECK(limits.count("tokens", settings.quotas.tokens));
     HWVAULT_CHECK(limits.count("tokens_per_account", settings.quotas.tokens_per_account));
     HWVAULT_CHECK(limits.no_more());
-
-    constexpr std::array<std::string_view, 6> kTables{"vault", "doors", "limits", "hardware", "recovery", "credential"};
-    for (const auto& [key, node] : root) {
-        if (std::ranges::find(kTables, key.str()) == kTables.end()) {
-            return wrong(file, node.source(), "`" + std::string(key.str()) + "` is not known. See hwvault.toml(5).");
-        }
-    }
     return settings;
 }
 

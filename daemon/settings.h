@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // What hwvaultd reads of hwvault.toml (hwvault.toml(5)): its own tables, `[vault]`, `[limits]` and `[doors]`. The
-// tables `[hardware]`, `[recovery]` and `[credential]` are others' and are left to them. An unknown key in one of its own
-// is an error that names the line, so that a misspelt limit is not silently none.
+// tables `[hardware]` and `[credential]` are others' and are left to them. Any other, and an unknown key in one of its
+// own, is an error that names the line, so that a misspelt limit is not silently none.
 #pragma once
 
 #include <filesystem>

@@ -4,10 +4,15 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <functional>
+#include <iterator>
+#include <map>
+#include <mutex>
 #include <new>
 #include <utility>
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -39,37 +44,83 @@ void* map_secret_pages(std::size_t size) {
     return pages;
 }
 
-// A child must not inherit a parent's secrets, so that a fork without exec shows zeros.
 void* map_ordinary_pages(std::size_t size) {
     void* pages = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (pages == MAP_FAILED) throw std::bad_alloc();
     ::madvise(pages, size, MADV_DONTDUMP);
-    ::madvise(pages, size, MADV_WIPEONFORK);
     weaken_to(::mlock(pages, size) == 0 ? MemoryLock::kLocked : MemoryLock::kUnlocked);
     return pages;
 }
 
-// The upstream of the pool: whole pages from the kernel.
+// The upstream of the pool: whole pages from the kernel. A child inherits none of them: it sees no secret of its
+// parent's, and the two never share a heap (the pages of memfd_secret are shared mappings).
 class PageResource final : public std::pmr::memory_resource {
+public:
+    void lock() { mutex_.lock(); }
+    void unlock() { mutex_.unlock(); }
+    // In a child: keeps the addresses of what was not inherited taken, so that no block of the child's lies where one
+    // of the parent's did.
+    void keep_addresses() {
+        for (const auto& [begin, size] : mapped_) {
+            ::mmap(begin, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+        }
+    }
+    bool has(const void* block) {
+        const std::lock_guard lock(mutex_);
+        const auto after = mapped_.upper_bound(const_cast<void*>(block));
+        if (after == mapped_.begin()) return false;
+        const auto& [begin, size] = *std::prev(after);
+        return std::less<>()(block, static_cast<const std::uint8_t*>(begin) + size);
+    }
+
+private:
     void* do_allocate(std::size_t bytes, std::size_t) override {
         const std::size_t size = whole_pages(bytes);
         void* pages = map_secret_pages(size);
-        return pages != MAP_FAILED ? pages : map_ordinary_pages(size);
+        if (pages == MAP_FAILED) pages = map_ordinary_pages(size);
+        ::madvise(pages, size, MADV_DONTFORK);
+        const std::lock_guard lock(mutex_);
+        mapped_.emplace(pages, size);
+        return pages;
     }
     void do_deallocate(void* pages, std::size_t bytes, std::size_t) override {
+        const std::lock_guard lock(mutex_);
+        mapped_.erase(pages);
         ::munmap(pages, whole_pages(bytes));
     }
     bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
+
+    std::mutex mutex_;
+    std::map<void*, std::size_t, std::less<>> mapped_;
 };
 
-// Wipes each block before the pool takes it back.
+// The pool of one process.
+struct Pool {
+    PageResource pages{};
+    std::pmr::synchronized_pool_resource blocks{&pages};
+};
+
+// Wipes each block before the pool takes it back. A child that is forked gets an empty pool of its own; what it
+// inherited of its parent's is not there any more, and giving such a block back does nothing.
 class WipingPool final : public std::pmr::memory_resource {
+public:
+    // Around fork().
+    void before() { pool_->pages.lock(); }
+    void in_parent() { pool_->pages.unlock(); }
+    void in_child() {
+        pool_->pages.keep_addresses();
+        pool_ = new Pool;  // the parent's stays as it was: a thread may have been inside it
+        forked_ = true;
+    }
+
+private:
     void* do_allocate(std::size_t bytes, std::size_t alignment) override {
-        return pool_.allocate(whole(bytes, alignment), alignment);
+        return pool_->blocks.allocate(whole(bytes, alignment), alignment);
     }
     void do_deallocate(void* block, std::size_t bytes, std::size_t alignment) override {
+        if (forked_ && !pool_->pages.has(block)) return;
         wipe(block, bytes);
-        pool_.deallocate(block, whole(bytes, alignment), alignment);
+        pool_->blocks.deallocate(block, whole(bytes, alignment), alignment);
     }
     // The pool of gcc before 15 aligns a block to no more than its size is a multiple of (gcc bug 118681).
     static std::size_t whole(std::size_t bytes, std::size_t alignment) {
@@ -77,16 +128,24 @@ class WipingPool final : public std::pmr::memory_resource {
     }
     bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
 
-    PageResource pages_;
-    std::pmr::synchronized_pool_resource pool_{&pages_};
+    Pool* pool_{new Pool};  // never destroyed, see locked_memory()
+    bool forked_{false};
 };
+
+WipingPool& pool() {
+    // Never destroyed: secrets in other static objects may outlive any order of destruction.
+    static auto* const one = [] {
+        auto* const made = new WipingPool;
+        ::pthread_atfork([] { pool().before(); }, [] { pool().in_parent(); }, [] { pool().in_child(); });
+        return made;
+    }();
+    return *one;
+}
 
 }  // namespace
 
 std::pmr::memory_resource& locked_memory() {
-    // Never destroyed: secrets in other static objects may outlive any order of destruction.
-    static auto* const pool = ::new WipingPool;
-    return *pool;
+    return pool();
 }
 
 MemoryLock memory_lock() {

@@ -24,7 +24,8 @@ enum class MemoryLock : std::uint8_t {
 };
 
 // A process-wide pool of locked pages; blocks are wiped when they are given back. Thread-safe; throws
-// std::bad_alloc when the machine has no memory at all. Lives until the process ends.
+// std::bad_alloc when the machine has no memory at all. Lives until the process ends. A child that is forked has an
+// empty one: secrets of before the fork may be destroyed there, but not read.
 std::pmr::memory_resource& locked_memory();
 MemoryLock memory_lock();
 std::string_view word(MemoryLock lock);  // "memfd_secret", "mlock", "unlocked"

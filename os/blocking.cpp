@@ -65,10 +65,13 @@ void take_calls(const std::shared_ptr<Core>& core) {
         if (too_many()) break;
         auto job = std::move(core->queue.front());
         core->queue.pop_front();
-        job->state = Job::State::kRunning;
-        core->running.push_back(job);
+        const bool wanted = job->state == Job::State::kQueued;
+        if (wanted) {
+            job->state = Job::State::kRunning;
+            core->running.push_back(job);
+        }
         lock.unlock();
-        job->call();
+        if (wanted) job->call();
         job->call = nullptr;  // closes descriptors and wipes secrets before anybody is told
         lock.lock();
         finish(*core, *job);
@@ -110,16 +113,18 @@ std::shared_ptr<BlockingThreads::Job> BlockingThreads::start(std::function<void(
     job->call = std::move(call);
     job->done = std::move(done);
     const std::lock_guard lock(core_->mutex);
-    if (core_->queue.size() >= core_->limits.queue) return nullptr;
-    core_->queue.push_back(job);
+    const std::size_t waiting = core_->queue.size();
+    const bool accepted = waiting < core_->limits.queue;
+    if (!accepted) job->state = Job::State::kWithdrawn;
+    // One that is refused goes to a thread too, as far as there is room, to be destroyed: that may wait as well.
+    if (waiting < 2 * core_->limits.queue) core_->queue.push_back(job);
     core_->work.notify_one();
-    return job;
+    return accepted ? job : nullptr;
 }
 
 bool BlockingThreads::withdraw(const std::shared_ptr<Core>& core, const std::shared_ptr<Job>& job) {
     const std::lock_guard lock(core->mutex);
     if (job->state == Job::State::kFinished) return false;
-    if (job->state == Job::State::kQueued) std::erase(core->queue, job);
     if (job->state == Job::State::kRunning && core->hung < core->limits.hung && add_thread(core)) {
         job->replaced = true;
         ++core->hung;

@@ -43,6 +43,8 @@ public:
 
     // Runs `call` and gives its result on `strand`, which must be serial and the one this is awaited on. kBusy with
     // the sentence `too_late` when the queue is full or the deadline passes; the call's result is dropped then.
+    // `call` is destroyed on a thread too, whatever comes of it; only when as many refused ones as the queue takes
+    // wait for that, the next is destroyed here.
     template <class T>
     boost::asio::awaitable<Result<T>> run(boost::asio::any_io_executor strand, std::function<Result<T>()> call,
                                           std::chrono::milliseconds deadline, std::string too_late);

@@ -59,8 +59,8 @@ asio::awaitable<Result<std::uint64_t>> Client::epoch(Deadline deadline) {
     return number(EpochRequest{}, deadline);
 }
 
-asio::awaitable<Result<std::uint64_t>> Client::advance(Deadline deadline) {
-    return number(AdvanceRequest{}, deadline);
+asio::awaitable<Result<std::uint64_t>> Client::advance(std::uint64_t from, Deadline deadline) {
+    return number(AdvanceRequest{from}, deadline);
 }
 
 asio::awaitable<Result<std::uint64_t>> Client::number(Verb verb, Deadline deadline) {

@@ -84,8 +84,10 @@ public:
     // A number that only grows. kInvalidArgument where rollback_protection is kNone; kRolledBack when the device
     // had one and it was removed or changed.
     virtual Result<std::uint64_t> epoch() = 0;
-    // One step; the new value, durable in the device.
-    virtual Result<std::uint64_t> advance() = 0;
+    // One step, to `from` + 1, if it stands at `from`; elsewhere it stays as it is. Where it stands then, durable in
+    // the device. So a step that is asked for again, since its answer was lost or late, is never made twice: a
+    // device that is ahead of the store looks like a store that was rolled back.
+    virtual Result<std::uint64_t> advance(std::uint64_t from) = 0;
     virtual Result<Description> describe() = 0;
 
     // How many calls it can work on at once.

@@ -40,6 +40,7 @@ Bytes encode_payload(const Verb& verb) {
                        payload.number(checkpoint.epoch).bytes(checkpoint.escrow_set);
                    },
                    [&](const RandomRequest& random) { payload.number(random.size); },
+                   [&](const AdvanceRequest& advance) { payload.number(advance.from); },
                    [](const auto&) {},
                },
                verb);
@@ -72,6 +73,12 @@ std::optional<Verb> decode_random(FieldReader& payload) {
     return RandomRequest{*size};
 }
 
+std::optional<Verb> decode_advance(FieldReader& payload) {
+    const auto from = payload.number();
+    if (!from) return std::nullopt;
+    return AdvanceRequest{*from};
+}
+
 // The numbers are the alternatives' places in Verb, from 1.
 std::optional<Verb> decode_verb(std::uint64_t number, FieldReader& payload) {
     switch (number) {
@@ -79,7 +86,7 @@ std::optional<Verb> decode_verb(std::uint64_t number, FieldReader& payload) {
         case 2: return decode_checkpoint(payload);
         case 3: return decode_random(payload);
         case 4: return EpochRequest{};
-        case 5: return AdvanceRequest{};
+        case 5: return decode_advance(payload);
         case 6: return DescribeRequest{};
         default: return std::nullopt;
     }

@@ -41,7 +41,9 @@ struct RandomRequest {
     std::uint64_t size{0};  // 1 to kMaxRandomSize
 };
 struct EpochRequest {};
-struct AdvanceRequest {};
+struct AdvanceRequest {
+    std::uint64_t from{0};
+};
 struct DescribeRequest {};
 
 // The alternatives' order is their number on the wire, from 1; do not reorder.

@@ -106,8 +106,10 @@ Awaitable<std::optional<vault::Info>> VaultService::revoke_token(policy::Caller 
     if (!shown) co_return std::optional<vault::Info>{};
     const vault::Target target{
         .account = shown->account->name, .name = shown->token->name, .uid = shown->account->uid};
-    Planning planning = [target, generation = shown->generation->number](
+    // Meant is the string that was shown: a generation of the same number may by now be another token's.
+    Planning planning = [target, generation = shown->generation->number, id = shown->generation->id](
                             const vault::Vault& state, const vault::Occasion& now) -> Result<vault::Plan> {
+        if (!state.knows_id(id)) return vault::Plan{vault::Unchanged{}};
         HWVAULT_TRY(auto plan, vault::revoke(state, target, generation, now));
         if (auto* withdraws = std::get_if<vault::Withdraws>(&plan); withdraws && withdraws->change.event) {
             withdraws->change.event->verb = vault::Verb::kRevokeToken;

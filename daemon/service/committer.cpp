@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <unordered_set>
 #include <utility>
 
 #include <boost/asio/detached.hpp>
@@ -32,6 +33,29 @@ struct Committer::Job : std::enable_shared_from_this<Committer::Job> {
     }
 };
 
+// What the jobs looked at so far touch, to find whether another overlaps.
+class Committer::Claims {
+public:
+    // False when it overlaps an earlier claim; claimed it is in either case, so that nobody overtakes it.
+    bool claim(const Touches& touches) {
+        OfAccount& claimed = accounts_[touches.account];
+        const bool taken = claimed.whole || (touches.name ? claimed.names.contains(*touches.name) : !claimed.names.empty());
+        if (touches.name) {
+            claimed.names.insert(*touches.name);
+        } else {
+            claimed.whole = true;
+        }
+        return !taken;
+    }
+
+private:
+    struct OfAccount {
+        bool whole{false};
+        std::unordered_set<std::string> names{};
+    };
+    std::unordered_map<std::string, OfAccount> accounts_;
+};
+
 // A batch in the making.
 struct Committer::Draft {
     audit::Trail trail;
@@ -46,9 +70,11 @@ vault::UnixTime Committer::now() {
 }
 
 awaitable<Result<Committed>> Committer::commit(Touches touches, Planner planner) {
-    if (queue_.size() >= kMaxQueue) {
+    std::size_t& of_account = queued_of_account_[touches.account];
+    if (queue_.size() >= kMaxQueue || of_account >= kMaxOfAccount) {
         co_return Error{ErrorCode::kBusy, "Too many changes wait for the disk. Try again in a second."};
     }
+    ++of_account;
     const auto job = std::make_shared<Job>(parts_.strand, std::move(touches), std::move(planner));
     queue_.push_back(job);
     start();
@@ -109,20 +135,18 @@ awaitable<void> Committer::run() {
 std::vector<std::shared_ptr<Committer::Job>> Committer::take_batch() {
     std::vector<std::shared_ptr<Job>> batch;
     std::deque<std::shared_ptr<Job>> later;
-    const auto conflicts = [](const auto& jobs, const Job& job) {
-        return std::ranges::any_of(jobs, [&](const auto& other) { return other->touches.overlaps(job.touches); });
-    };
-    while (!queue_.empty() && batch.size() < kMaxBatch && later.size() < kMaxBatch) {
-        auto job = std::move(queue_.front());
-        queue_.pop_front();
-        // One that was put off keeps its place: nobody overtakes it on the same records.
-        if (conflicts(batch, *job) || conflicts(later, *job)) {
+    Claims claims;
+    for (auto& job : queue_) {
+        const bool free = claims.claim(job->touches);
+        if (!free || batch.size() == kMaxBatch) {
             later.push_back(std::move(job));
-        } else {
-            batch.push_back(std::move(job));
+            continue;
         }
+        const auto count = queued_of_account_.find(job->touches.account);
+        if (--count->second == 0) queued_of_account_.erase(count);
+        batch.push_back(std::move(job));
     }
-    queue_.insert(queue_.begin(), std::make_move_iterator(later.begin()), std::make_move_iterator(later.end()));
+    queue_ = std::move(later);
     return batch;
 }
 
@@ -144,7 +168,7 @@ awaitable<Result<void>> Committer::run_batch(std::vector<std::shared_ptr<Job>> j
 }
 
 awaitable<Result<void>> Committer::write(Draft& draft) {
-    if (draft.batch.changes.empty() && draft.batch.events.empty()) co_return last_write_;
+    if (draft.batch.changes.empty() && draft.batch.events.empty() && last_write_) co_return Result<void>{};
     draft.batch.epoch = parts_.epochs->epoch() + (draft.withdraws ? 1 : 0);
     draft.batch.time_mark = now();
     co_return co_await run_on(parts_.store_thread,

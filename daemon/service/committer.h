@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -35,10 +36,6 @@ namespace hwvault::service {
 struct Touches {
     std::string account;
     std::optional<std::string> name;
-
-    [[nodiscard]] bool overlaps(const Touches& other) const {
-        return account == other.account && (!name || !other.name || *name == *other.name);
-    }
 };
 
 // Looks at the vault as it is when the batch is made, and says what to change.
@@ -54,6 +51,7 @@ class Committer : public std::enable_shared_from_this<Committer> {
 public:
     static constexpr std::size_t kMaxBatch = 256;     // changes in one commit
     static constexpr std::size_t kMaxQueue = 8'192;   // changes that wait; beyond it kBusy
+    static constexpr std::size_t kMaxOfAccount = 256; // of them of one account, so that it cannot take every place
     static constexpr std::size_t kMaxEvents = 65'536; // events of reads that wait; beyond it kAuditUnavailable
     static constexpr auto kEventDelay = std::chrono::milliseconds(100);
     static constexpr auto kDeviceDeadline = std::chrono::seconds(2);  // that an answer waits for the device
@@ -87,6 +85,7 @@ public:
 private:
     struct Job;
     struct Draft;
+    class Claims;
     void start();
     boost::asio::awaitable<void> run();
     boost::asio::awaitable<Result<void>> run_batch(std::vector<std::shared_ptr<Job>> jobs);
@@ -97,6 +96,7 @@ private:
 
     Parts parts_;
     std::deque<std::shared_ptr<Job>> queue_;
+    std::unordered_map<std::string, std::size_t> queued_of_account_;
     std::deque<vault::Event> events_;
     bool running_{false};
     bool event_timer_set_{false};

@@ -46,13 +46,12 @@ void EpochKeeper::committed(std::uint64_t epoch) {
 
 awaitable<void> EpochKeeper::catch_up() {
     while (pending() > 0 && !stopped_) {
-        const auto advanced = co_await hardware_.advance(steady_clock::now() + kAdvanceDeadline);
+        const auto advanced = co_await hardware_.advance(*device_, steady_clock::now() + kAdvanceDeadline);
         if (!advanced) {
-            // An advance whose answer was lost may have happened: ask before the next step, never step blindly.
+            // The step whose answer was lost may have been made, or may still be waiting in the child's queue: asked for
+            // again, it is the same step.
             pause_.expires_after(kPauseAfterFailure);
             co_await pause_.async_wait(os::kAsTuple);
-            const auto now = co_await hardware_.epoch(steady_clock::now() + kAdvanceDeadline);
-            if (now && *now > *device_) device_ = std::min(*now, epochs_.device_target());
         } else {
             device_ = std::min(*advanced, epochs_.device_target());
         }

@@ -19,14 +19,33 @@ void Limiter::leave(std::uint32_t uid) {
     if (place != waiting_.end() && --place->second == 0) waiting_.erase(place);
 }
 
+double Limiter::Bucket::left(Time now) const {
+    return std::min(most_, left_ + std::chrono::duration<double>(now - taken_at_).count() * per_second_);
+}
+
+void Limiter::Bucket::take(Time now) {
+    left_ = left(now) - 1;
+    taken_at_ = now;
+}
+
 Result<void> Limiter::first_use(Time now) {
-    const double seconds = std::chrono::duration<double>(now - refilled_at_).count();
-    first_uses_left_ = std::min(kFirstUsesAtOnce, first_uses_left_ + seconds * kFirstUsesPerSecond);
-    refilled_at_ = now;
-    if (first_uses_left_ < 1) {
+    if (first_uses_.is_empty(now)) {
         return Error{ErrorCode::kBusy, "Too many accounts were made just now. Try again in a second."};
     }
-    first_uses_left_ -= 1;
+    first_uses_.take(now);
+    return {};
+}
+
+Result<void> Limiter::first_use(std::uint32_t uid, Time now) {
+    // What stays is few: one is full again after a minute, and no more than 1,400 of all can begin in that time.
+    std::erase_if(first_uses_of_uid_, [now](const auto& entry) { return entry.second.is_full(now); });
+    const auto own = first_uses_of_uid_.find(uid);
+    if (own != first_uses_of_uid_.end() && own->second.is_empty(now)) {
+        return Error{ErrorCode::kBusy, "Your user's token was made anew too often just now. Try again in a minute."};
+    }
+    HWVAULT_CHECK(first_use(now));
+    const auto [mine, is_new] = first_uses_of_uid_.try_emplace(uid, kFirstUsesOfUidPerSecond, kFirstUsesOfUidAtOnce);
+    mine->second.take(now);
     return {};
 }
 

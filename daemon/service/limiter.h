@@ -22,6 +22,9 @@ public:
     static constexpr unsigned kMaxWaitingOfUid = 2'048;
     static constexpr double kFirstUsesPerSecond = 20;  // accounts made by their first Retrieve
     static constexpr double kFirstUsesAtOnce = 200;
+    // Of these one uid, which deletes its `default` and asks for it again, cannot take what others need.
+    static constexpr double kFirstUsesOfUidPerSecond = 10.0 / 60;
+    static constexpr double kFirstUsesOfUidAtOnce = 10;
 
     // A place among the waiting calls of one uid, given back when it goes.
     class Place {
@@ -46,15 +49,34 @@ public:
 
     // kBusy when the uid has kMaxWaitingOfUid places already.
     Result<Place> enter(std::uint32_t uid);
-    // kBusy when too many accounts were made in a short time, by whomever.
-    Result<void> first_use(Time now);
+    // kBusy when too many accounts were made in a short time, by this uid or by whomever.
+    Result<void> first_use(std::uint32_t uid, Time now);
 
 private:
+    Result<void> first_use(Time now);  // by whomever
+
+    // Full at first; what is taken flows in again evenly.
+    class Bucket {
+    public:
+        Bucket(double per_second, double most) : per_second_(per_second), most_(most), left_(most) {}
+        [[nodiscard]] bool is_empty(Time now) const { return left(now) < 1; }
+        [[nodiscard]] bool is_full(Time now) const { return left(now) >= most_; }
+        void take(Time now);
+
+    private:
+        [[nodiscard]] double left(Time now) const;
+
+        double per_second_;
+        double most_;
+        double left_;  // at taken_at_
+        Time taken_at_{};
+    };
+
     void leave(std::uint32_t uid);
 
     std::unordered_map<std::uint32_t, unsigned> waiting_;
-    double first_uses_left_{kFirstUsesAtOnce};
-    Time refilled_at_{};
+    Bucket first_uses_{kFirstUsesPerSecond, kFirstUsesAtOnce};
+    std::unordered_map<std::uint32_t, Bucket> first_uses_of_uid_;  // who is not here has a full one
 };
 
 }  // namespace hwvault::service

@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The verbs that only look: they never wait, so none is a coroutine.
+// The verbs that only look. None waits for anything but its turn; List, which may look at the whole vault, lets others
+// have theirs on the way.
 #include <algorithm>
 #include <utility>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include "daemon/service/vault_service.h"
 
 namespace hwvault::service {
 namespace {
 
-// Tokens that one List looks at: a caller who may see few of many must not hold the strand.
-constexpr std::size_t kMaxScanned = 20'000;
+// Tokens that a List looks at before others are let on the strand: well under a millisecond's worth.
+constexpr std::size_t kLookedAtAtOnce = 256;
 
-// A cursor is "ACCOUNT NAME" of the last token that was looked at; neither has a space.
-std::string cursor_of(const vault::Account& account, const vault::Token& token) {
-    return account.name.text() + " " + token.name.text();
+// A cursor is "ACCOUNT NAME" of the last token that was given, never of one that was only looked at: it would tell a
+// name to who may not see it. Neither part has a space.
+std::string cursor_of(const vault::Info& info) {
+    return info.account + " " + info.name;
 }
 
 vault::Vault::Position position_of(const std::string& cursor) {
@@ -27,6 +32,12 @@ vault::Vault::Position position_of(const std::string& cursor) {
 
 void VaultService::used(const vault::Token& token) {
     last_used_[token.id] = open_->committer->now();
+}
+
+void VaultService::forget_uses(const vault::Change& change) {
+    for (const vault::TokenWrite& write : change.tokens) {
+        if (write.erase) last_used_.erase(write.token.id);
+    }
 }
 
 vault::Info VaultService::with_last_use(vault::Info info, const vault::Id& token) const {
@@ -54,33 +65,42 @@ Result<Verification> VaultService::verify(const policy::Caller& caller, BytesVie
                         .info = vault::brief_info(*active->account, *active->token, *active->generation)};
 }
 
-Result<Page> VaultService::list(const policy::Caller& caller, std::string account, std::string cursor,
-                                std::uint32_t limit) {
-    HWVAULT_TRY(Open* const vault, open());
-    const bool all = account == "*";
-    if (!all) {
-        HWVAULT_TRY(const auto named, account_named(caller, account));
-        account = named.text();
+Awaitable<Page> VaultService::list(policy::Caller caller, std::string account, std::string cursor,
+                                   std::uint32_t limit) {
+    HWVAULT_CO_CHECK(open());
+    Listing listing;
+    if (account != "*") {
+        HWVAULT_CO_TRY(const auto named, account_named(caller, account));
+        listing.account = named.text();
     }
-    if (limit == 0 || limit > kMaxPage) limit = kMaxPage;
+    listing.limit = limit == 0 ? kMaxPage : std::min(limit, kMaxPage);
+    listing.place = std::max(position_of(cursor), {listing.account.value_or(""), ""});
+    HWVAULT_CO_TRY(const auto place, admit(caller));
+    const Turns::Turn turn = co_await listings_.take(caller.uid);
+    while (look_further(caller, listing)) co_await boost::asio::post(parts_.strand, boost::asio::use_awaitable);
+    co_return std::move(listing.page);
+}
 
-    Page page;
-    std::size_t scanned = 0;
-    const vault::Vault::Position from = all ? position_of(cursor) : std::max(position_of(cursor), {account, ""});
-    vault->vault->visit_after(from, [&](const vault::Account& owner, const vault::Token& token) {
-        if (!all && owner.name.text() != account) return false;
-        if (page.infos.size() < limit && scanned++ < kMaxScanned) {
-            page.next = cursor_of(owner, token);
-            if (may_describe(caller, object_of(owner.name, token.name))) {
-                page.infos.push_back(with_last_use(vault::full_info(owner, token), token.id));
+// Looks at the next tokens. False when the page is complete: it is full and there is one more, or the end was reached.
+bool VaultService::look_further(const policy::Caller& caller, Listing& listing) const {
+    Page& page = listing.page;
+    std::size_t looked_at = 0;
+    bool goes_on = false;
+    open_->vault->visit_after(listing.place, [&](const vault::Account& owner, const vault::Token& token) {
+        if (listing.account && owner.name.text() != *listing.account) return false;
+        if (may_describe(caller, object_of(owner.name, token.name))) {
+            if (page.infos.size() == listing.limit) {
+                page.next = cursor_of(page.infos.back());
+                return false;
             }
-            return true;
+            page.infos.push_back(with_last_use(vault::full_info(owner, token), token.id));
         }
-        scanned = kMaxScanned + 1;  // there is more
+        if (++looked_at < kLookedAtAtOnce) return true;
+        listing.place = {owner.name.text(), token.name.text()};
+        goes_on = true;
         return false;
     });
-    if (scanned <= kMaxScanned) page.next.clear();
-    return page;
+    return goes_on;
 }
 
 Result<vault::Info> VaultService::describe(const policy::Caller& caller, std::string account, std::string name) {
@@ -98,11 +118,10 @@ Result<vault::Info> VaultService::describe(const policy::Caller& caller, std::st
 
 Result<std::unique_ptr<Watch>> VaultService::watch(const policy::Caller& caller, std::string account) {
     HWVAULT_CHECK(open());
-    if (account.empty()) {
-        const auto own = policy::own_account(caller);
-        account = own ? own->text() : "*";
+    if (account != "*") {
+        HWVAULT_TRY(const auto named, account_named(caller, account));
+        account = named.text();
     }
-    if (account != "*") HWVAULT_CHECK(vault::AccountName::parse(account));
     return watchers_.add(caller, std::move(account));
 }
 

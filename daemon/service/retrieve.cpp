@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // Retrieve: the one verb that hands out a secret. Derived (or unsealed) in the hardware, then everything that
-// allowed it is checked again, the audit line is written, and only then it is given.
+// allowed it is checked again, the audit line is queued, and only then it is given. The line is durable with the next
+// commit, at the latest Committer::kEventDelay later.
 #include <utility>
 
 #include "crypto/aead.h"
@@ -59,7 +60,7 @@ Awaitable<void> VaultService::first_use(policy::Caller caller, vault::Target tar
         co_return Error{ErrorCode::kNotFound, "There is no token `" + target.name.text() + "` in " + target.account.text() +
                                                   ". Make it with `hwvault create` or `hwvault import`."};
     }
-    HWVAULT_CO_CHECK(limiter_.first_use(steady_clock::now()));
+    HWVAULT_CO_CHECK(limiter_.first_use(caller.uid, steady_clock::now()));
     Planning planning = [target](const vault::Vault& state, const vault::Occasion& now) -> Result<vault::Plan> {
         if (state.find(target.account, target.name) != nullptr) return vault::Plan{vault::Unchanged{}};
         HWVAULT_TRY(auto plan, vault::create(state, target, {}, now));
@@ -109,8 +110,10 @@ Awaitable<void> VaultService::settle(const policy::Caller& caller, const vault::
     if (token.origin == vault::Origin::kIssued) {
         const auto proof = crypto::prove_token_text(open_->vault->prefix(), secret.reveal());
         if (!proof) co_return Error{ErrorCode::kInternal, "A derived token has no valid form."};
-        Planner planner = [target, number = token.current().number,
+        // The gate once more: what allowed this may be withdrawn by a commit that is under way.
+        Planner planner = [this, caller, target, number = token.current().number,
                            hash = proof->hash](const vault::Vault& state) -> Result<vault::Plan> {
+            HWVAULT_CHECK(gate(caller, vault::Verb::kRetrieve, target));
             HWVAULT_TRY(auto plan, vault::record_hash(state, target, number, hash));
             return vault::as_plan(std::move(plan));
         };

@@ -3,8 +3,11 @@
 // What every door calls: one method for each verb of the contract. A door translates its own words into these
 // and the answers back; who may do what, in which order, and by when, is decided here and nowhere else.
 //
-// Order of each: limit -> policy -> vault and hardware -> policy and generation again -> audit -> answer. All
-// methods run on executor() (one strand, one thread) and never block it: what waits for the device, the disk or
+// Order of each: limit -> policy -> vault and hardware -> policy and generation again -> audit -> answer. The audit
+// line of a change is part of its commit; that of Retrieve is queued, and durable with the next commit, which begins
+// at the latest 100 ms later (Committer::kEventDelay): a crash in between loses it.
+//
+// All methods run on executor() (one strand, one thread) and never block it: what waits for the device, the disk or
 // the name service is awaited, with a deadline. Nothing here is thread-safe; a door on another thread spawns
 // onto executor().
 #pragma once
@@ -78,9 +81,10 @@ public:
     virtual Awaitable<vault::Info> import(policy::Caller caller, std::string account, std::string name,
                                           SecretBytes secret, vault::CreateOptions options) = 0;
     virtual Awaitable<void> erase(policy::Caller caller, std::string account, std::string name) = 0;
-    // "*" for all that the caller may see. `limit` 0, or above kMaxPage, is kMaxPage.
-    virtual Result<Page> list(const policy::Caller& caller, std::string account, std::string cursor,
-                              std::uint32_t limit) = 0;
+    // "*" for all that the caller may see. `limit` 0, or above kMaxPage, is kMaxPage. A cursor names nothing but what
+    // the caller was given.
+    virtual Awaitable<Page> list(policy::Caller caller, std::string account, std::string cursor,
+                                 std::uint32_t limit) = 0;
     virtual Result<vault::Info> describe(const policy::Caller& caller, std::string account, std::string name) = 0;
     // Open to everybody, in every state of the vault.
     virtual Status status() = 0;

@@ -22,6 +22,7 @@ constexpr auto kRetryOpening = std::chrono::seconds(1);
 // A device that is only just being opened is no news: so long the vault is "starting".
 constexpr auto kDevicePatience = std::chrono::seconds(3);
 constexpr auto kDescribeDeadline = std::chrono::seconds(5);
+constexpr std::size_t kListingsOfUid = 2;  // at work at a time: each has its share of the strand
 
 std::string_view state_word(ErrorCode reason) {
     switch (reason) {
@@ -57,7 +58,11 @@ std::size_t VaultService::IdHash::operator()(const vault::Id& id) const noexcept
 }
 
 VaultService::VaultService(Parts parts)
-    : parts_(std::move(parts)), watchers_(parts_.strand), retry_(parts_.strand), started_at_(parts_.clock()) {}
+    : parts_(std::move(parts)),
+      listings_(parts_.strand, kListingsOfUid),
+      watchers_(parts_.strand),
+      retry_(parts_.strand),
+      started_at_(parts_.clock()) {}
 
 void VaultService::start() {
     parts_.hardware.on_state_change([this] {
@@ -229,12 +234,15 @@ Result<policy::Decision> VaultService::gate(const policy::Caller& caller, vault:
 }
 
 bool VaultService::may_describe(const policy::Caller& caller, const policy::Object& object) const {
-    const vault::Account* account = open_->vault->find(object.account);
-    if (account != nullptr && account->uid && policy::own_account(caller) == object.account &&
-        account->uid != caller.uid) {
-        return false;
-    }
-    return policy::decide(caller, vault::Verb::kDescribe, object).allowed;
+    return may_describe(caller, object, open_->vault->find(object.account));
+}
+
+// `account` is what is on record, or was until the change that is told of; nullptr when there is none.
+bool VaultService::may_describe(const policy::Caller& caller, const policy::Object& object,
+                                const vault::Account* account) {
+    const bool is_former_users = account != nullptr && account->uid && *account->uid != caller.uid &&
+                                 policy::own_account(caller) == object.account;
+    return !is_former_users && policy::decide(caller, vault::Verb::kDescribe, object).allowed;
 }
 
 Result<vault::Occasion> VaultService::occasion(const policy::Caller& caller, const policy::Decision& decision) {
@@ -243,16 +251,22 @@ Result<vault::Occasion> VaultService::occasion(const policy::Caller& caller, con
         .now = open_->committer->now(), .actor = actor_of(caller), .decided_by = decision.rule, .fresh = fresh};
 }
 
+// Comes before the change is in the vault: what it erases is there still, and what it makes is in the change alone.
 void VaultService::publish(const vault::Change& change) {
+    forget_uses(change);
     if (!change.notice) return;
-    const auto account = vault::AccountName::parse(change.notice->account);
-    const auto name = vault::TokenName::parse(change.notice->name);
-    if (!account || !name) return;
-    policy::Object object = object_of(*account, *name);
+    const auto name = vault::AccountName::parse(change.notice->account);
+    const auto token_name = vault::TokenName::parse(change.notice->name);
+    if (!name || !token_name) return;
+    policy::Object object = object_of(*name, *token_name);
+    const vault::Account* account = open_->vault->find(*name);
     for (const vault::AccountWrite& write : change.accounts) {
-        if (!write.erase) object.owners = write.account.owners;
+        account = &write.account;
+        object.owners = write.account.owners;
     }
-    watchers_.publish(*change.notice, object);
+    watchers_.publish(*change.notice, [&](const policy::Caller& watcher) {
+        return may_describe(watcher, object, account);
+    });
 }
 
 }  // namespace hwvault::service

@@ -25,6 +25,7 @@
 #include "daemon/service/limiter.h"
 #include "daemon/service/opening.h"
 #include "daemon/service/service.h"
+#include "daemon/service/turns.h"
 #include "daemon/service/watchers.h"
 
 namespace hwvault::service {
@@ -63,11 +64,13 @@ public:
     Awaitable<vault::Info> import(policy::Caller caller, std::string account, std::string name, SecretBytes secret,
                                   vault::CreateOptions options) override;
     Awaitable<void> erase(policy::Caller caller, std::string account, std::string name) override;
-    Result<Page> list(const policy::Caller& caller, std::string account, std::string cursor,
-                      std::uint32_t limit) override;
+    Awaitable<Page> list(policy::Caller caller, std::string account, std::string cursor, std::uint32_t limit) override;
     Result<vault::Info> describe(const policy::Caller& caller, std::string account, std::string name) override;
     Status status() override;
     Result<std::unique_ptr<Watch>> watch(const policy::Caller& caller, std::string account) override;
+
+    // Tokens whose last use is remembered.
+    [[nodiscard]] std::size_t uses_remembered() const { return last_used_.size(); }
 
 private:
     // What there is once the store was opened and authenticated.
@@ -94,6 +97,8 @@ private:
     Result<policy::Decision> gate(const policy::Caller& caller, vault::Verb verb, const vault::Target& target,
                                   bool names_owners = false) const;
     [[nodiscard]] bool may_describe(const policy::Caller& caller, const policy::Object& object) const;
+    [[nodiscard]] static bool may_describe(const policy::Caller& caller, const policy::Object& object,
+                                           const vault::Account* account);
     Result<vault::Occasion> occasion(const policy::Caller& caller, const policy::Decision& decision);
 
     // Verbs.
@@ -115,14 +120,24 @@ private:
     // audit trail has the line. kBusy: something has changed, begin again.
     Awaitable<void> settle(const policy::Caller& caller, const vault::Target& target, const vault::Token& token,
                            const SecretBytes& secret);
+    // A List on its way: its place is a name, not a pointer, since the vault changes while others have the strand.
+    struct Listing {
+        std::optional<std::string> account;  // none: every account
+        std::uint32_t limit{kMaxPage};
+        vault::Vault::Position place;  // of the last token that was looked at
+        Page page;
+    };
+    bool look_further(const policy::Caller& caller, Listing& listing) const;
     void publish(const vault::Change& change);
     void used(const vault::Token& token);
+    void forget_uses(const vault::Change& change);
     [[nodiscard]] vault::Info with_last_use(vault::Info info, const vault::Id& token) const;
 
     Parts parts_;
     std::unique_ptr<Open> open_;
     Error reason_{ErrorCode::kBusy, "hwvaultd is starting. Try again in a second."};
     Limiter limiter_;
+    Turns listings_;
     Watchers watchers_;
     struct IdHash {
         std::size_t operator()(const vault::Id& id) const noexcept;

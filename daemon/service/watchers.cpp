@@ -59,12 +59,12 @@ std::unique_ptr<Watch> Watchers::add(policy::Caller caller, std::string account)
     return std::make_unique<StreamWatch>(std::move(stream));
 }
 
-void Watchers::publish(const vault::Notice& notice, const policy::Object& object) {
+void Watchers::publish(const vault::Notice& notice, const std::function<bool(const policy::Caller&)>& may_see) {
     for (const auto& weak : streams_) {
         const auto stream = weak.lock();
         if (!stream || stream->ended) continue;
         if (stream->account != "*" && stream->account != notice.account) continue;
-        if (!policy::decide(stream->caller, vault::Verb::kDescribe, object).allowed) continue;
+        if (!may_see(stream->caller)) continue;
         if (stream->backlog.size() >= Watch::kMaxBacklog) {
             stream->ended = true;
         } else {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,7 +26,8 @@ public:
 
     // `account` "*" for every account.
     std::unique_ptr<Watch> add(policy::Caller caller, std::string account);
-    void publish(const vault::Notice& notice, const policy::Object& object);
+    // To those for whom `may_see` says yes.
+    void publish(const vault::Notice& notice, const std::function<bool(const policy::Caller&)>& may_see);
     [[nodiscard]] std::size_t count() const;
 
     struct Stream;

@@ -3,7 +3,8 @@
 // The store's file as a SQLite database: opened by one process alone, in WAL mode, with every setting that SQLite
 // has against a hostile file.
 //
-// Opening does not write: a file that is refused, or too new, keeps every byte, and so does its `-wal`. Only
+// Opening writes nothing but an older schema's way to this one (migrate(), before anything is authenticated): any
+// other file that is refused, or too new, keeps every byte, and so does its `-wal`. Only
 // accept(), called once everything was authenticated, lets SQLite move the WAL into the file.
 #pragma once
 

@@ -142,12 +142,18 @@ Result<std::variant<Grants, Withdraws>> create(const Vault& vault, const Target&
     if (known != nullptr && (!known->revoked || known->origin == Origin::kImported)) {
         return Error{ErrorCode::kAlreadyExists, text_of(target) + " exists. Rotate it for a new string, or delete it."};
     }
+    // Scopes are the token's: an old string that still lives would get the new ones.
+    if (known != nullptr && !live_older(*known, occasion.now).empty()) {
+        return Error{ErrorCode::kAlreadyExists,
+                     "An older string of " + text_of(target) +
+                         " still lives in its overlap. Revoke the whole token (without naming a generation) first."};
+    }
     if (known == nullptr) HWVAULT_CHECK(has_room(vault, target.account));
     HWVAULT_CHECK(is_unused(vault, occasion.fresh.public_id));
 
     Token token = known != nullptr ? renewed(*known) : new_token(home.account, target, Origin::kIssued, occasion);
     HWVAULT_CHECK(set_options(token, options));
-    start_generation(token, live_older(token, occasion.now), occasion);
+    start_generation(token, {}, occasion);
     Change change = change_of(token, target, {Verb::kCreate, "created", token.current()}, occasion);
     if (home.is_new) change.accounts.push_back(AccountWrite{.account = std::move(home.account), .erase = false});
     return Grants{std::move(change)};

@@ -68,8 +68,8 @@ public:
 
     // Makes a committed change visible. Records that a change erases must be there.
     void apply(const Change& change);
-    // Puts records in that the store has loaded and authenticated, or replaces those of the same name or id. A
-    // token's account goes in before it.
+    // Puts records in that the store has loaded and authenticated, or replaces those of the same id. No two have one
+    // name, and a token's account goes in before it.
     void load(Account account);
     void load(Token token);
 

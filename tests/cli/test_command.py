@@ -18,8 +18,9 @@ from fake_vault import FakeVault, imported_bytes  # noqa: E402
 PROGRAM = os.environ["HWVAULT"]
 
 
-def on_terminal(address, *arguments, typed=b"", prompt=b""):
-    """Runs hwvault with a terminal as input, output and error; types after the prompt. What was shown, and its code."""
+def on_terminal(address, *arguments, typed=b"", prompt=b"", sign=b"", seen=None):
+    """Runs hwvault with a terminal as input, output and error; types after the prompt, and sets `seen` when the sign is
+    shown. What was shown, and its code."""
     terminal, theirs = pty.openpty()
     # A shell's job in the background ignores interrupts, and so would what it starts.
     process = subprocess.Popen(["env", "--default-signal=INT", "setsid", "--ctty", "--wait", PROGRAM, *arguments],
@@ -38,6 +39,8 @@ def on_terminal(address, *arguments, typed=b"", prompt=b""):
         if typed and prompt in shown:
             os.write(terminal, typed)
             typed = b""
+        if seen and sign in shown:
+            seen.set()
     os.close(terminal)
     return shown, process.wait(timeout=60)
 
@@ -268,15 +271,20 @@ class Failures(CommandTest):
             self.assertEqual(done.stderr.count(b"\n"), 1, answer[:40])
 
     def test_what_takes_long_shows_a_sign_of_life_on_a_terminal_alone(self):
+        seen, patience = threading.Event(), [30]
+
         def slowly(connection):
-            threading.Event().wait(1.6)
+            seen.wait(patience[0])
             connection.sendall(b'{"parameters":{"active":false}}\0')
             return True
 
         self.vault.instead["Verify"] = slowly
-        shown, code = on_terminal(self.vault.address, "verify", typed=b"x\n", prompt=b"not shown")
+        sign = b"The vault is verifying"
+        shown, code = on_terminal(self.vault.address, "verify", typed=b"x\n", prompt=b"not shown", sign=sign, seen=seen)
         self.assertEqual(code, 1)
-        self.assertIn(b"The vault is verifying", shown)
+        self.assertIn(sign, shown)
+        seen.clear()
+        patience[0] = 1.6
         done = self.expect(1, "verify", stdin=b"x")
         self.assertEqual(done.stderr, b"")
 

@@ -40,6 +40,11 @@ void make_ready_token() {
     token_is_ready = true;
 }
 
+Result<std::uint64_t> advance(Device& device) {
+    HWVAULT_TRY(const std::uint64_t now, device.epoch());
+    return device.advance(now);
+}
+
 std::unique_ptr<Device> ready_device() {
     make_ready_token();
     return backend().open().value();

@@ -39,6 +39,8 @@ bool is_long_run();
 // that they share, since making one takes seconds where the token is a TPM.
 std::unique_ptr<Device> fresh_device();
 std::unique_ptr<Device> ready_device();
+// One step from wherever the device stands.
+Result<std::uint64_t> advance(Device& device);
 // Sees to it that the backend's token is one that is set up and that no test has spoiled.
 void make_ready_token();
 // A new token that is not set up.

@@ -53,6 +53,7 @@ CK_RV get_session_info(CK_SESSION_HANDLE session, CK_SESSION_INFO* info) {
 CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR* pin, CK_ULONG size) {
     const int count = ++faults.logins;
     if (faults.wrong_pin_after != 0 && count >= faults.wrong_pin_after) return CKR_PIN_INCORRECT;
+    if (faults.login_rv != CKR_OK) return faults.login_rv;
     return real->C_Login(session, user, pin, size);
 }
 

@@ -23,6 +23,7 @@ struct Faults {
     std::atomic<bool> no_destroy{false};                   // C_DestroyObject fails: a crash before the old one goes
     std::atomic<bool> removed{false};                      // the device is unplugged: CKR_DEVICE_REMOVED everywhere
     std::atomic<int> wrong_pin_after{0};                   // from the n-th C_Login on, the PIN is wrong; 0: never
+    std::atomic<CK_RV> login_rv{CKR_OK};                   // what C_Login answers instead of asking the token
     std::atomic<int> sign_failures{0};                     // so many C_Sign calls still fail...
     std::atomic<CK_RV> sign_rv{CKR_OK};                    // ...with this
     std::atomic<int> created_then_lost{0};                 // so many C_CreateObject succeed and say CKR_DEVICE_REMOVED

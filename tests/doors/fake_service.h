@@ -155,6 +155,7 @@ public:
         given.secret = text_of(secret.reveal());
         given.options = std::move(options);
         record(std::move(given));
+        co_await wait_if_slow(name);
         if (auto refused = refusal(name)) co_return std::move(*refused);
         if (secret.empty()) co_return Error{ErrorCode::kInvalidArgument, "The secret is empty."};
         imported_ = std::string(text_of(secret.reveal()));
@@ -170,18 +171,18 @@ public:
     }
 
     // `limit` tokens named t0, t1, ...; account `many` has kMaxPage of them. The cursor comes back as `next`.
-    Result<service::Page> list(const policy::Caller& caller, std::string account, std::string cursor,
-                               std::uint32_t limit) override {
-        auto given = about("List", caller, account, {});
+    service::Awaitable<service::Page> list(policy::Caller caller, std::string account, std::string cursor,
+                                           std::uint32_t limit) override {
+        auto given = about("List", std::move(caller), account, {});
         given.cursor = cursor;
         given.limit = limit;
         record(std::move(given));
-        if (auto refused = refusal(account)) return std::move(*refused);
+        if (auto refused = refusal(account)) co_return std::move(*refused);
         service::Page page;
         const auto count = account == "many" ? service::kMaxPage : limit;
         for (std::uint32_t i = 0; i < count; ++i) page.infos.push_back(full("user:root", "t" + std::to_string(i)));
         page.next = std::move(cursor);
-        return page;
+        co_return page;
     }
 
     Result<vault::Info> describe(const policy::Caller& caller, std::string account, std::string name) override {

@@ -12,7 +12,7 @@
 namespace hwvault::hardware {
 namespace {
 
-constexpr auto kHangTimeout = 1s;
+constexpr auto kHangTimeout = 1s;  // where a hang is tested; elsewhere a busy machine must not look like one
 
 bool is_alive(pid_t pid) {
     return ::kill(pid, 0) == 0;
@@ -25,12 +25,12 @@ Bytes order(std::string_view text) {
 // A client and its fake child.
 class Supervised {
 public:
-    Supervised() : Supervised(Spawn{}) {}
-    explicit Supervised(std::variant<Spawn, Connect> child) {
+    explicit Supervised(std::chrono::milliseconds hang_timeout = kPatience) : Supervised(Spawn{}, hang_timeout) {}
+    explicit Supervised(std::variant<Spawn, Connect> child, std::chrono::milliseconds hang_timeout = kPatience) {
         if (auto* const spawn = std::get_if<Spawn>(&child); spawn != nullptr && spawn->path.empty()) {
             *spawn = {.path = FAKE_CHILD, .args = {folder_.path().string()}, .env = {}};
         }
-        client_ = Client::create(loop_.executor(), {.child = std::move(child), .hang_timeout = kHangTimeout});
+        client_ = Client::create(loop_.executor(), {.child = std::move(child), .hang_timeout = hang_timeout});
         client_->on_state_change([this] { ++changes; });
     }
     Supervised(const Supervised&) = delete;
@@ -92,7 +92,7 @@ TEST_CASE("the client starts the child and passes every verb on") {
     const auto deadline = in(kPatience);
     CHECK(loop.run(client.derive(Label::kSeal, {1}, deadline)).value().size() == kDerivedSize);
     CHECK(loop.run(client.random(9, deadline)).value().size() == 9);
-    CHECK(loop.run(client.advance(deadline)).value() == 1);
+    CHECK(loop.run(client.advance(0, deadline)).value() == 1);
     CHECK(loop.run(client.epoch(deadline)).value() == 1);
     CHECK(loop.run(client.describe(deadline)).value().kind == "fake");
     CHECK_FALSE(loop.run(client.checkpoint({.sequence = 1}, deadline)).value().empty());
@@ -115,13 +115,14 @@ TEST_CASE("a child that is killed fails every pending call at once, and is start
     Supervised daemon;
     REQUIRE(daemon.wait_until_up());
     const pid_t first = daemon.child();
-    auto one = daemon.derive("slow");
-    auto two = daemon.derive("slow");
-    const auto begun = std::chrono::steady_clock::now();
+    auto one = daemon.derive("hang");
+    auto two = daemon.derive("hang");
     REQUIRE(::kill(first, SIGKILL) == 0);
-    CHECK(code_of(daemon.loop().finish(std::move(one))) == ErrorCode::kHardwareUnavailable);
-    CHECK(code_of(daemon.loop().finish(std::move(two))) == ErrorCode::kHardwareUnavailable);
-    CHECK(std::chrono::steady_clock::now() - begun < kHangTimeout);
+    for (auto* const call : {&one, &two}) {
+        const auto failed = daemon.loop().finish(std::move(*call));
+        CHECK(code_of(failed) == ErrorCode::kHardwareUnavailable);
+        CHECK(failed.error().message.find("child ended") != std::string::npos);  // neither its deadline nor a hang
+    }
     CHECK(daemon.loop().run_until([&] { return !daemon.client().state(); }));
     REQUIRE(daemon.wait_until_up());
     CHECK(daemon.child() != first);
@@ -141,20 +142,20 @@ TEST_CASE("a module that crashes costs a restart of the child, and the state say
 }
 
 TEST_CASE("a stopped child: calls end by their deadline, and it is replaced") {
-    Supervised daemon;
+    Supervised daemon(kHangTimeout);
     REQUIRE(daemon.wait_until_up());
     const pid_t stopped = daemon.child();
     REQUIRE(::kill(stopped, SIGSTOP) == 0);
-    const auto begun = std::chrono::steady_clock::now();
-    CHECK(code_of(daemon.loop().finish(daemon.derive("x", 100ms))) == ErrorCode::kHardwareUnavailable);
-    CHECK(std::chrono::steady_clock::now() - begun < kHangTimeout);
+    const auto late = daemon.loop().finish(daemon.derive("x", 100ms));
+    CHECK(code_of(late) == ErrorCode::kHardwareUnavailable);
+    CHECK(late.error().message.find("did not answer in time") != std::string::npos);
     CHECK(daemon.loop().run_until([&] { return !is_alive(stopped); }));
     REQUIRE(daemon.wait_until_up());
     CHECK(daemon.child() != stopped);
 }
 
 TEST_CASE("a call that hangs inside the device costs the child, though other calls are answered") {
-    Supervised daemon;
+    Supervised daemon(kHangTimeout);
     REQUIRE(daemon.wait_until_up());
     const pid_t hung = daemon.child();
     auto pending = daemon.derive("hang");
@@ -197,7 +198,7 @@ TEST_CASE("stop ends the child, a stopped one too") {
     const pid_t child = daemon.child();
     const bool frozen = GENERATE(false, true);
     if (frozen) REQUIRE(::kill(child, SIGSTOP) == 0);
-    auto pending = daemon.derive("slow");
+    auto pending = daemon.derive("hang");
     daemon.stop();
     CHECK_FALSE(is_alive(child));
     CHECK(code_of(daemon.loop().finish(std::move(pending))) == ErrorCode::kHardwareUnavailable);

@@ -28,6 +28,7 @@ struct FakeFaults {
     std::atomic<bool> locked{false};    // the PIN is locked: every call is kHardwareLocked
     std::atomic<bool> no_epoch{false};  // a token that stores no data objects: rollback_protection none
     std::atomic<std::chrono::milliseconds> delay{std::chrono::milliseconds(0)};  // before each call
+    std::atomic<bool> held{true};       // while true, a FaultyDevice keeps calls that are "held"
 };
 
 // The hardware itself: random keys, made anew for each token.
@@ -99,9 +100,10 @@ public:
         return token_->epoch.load();
     }
 
-    Result<std::uint64_t> advance() override {
+    Result<std::uint64_t> advance(std::uint64_t from) override {
         HWVAULT_CHECK(reach_epoch());
-        return token_->epoch.fetch_add(1) + 1;
+        std::uint64_t now = from;
+        return token_->epoch.compare_exchange_strong(now, from + 1) ? from + 1 : now;
     }
 
     Result<Description> describe() override {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // A device that does what the context of a derivation tells it to, so that a test on the other side of the socket
-// can break it: "crash", "hang", "slow" (a second), "gone" (kHardwareUnavailable), "locked". Its description
-// names the process it lives in.
+// can break it: "crash", "hang", "held" (until the test lets go of it, half a minute at most), "gone"
+// (kHardwareUnavailable), "locked". Its description names the process it lives in.
 #pragma once
 
+#include <chrono>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -25,7 +26,7 @@ public:
         const std::string_view order = text_of(context);
         if (order == "crash") std::abort();
         if (order == "hang") std::this_thread::sleep_for(std::chrono::hours(1));
-        if (order == "slow") std::this_thread::sleep_for(std::chrono::seconds(1));
+        if (order == "held") hold();
         if (order == "gone") return Error{ErrorCode::kHardwareUnavailable, "The device was pulled out."};
         if (order == "locked") return Error{ErrorCode::kHardwareLocked, "CKR_PIN_LOCKED"};
         return device_.derive(label, context);
@@ -33,7 +34,7 @@ public:
     Result<Bytes> sign(BytesView message) override { return device_.sign(message); }
     Result<SecretBytes> random(std::size_t size) override { return device_.random(size); }
     Result<std::uint64_t> epoch() override { return device_.epoch(); }
-    Result<std::uint64_t> advance() override { return device_.advance(); }
+    Result<std::uint64_t> advance(std::uint64_t from) override { return device_.advance(from); }
     Result<Description> describe() override {
         auto description = device_.describe();
         if (description) description->serial = std::to_string(::getpid());
@@ -42,6 +43,12 @@ public:
     [[nodiscard]] unsigned parallel() const override { return device_.parallel(); }
 
 private:
+    void hold() const {
+        using namespace std::chrono_literals;
+        const auto end = std::chrono::steady_clock::now() + 30s;
+        while (device_.token().faults.held && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(1ms);
+    }
+
     FakeDevice device_;
 };
 

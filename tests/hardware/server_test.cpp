@@ -35,7 +35,7 @@ public:
     Result<Bytes> sign(BytesView message) override { return device_.sign(message); }
     Result<SecretBytes> random(std::size_t size) override { return device_.random(size); }
     Result<std::uint64_t> epoch() override { return device_.epoch(); }
-    Result<std::uint64_t> advance() override { return device_.advance(); }
+    Result<std::uint64_t> advance(std::uint64_t from) override { return device_.advance(from); }
     Result<Description> describe() override { return device_.describe(); }
     [[nodiscard]] unsigned parallel() const override { return device_.parallel(); }
 
@@ -209,13 +209,15 @@ TEST_CASE("a malformed or oversized frame closes the connection") {
 
 TEST_CASE("a slow request does not hold up the next one") {
     const TempFolder folder;
-    Served served(folder.path(), std::make_shared<FakeToken>());
+    const auto token = std::make_shared<FakeToken>();
+    Served served(folder.path(), token);
     REQUIRE(served.wait_until_open());
-    const auto slow = served.ask(DeriveRequest{Label::kToken, order("slow")});
+    const auto slow = served.ask(DeriveRequest{Label::kToken, order("held")});
     const auto quick = served.ask(EpochRequest{});
     const auto first = served.receive();
     REQUIRE(first);
     CHECK(first->id == quick);
+    token->faults.held = false;
     const auto second = served.receive();
     REQUIRE(second);
     CHECK(second->id == slow);
@@ -226,13 +228,12 @@ TEST_CASE("more requests than may wait are answered Busy") {
     const auto token = std::make_shared<FakeToken>();
     Served served(folder.path(), token);
     REQUIRE(served.wait_until_open());
-    token->faults.delay = 300ms;
     constexpr std::size_t kSent = 2 * kMaxInFlight;
-    for (std::size_t i = 0; i < kSent; ++i) served.ask(EpochRequest{});
+    for (std::size_t i = 0; i < kSent; ++i) served.ask(DeriveRequest{Label::kToken, order("held")});
     const auto first = served.receive();
     REQUIRE(first);
     CHECK(code_of(first->result) == ErrorCode::kBusy);
-    token->faults.delay = 0ms;
+    token->faults.held = false;
     std::size_t done = 0;
     for (std::size_t i = 1; i < kSent; ++i) done += served.receive().value().result.has_value() ? 1 : 0;
     CHECK(done >= kMaxInFlight);
@@ -260,14 +261,17 @@ TEST_CASE("without a device every request is answered with the reason, until it 
 
 TEST_CASE("a device that is lost is opened anew, and never twice at once") {
     const TempFolder folder;
-    Served served(folder.path(), std::make_shared<FakeToken>());
+    const auto token = std::make_shared<FakeToken>();
+    Served served(folder.path(), token);
     REQUIRE(served.wait_until_open());
     for (int round = 0; round < 3; ++round) {
-        const auto slow = served.ask(DeriveRequest{Label::kToken, order("slow")});
+        token->faults.held = true;
+        const auto slow = served.ask(DeriveRequest{Label::kToken, order("held")});
         CHECK(code_of(served.call(DeriveRequest{Label::kToken, order("gone")})) ==
               ErrorCode::kHardwareUnavailable);
         // While the slow call still holds the old device, there is no other.
         CHECK(code_of(served.call(EpochRequest{})) == ErrorCode::kHardwareUnavailable);
+        token->faults.held = false;
         const auto finished = served.receive();
         REQUIRE(finished);
         CHECK(finished->id == slow);

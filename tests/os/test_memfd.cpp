@@ -23,7 +23,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr std::string_view kText = "hwv_a token that is none";
-constexpr milliseconds kLong{10'000};
+constexpr milliseconds kLong{30'000};  // reached only when a test fails
 constexpr milliseconds kShort{150};
 
 struct Pipe {
@@ -151,7 +151,6 @@ TEST_CASE("A pipe that never ends hits the deadline") {
     const auto since = steady_clock::now();
     const auto content = read_descriptor(pipe.read, 100, kShort);
     CHECK_FALSE(takes_less_than(kShort - milliseconds(10), since));
-    CHECK(takes_less_than(kLong, since));
     REQUIRE_FALSE(content);
     CHECK(content.error().code == ErrorCode::kInvalidArgument);
     CHECK(content.error().message.find("in time") != std::string::npos);
@@ -160,26 +159,26 @@ TEST_CASE("A pipe that never ends hits the deadline") {
 TEST_CASE("A pipe that drips has one deadline for the whole") {
     Pipe pipe = make_pipe();
     std::atomic<bool> enough{false};
-    std::thread dripper([&] {
-        while (!enough && ::write(pipe.write.get(), "x", 1) == 1) std::this_thread::sleep_for(milliseconds(5));
-    });
     const auto since = steady_clock::now();
+    std::thread dripper([&] {
+        while (!enough && takes_less_than(kLong, since) && ::write(pipe.write.get(), "x", 1) == 1) {
+            std::this_thread::sleep_for(milliseconds(5));
+        }
+        pipe.write = Fd();  // one that waits for more than the deadline sees an end, and fails the test
+    });
     const auto content = read_descriptor(pipe.read, 1 << 20, kShort);
-    const bool in_time = takes_less_than(kLong, since);
     enough = true;
     dripper.join();
-    CHECK(in_time);
     CHECK_FALSE(content);
 }
 
 TEST_CASE("An endless file hits the cap") {
     const Fd zeros{::open("/dev/zero", O_RDONLY | O_CLOEXEC)};
     REQUIRE(zeros);
-    const auto since = steady_clock::now();
     const auto content = read_descriptor(zeros, 1 << 20, kLong);
-    CHECK(takes_less_than(kLong, since));
     REQUIRE_FALSE(content);
     CHECK(content.error().code == ErrorCode::kInvalidArgument);
+    CHECK(content.error().message.find("in time") == std::string::npos);
 }
 
 TEST_CASE("A socket is read to its end, and a descriptor that cannot be read is refused") {

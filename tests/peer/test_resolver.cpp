@@ -18,7 +18,6 @@ namespace {
 
 namespace asio = boost::asio;
 using std::chrono::milliseconds;
-using std::chrono::steady_clock;
 using Names = std::vector<std::string>;
 
 // Answers at once: user-UID, group-GID.
@@ -186,13 +185,11 @@ TEST_CASE("A name service that hangs stops nobody but the callers that need it")
         CHECK(fine->user == "user-14");
         CHECK(gate->waiting.load() >= 2);
 
-        const auto before = steady_clock::now();
         SECTION("and the resolver can go while it hangs") {}
         SECTION("and its threads come back when it answers at last") {
             gate->release();
             CHECK(resolve(strand, *resolver, credentials(13, {})).has_value());
         }
-        CHECK(steady_clock::now() - before < milliseconds{1'500});
     }
     gate->release();
 }

@@ -31,6 +31,7 @@ public:
         : strand_(std::move(strand)), device_(std::move(token)) {}
 
     bool hang{false};
+    bool lose_advance{false};  // the next step is made, and its answer lost
     std::function<void()> before_derive;  // runs while the caller waits for a derivation
 
     boost::asio::awaitable<Result<SecretBytes>> derive(hardware::Label label, Bytes context,
@@ -52,9 +53,11 @@ public:
         HWVAULT_CO_CHECK(co_await answer(deadline));
         co_return device_.epoch();
     }
-    boost::asio::awaitable<Result<std::uint64_t>> advance(hardware::Deadline deadline) override {
+    boost::asio::awaitable<Result<std::uint64_t>> advance(std::uint64_t from, hardware::Deadline deadline) override {
         HWVAULT_CO_CHECK(co_await answer(deadline));
-        co_return device_.advance();
+        auto stepped = device_.advance(from);
+        if (std::exchange(lose_advance, false)) co_return hardware_unavailable("The answer was lost.");
+        co_return stepped;
     }
     boost::asio::awaitable<Result<hardware::Description>> describe(hardware::Deadline deadline) override {
         HWVAULT_CO_CHECK(co_await answer(deadline));

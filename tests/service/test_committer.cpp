@@ -106,6 +106,47 @@ TEST_CASE("Reads that cannot be recorded are refused, and allowed again when the
     CHECK(bench.committer->audit_sequence() == 2);
 }
 
+TEST_CASE("After a change that the disk refused, reads are recorded again when the disk is back") {
+    Bench bench;
+    bench.disk.full = true;
+    CHECK_FALSE(bench.run(bench.committer->commit({"app:billing", std::nullopt}, creating("ci"))));
+    bench.disk.full = false;
+    vault::Event read;
+    read.verb = vault::Verb::kRetrieve;
+    CHECK_FALSE(bench.committer->record(read));  // and tries once more
+    bench.io.restart();
+    bench.io.run();
+    CHECK(bench.committer->record(read));
+}
+
+TEST_CASE("Many changes of one account take neither every place nor the others' time") {
+    Bench bench;
+    int done = 0;
+    int busy = 0;
+    int commits_until_other = 0;
+    const auto start = [&](const std::string& account, const std::string& name, std::function<void(bool)> ended) {
+        boost::asio::co_spawn(
+            bench.io,
+            [](Bench& at, std::string of, std::string created, std::function<void(bool)> tell)
+                -> boost::asio::awaitable<void> {
+                Touches touches{of, std::nullopt};
+                Planner planner = creating(created);
+                const auto outcome = co_await at.committer->commit(std::move(touches), std::move(planner));
+                tell(outcome.has_value());
+            }(bench, account, name, std::move(ended)),
+            boost::asio::detached);
+    };
+    for (std::size_t i = 0; i < Committer::kMaxOfAccount + 10; ++i) {
+        start("app:billing", "t" + std::to_string(i), [&](bool good) { ++(good ? done : busy); });
+    }
+    start("app:other", "x", [&](bool) { commits_until_other = bench.disk.commits; });
+    bench.io.restart();
+    bench.io.run();
+    CHECK(busy >= 9);  // one is at work before the last is asked for
+    CHECK(done + busy == static_cast<int>(Committer::kMaxOfAccount) + 10);
+    CHECK(commits_until_other < 10);
+}
+
 TEST_CASE("Changes of one account wait for each other, and others share a commit") {
     Bench bench;
     int done = 0;

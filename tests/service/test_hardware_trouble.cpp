@@ -42,11 +42,11 @@ TEST_CASE("A revocation that the device was not told of before a crash is told a
 TEST_CASE("A store that was put back is refused, until an administrator accepts it") {
     Harness vault;
     const std::string dead = vault.get(vault.alice);
-    const std::uint64_t events = vault.service().status().audit_sequence;
     vault.shut();
     const auto backup = vault.folder.path() / "backup.db";
     std::filesystem::copy_file(vault.file(), backup);
     vault.start();
+    const std::uint64_t events = vault.service().status().audit_sequence;
     REQUIRE(vault.run(vault.service().revoke(vault.alice, "", "", 0)));
     vault.shut();
     std::filesystem::copy_file(backup, vault.file(), std::filesystem::copy_options::overwrite_existing);
@@ -130,6 +130,19 @@ TEST_CASE("A device without a counter protects nothing, and says so") {
     CHECK_FALSE(vault.active(old));
     CHECK(vault.service().status().rollback_protection == "none");
     CHECK(vault.service().status().epoch_pending == 0);
+}
+
+TEST_CASE("A step of the device whose answer was lost is not made twice") {
+    Harness vault;
+    const std::string old = vault.get(vault.alice);
+    const std::uint64_t before = vault.token->epoch;
+    vault.device().lose_advance = true;
+    REQUIRE(vault.run(vault.service().revoke(vault.alice, "", "", 0)));
+    vault.until([&] { return vault.service().status().epoch_pending == 0; });
+    CHECK(vault.token->epoch == before + 1);
+    vault.restart();
+    CHECK(vault.token->epoch == before + 1);
+    CHECK_FALSE(vault.active(old));
 }
 
 TEST_CASE("Many revocations at once all hold, and share advances of the device") {

@@ -7,38 +7,40 @@ import resource
 import socket
 import time
 
-from harness import Connection, Vault, VarlinkError, check, expect, run
+from harness import SLOWDOWN, Connection, Vault, VarlinkError, check, expect, run, until
 
 CLIENTS = 1000
 vault = Vault()
 
 
+def connection():
+    """A connection, or None while more wait to be accepted than the kernel lets."""
+    try:
+        return Connection(vault.socket)
+    except BlockingIOError:
+        return None
+
+
+def active_or_busy(client):
+    """What it is told; one whose connection is closed without a word was forgotten."""
+    try:
+        return client.answer()["active"]
+    except VarlinkError as error:
+        expect(error.name == "Busy", f"not Busy: {error}")
+        return error.name
+
+
 @check
 def a_thousand_clients_at_once_are_each_answered():
     token = vault.token()
-    answered = refused = 0
     with contextlib.ExitStack() as stack:
-        clients = []
-        for _ in range(CLIENTS):
-            try:
-                clients.append(stack.enter_context(Connection(vault.socket)))
-            except (ConnectionError, BlockingIOError):
-                refused += 1
+        clients = [stack.enter_context(until(connection, 30, "room among those that wait")) for _ in range(CLIENTS)]
         for client in clients:
-            with contextlib.suppress(ConnectionError):  # refused: seen again when it reads
-                client.send("Verify", {"token": token})
-        for client in clients:
-            try:
-                expect(client.answer()["active"], "a good token is refused under load")
-                answered += 1
-            except VarlinkError as error:
-                expect(error.name == "Busy", f"not Busy: {error}")
-                refused += 1
-            except ConnectionError:
-                refused += 1
-    print(f"{answered} answered, {refused} told that the vault is busy")
-    expect(answered + refused == CLIENTS, "somebody was forgotten")
-    expect(answered >= 16, "hardly anybody was answered")
+            client.send("Verify", {"token": token})
+        answers = [active_or_busy(client) for client in clients]
+    print(f"{answers.count(True)} answered, {answers.count('Busy')} told that the vault is busy")
+    expect(False not in answers, "a good token is refused under load")
+    expect(answers.count(True) >= 16, "hardly anybody was answered")
     expect(vault.active(token), "not serving afterwards")
 
 
@@ -54,7 +56,7 @@ def clients_that_say_nothing_hold_nobody_up():
         began = time.monotonic()
         for _ in range(100):
             expect(vault.active(token), "a good token is refused")
-        expect(time.monotonic() - began < 5, "silent clients slow the others down")
+        expect(time.monotonic() - began < 30 * SLOWDOWN, "silent clients hold the others up")
 
 
 @check

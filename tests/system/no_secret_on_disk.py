@@ -6,6 +6,7 @@
 # them in raw, hexadecimal and base64. The search itself is shown to find what is there.
 import base64
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -14,8 +15,8 @@ from pathlib import Path
 import dbus
 import dbus.bus
 
-from foreign import interface, read, sealed
-from harness import Skip, Vault, check, expect, run, until
+from foreign import NAME, PATH, interface, read, sealed
+from harness import BASE62, Skip, Vault, check, expect, run, until
 
 vault = Vault(bus=True)
 canaries = {}  # what: bytes
@@ -39,10 +40,20 @@ def forms(secret):
         yield base64.urlsafe_b64encode(part)
 
 
+def derived(digits):
+    """The bytes that the device derived for a token: its secret part is a number in base62."""
+    number = 0
+    for digit in digits:
+        number = number * 62 + BASE62.index(chr(digit))
+    return number.to_bytes(32, "big")
+
+
 def needles():
     for what, secret in canaries.items():
-        core = secret[14:57] if secret.startswith(b"hwv_") else secret  # the secret part of a token
-        for form in {*forms(secret), *forms(core)}:
+        parts = [secret]
+        if secret.startswith(b"hwv_"):
+            parts += [secret[14:57], derived(secret[14:57])]
+        for form in {form for part in parts for form in forms(part)}:
             yield what, form
 
 
@@ -97,6 +108,13 @@ def use_every_verb():
         vault.call("Verify", token=remember("a refused token", nonsense))
 
 
+def all_record(recorders, marker):
+    """Makes a call and says whether each recorder has one like it."""
+    subprocess.run(["busctl", "--system", "call", NAME, PATH, NAME, "Describe", "ss", "", f"marker-{marker}"],
+                   env=vault.environment, capture_output=True, timeout=30)
+    return all(f"marker-{marker}".encode() in recorder.file.read_bytes() for recorder in recorders)
+
+
 @check
 def no_bus_capture_holds_a_secret():
     recorders = [
@@ -105,15 +123,13 @@ def no_bus_capture_holds_a_secret():
         Recorder("dbus-monitor.pcap", "dbus-monitor", "--system", "--pcap"),
         Recorder("dbus-monitor.text", "dbus-monitor", "--system"),
     ]
-    until(lambda: all(recorder.file.stat().st_size > 0 for recorder in recorders), 20, "the monitors")
+    until(lambda: all_record(recorders, "before"), 30, "the monitors")
     use_every_verb()
-    marker = f"marker-{os.urandom(8).hex()}"
-    vault.environment["LC_ALL"] = "C"
-    subprocess.run(["busctl", "--system", "call", "org.hwvault.Vault1", "/org/hwvault/Vault1", "org.hwvault.Vault1",
-                    "Describe", "ss", "", marker], env=vault.environment, capture_output=True, timeout=30)
-    until(lambda: all(marker.encode() in recorder.file.read_bytes() for recorder in recorders), 20, "the marker in each capture")
+    until(lambda: all_record(recorders, "after"), 30, "the last call in each capture")
     for recorder in recorders:
-        search(recorder.stop(), recorder.file.name)
+        content = recorder.stop()
+        expect(b"RevokeToken" in content, f"{recorder.file.name} does not have what was called")
+        search(content, recorder.file.name)
 
 
 @check
@@ -150,7 +166,7 @@ def abort_leaves_core(process_id, waited):
 
 
 @check
-def an_aborted_daemon_leaves_no_core_file():
+def an_aborted_daemon_leaves_no_core_file_and_its_child_may_not():
     unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     resource.setrlimit(resource.RLIMIT_CORE, unlimited)
     witness = subprocess.Popen(["sleep", "100"], cwd=vault.home)
@@ -159,6 +175,8 @@ def an_aborted_daemon_leaves_no_core_file():
     witness.returncode = 0
     vault.restart()
     remember("a token in memory", vault.token())
+    limits = Path(f"/proc/{vault.child()}/limits").read_text()
+    expect(re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE), "hwvault-hardware may leave a core")
     daemon = vault.daemon
     expect(not abort_leaves_core(daemon.pid, lambda: os.waitpid(daemon.pid, 0)[1]), "the daemon left a core")
     daemon.returncode = -signal.SIGABRT

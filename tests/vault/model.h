@@ -49,6 +49,7 @@ public:
         if (const std::string refused = refuse_account(key, options); !refused.empty()) return refused;
         const auto known = tokens.find(key);
         if (known != tokens.end() && (known->second.imported || !known->second.dead)) return "AlreadyExists";
+        if (known != tokens.end() && has_living_older(known->second)) return "AlreadyExists";
         if (known == tokens.end() && is_full(key)) return "QuotaExceeded";
         open_account(key, options);
         Token& token = known != tokens.end() ? known->second : start(key, false);
@@ -89,9 +90,7 @@ public:
             next(token);
             return "Withdraws";
         }
-        const bool older = generation == 0 && std::ranges::any_of(token.ends, [&](const auto& one) {
-                               return one.first != token.current && one.second > now;
-                           });
+        const bool older = generation == 0 && has_living_older(token);
         if (token.dead && !older) return "Unchanged";
         if (generation == 0) token.ends.clear();
         token.ends.erase(token.current);
@@ -142,6 +141,10 @@ private:
     [[nodiscard]] bool lives(const Token& token, std::uint64_t generation) const {
         const auto end = token.ends.find(generation);
         return end != token.ends.end() && end->second > now;
+    }
+    [[nodiscard]] bool has_living_older(const Token& token) const {
+        return std::ranges::any_of(
+            token.ends, [&](const auto& one) { return one.first != token.current && one.second > now; });
     }
     [[nodiscard]] bool is_others(const Key& key) const {
         const auto uid = uids.find(key.first);

@@ -100,6 +100,24 @@ TEST_CASE("A revoked token is created again as a new generation with these optio
     CHECK(world.is_active(*world.retrieve(target)));
 }
 
+TEST_CASE("A revoked token is not created again while an older string of it lives, which would get the new scopes") {
+    World world;
+    const Target target = world.target("user:alice", "deploy");
+    world.create(target).value();
+    const auto old = world.retrieve(target);
+    world.rotate(target, 0, 3600).value();
+    world.revoke(target, 2).value();
+    REQUIRE(world.is_active(*old));
+
+    CreateOptions options;
+    options.scopes = {"admin"};
+    CHECK(world.create(target, options).error().code == ErrorCode::kAlreadyExists);
+    CHECK(world.is_active(*old));
+    world.now += 3601;
+    CHECK(word_of(world.create(target, options)) == "Grants");
+    CHECK_FALSE(world.is_active(*old));
+}
+
 TEST_CASE("Options are checked and kept") {
     World world;
     const Target target = world.target("user:alice", "deploy");

@@ -148,16 +148,6 @@ TEST_CASE("Revoking one generation leaves the others of an overlap alone") {
         CHECK_FALSE(world.is_active(*first));
         CHECK(word_of(world.revoke(target, 0)) == "Unchanged");
     }
-    SECTION("the current one, and then it is created again") {
-        world.revoke(target, 3).value();
-        world.create(target).value();
-        const auto fourth = world.retrieve(target);
-        CHECK(world.token(target).current().number == 4);
-        CHECK(world.is_active(*first));
-        CHECK(world.is_active(*second));
-        CHECK_FALSE(world.is_active(*third));
-        CHECK(world.is_active(*fourth));
-    }
 }
 
 TEST_CASE("An overlap that has ended needs no revocation") {

@@ -22,8 +22,9 @@ Descriptors::Descriptors(boost::asio::any_io_executor strand) : strand_(std::mov
 
 boost::asio::awaitable<Result<SecretBytes>> Descriptors::read(os::Fd descriptor, std::size_t cap) {
     if (os::is_sealed_memfd(descriptor)) co_return os::read_descriptor(descriptor, cap, kReadDeadline);
-    const auto shared = std::make_shared<const os::Fd>(std::move(descriptor));
-    std::function<Result<SecretBytes>()> call = [shared, cap] {
+    // The one reference goes along: closing, too, may wait for the file system behind a descriptor.
+    auto shared = std::make_shared<const os::Fd>(std::move(descriptor));
+    std::function<Result<SecretBytes>()> call = [shared = std::move(shared), cap] {
         return os::read_descriptor(*shared, cap, kReadDeadline);
     };
     auto content = co_await threads_.run<SecretBytes>(strand_, std::move(call), kReadDeadline + kAllowance, kTooMany);

@@ -278,7 +278,7 @@ void Vault1::List(sdbus::Result<std::vector<Dictionary>, std::string>&& result, 
     answer(std::move(result),
            [this, account = std::move(account), cursor = std::move(cursor), limit](
                policy::Caller caller, const std::shared_ptr<Sender>&) -> Answer<std::vector<Dictionary>, std::string> {
-               auto page = service_.list(caller, account, cursor, limit);
+               auto page = co_await service_.list(std::move(caller), account, cursor, limit);
                if (!page) co_return std::move(page).error();
                std::vector<Dictionary> infos;
                for (const auto& info : page->infos) {

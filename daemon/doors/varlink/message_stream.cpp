@@ -70,8 +70,11 @@ void MessageStream::forget() {
     searched_ = 0;
     if (begin_ != end_) return;
     input_ = SecretBytes();
-    input_memory_.resize(0);
     begin_ = end_ = 0;
+}
+
+void MessageStream::release() {
+    if (input_.empty()) input_memory_.resize(0);
 }
 
 // Room for at least one more byte of a message that is not whole yet.

@@ -35,8 +35,11 @@ public:
     // client went away or said nothing, or finish() was called. An error is one for the client to hear before the
     // connection closes: the message is too large, did not end in time or at all, or there is no memory for it.
     boost::asio::awaitable<Result<std::optional<BytesView>>> next();
-    // Wipes what the last next() gave.
+    // Wipes what the last next() gave. A large message's share of the memory is kept: what was read from it lies in
+    // memory still, until the call has been answered.
     void forget();
+    // Gives that share back.
+    void release();
     // True when the next message is here already.
     [[nodiscard]] bool has_message();
 

@@ -129,10 +129,10 @@ struct PageWanted {
     const std::string& cursor;
     std::uint32_t limit;
 };
-Result<service::Page> page_that_fits(Service& service, PageWanted wanted) {
+service::Awaitable<service::Page> page_that_fits(Service& service, PageWanted wanted) {
     for (;;) {
-        auto page = service.list(wanted.caller, wanted.account, wanted.cursor, wanted.limit);
-        if (!page || page->infos.size() < 2 || fits_a_message(page->infos)) return page;
+        auto page = co_await service.list(wanted.caller, wanted.account, wanted.cursor, wanted.limit);
+        if (!page || page->infos.size() < 2 || fits_a_message(page->infos)) co_return page;
         wanted.limit = static_cast<std::uint32_t>(page->infos.size() / 2);
     }
 }
@@ -142,7 +142,8 @@ awaitable<Reply> list(Service& service, const Caller& caller, Parameters in) {
     const std::string cursor = in.text("cursor");
     const std::uint64_t limit = in.number("limit", std::numeric_limits<std::uint32_t>::max());
     if (auto refusal = in.refusal()) co_return std::move(*refusal);
-    const auto page = page_that_fits(service, {caller, account, cursor, static_cast<std::uint32_t>(limit)});
+    PageWanted wanted{caller, account, cursor, static_cast<std::uint32_t>(limit)};
+    const auto page = co_await page_that_fits(service, std::move(wanted));
     if (!page) co_return failure(page.error());
     boost::json::array infos(wire::locked_storage());
     for (const auto& info : page->infos) infos.emplace_back(full(info));
@@ -168,7 +169,7 @@ awaitable<Reply> status(Service& service, const Caller&, Parameters in) {
 constexpr std::array kMethods{
     Method{"Retrieve", true, retrieve},    Method{"Revoke", true, revoke},     Method{"RevokeToken", true, revoke_token},
     Method{"Rotate", true, rotate},        Method{"Verify", false, verify},    Method{"Create", true, create},
-    Method{"Import", true, import},        Method{"Delete", true, erase},      Method{"List", false, list},
+    Method{"Import", true, import},        Method{"Delete", true, erase},      Method{"List", true, list},
     Method{"Describe", false, describe},   Method{"Status", false, status},
 };
 

@@ -20,7 +20,7 @@ struct Method {
                                                        Parameters parameters);
 
     std::string_view verb;
-    // It may wait for the device, the disk or the name service: replies to earlier calls are sent first.
+    // It may wait, for the device, the disk, the name service or its turn: replies to earlier calls are sent first.
     bool waits;
     Function answer;
 };

@@ -40,6 +40,7 @@ awaitable<bool> Session::serve_one() {
         co_return false;
     }
     const bool going_on = co_await answer(std::move(*call));
+    stream_->release();
     co_return going_on;
 }
 
@@ -85,6 +86,9 @@ awaitable<std::optional<Reply>> Session::watch(Call call) {
     std::string account = in.text("account");
     if (auto refusal = in.refusal()) co_return std::move(*refusal);
     if (!call.more) co_return expected_more();
+    stream_->release();  // a Watch may last for ever, and keeps nothing of its call
+    const bool written = co_await stream_->flush();
+    if (!written) co_return std::nullopt;
     const auto known = co_await identify();
     if (!known) co_return failure(known.error());
     auto last = co_await stream_changes(rooms_.service, *caller_, *stream_, std::move(account));

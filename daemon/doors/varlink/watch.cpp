@@ -41,7 +41,7 @@ awaitable<Result<bool>> send_present(service::Service& service, const policy::Ca
                                      std::string account) {
     std::string cursor;
     do {
-        auto page = service.list(caller, account, cursor, 0);
+        auto page = co_await service.list(caller, account, cursor, 0);
         if (!page) co_return std::move(page).error();
         for (auto& info : page->infos) {
             vault::Notice notice{std::move(info.account), std::move(info.name), info.generation, "present"};

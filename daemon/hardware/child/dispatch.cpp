@@ -28,8 +28,8 @@ struct Performer {
         return encode_number(epoch);
     }
 
-    Result<SecretBytes> operator()(AdvanceRequest) const {
-        HWVAULT_TRY(const std::uint64_t epoch, device.advance());
+    Result<SecretBytes> operator()(const AdvanceRequest& request) const {
+        HWVAULT_TRY(const std::uint64_t epoch, device.advance(request.from));
         return encode_number(epoch);
     }
 

@@ -32,10 +32,10 @@ public:
     // `state` is the folder of the record; `token` names the device, by its serial.
     PinGate(const std::filesystem::path& state, std::string token, ReadPin read_pin, WasNotTried was_not_tried);
 
-    // Reads the PIN and calls `attempt` with it, which logs in at most once; kHardwareLocked without a call when
-    // this PIN must not be tried. After a failure that may have been a rejection, though it does not say so, this
-    // process does not try the same PIN again either: only kHardwareUnavailable, kNotInitialised and kBusy are
-    // known to be none.
+    // Reads the PIN and calls `attempt` with it; kHardwareLocked without a call when this PIN must not be tried. An
+    // attempt ends with its first login that fails, so that it costs one try at most (pkcs11::initialise logs in twice).
+    // After a failure that may have been a rejection, though it does not say so, this process does not try the same PIN
+    // again either: only kHardwareUnavailable, kNotInitialised and kBusy are known to be none.
     template <class Attempt>
     auto with_pin(const Attempt& attempt) -> decltype(attempt(std::declval<const SecretBytes&>()));
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Tells systemd how the child is (sd_notify(3)): READY, STATUS, and WATCHDOG, which only completed device work
-// feeds. While one call is under way for longer than the watchdog's time, nothing feeds it, however busy the other
-// threads are: the module hangs, and systemd restarts the child. Without NOTIFY_SOCKET all of it does nothing.
-// Thread-safe.
+// Tells systemd how the child is (sd_notify(3)): READY, STATUS, and WATCHDOG, which each piece of work feeds as it
+// ends: a call on the device, an attempt to open it, and also the answer that there is none. While one of them is
+// under way for longer than the watchdog's time, nothing feeds it, however busy the other threads are: the module
+// hangs, and systemd restarts the child. Without NOTIFY_SOCKET all of it does nothing. Thread-safe.
 #pragma once
 
 #include <chrono>

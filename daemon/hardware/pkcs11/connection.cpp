@@ -101,15 +101,14 @@ Result<std::uint64_t> Connection::epoch() {
     return with_session([this](const Session& session) { return read_epoch(session, epoch_mac(session)); });
 }
 
-Result<std::uint64_t> Connection::advance(std::optional<std::uint64_t>& target) {
+Result<std::uint64_t> Connection::advance(std::uint64_t from) {
     HWVAULT_CHECK(epoch_is_kept());
     const std::lock_guard lock(epoch_mutex_);
     HWVAULT_TRY(const Session session, Session::open(*token_, Access::kWrite));
     HWVAULT_TRY(const std::uint64_t now, read_epoch(session, epoch_mac(session)));
-    if (!target) target = now + 1;
-    if (now >= *target) return now;
-    HWVAULT_CHECK(write_epoch(session, *target, epoch_mac(session)));
-    return *target;
+    if (now != from) return now;
+    HWVAULT_CHECK(write_epoch(session, from + 1, epoch_mac(session)));
+    return from + 1;
 }
 
 }  // namespace hwvault::hardware::pkcs11

@@ -6,7 +6,6 @@
 
 #include <memory>
 #include <mutex>
-#include <optional>
 
 #include "daemon/hardware/pkcs11/epoch.h"
 #include "daemon/hardware/pkcs11/keys.h"
@@ -28,9 +27,7 @@ public:
 
     // kInvalidArgument where the token keeps no data objects.
     Result<std::uint64_t> epoch();
-    // One step. `target` is empty in the first attempt, which sets it; a second one, after the answer to the first
-    // was lost, finds by it whether the step was made. Two steps for one would put the device ahead of the store.
-    Result<std::uint64_t> advance(std::optional<std::uint64_t>& target);
+    Result<std::uint64_t> advance(std::uint64_t from);
 
 private:
     Connection(std::unique_ptr<Token> token, Session login, unsigned parallel);

@@ -47,8 +47,8 @@ auto Pkcs11Device::with_connection(Call call) {
 Result<void> Pkcs11Device::reconnect(std::uint64_t seen) {
     const std::unique_lock lock(mutex_);
     if (generation_ != seen) return {};
-    const bool locked = failure_ && failure_->code == ErrorCode::kHardwareLocked;
-    if (connection_ == nullptr && (locked || steady_clock::now() < failed_at_ + kPauseAfterFailure)) return *failure_;
+    const bool final = failure_ && failure_->code != ErrorCode::kHardwareUnavailable;
+    if (connection_ == nullptr && (final || steady_clock::now() < failed_at_ + kPauseAfterFailure)) return *failure_;
     connection_.reset();  // before the next: C_Finalize and C_Initialize are the process's
     auto opened = Connection::open(config_, pin_);
     if (opened) {
@@ -58,7 +58,7 @@ Result<void> Pkcs11Device::reconnect(std::uint64_t seen) {
     }
     failure_ = opened.error();
     failed_at_ = steady_clock::now();
-    if (failure_->code == ErrorCode::kHardwareLocked) pin_ = SecretBytes();
+    if (failure_->code != ErrorCode::kHardwareUnavailable) pin_ = SecretBytes();
     return *failure_;
 }
 
@@ -86,9 +86,8 @@ Result<std::uint64_t> Pkcs11Device::epoch() {
     return with_connection([](Connection& connection) { return connection.epoch(); });
 }
 
-Result<std::uint64_t> Pkcs11Device::advance() {
-    std::optional<std::uint64_t> target;
-    return with_connection([&](Connection& connection) { return connection.advance(target); });
+Result<std::uint64_t> Pkcs11Device::advance(std::uint64_t from) {
+    return with_connection([&](Connection& connection) { return connection.advance(from); });
 }
 
 Result<Description> Pkcs11Device::describe() {

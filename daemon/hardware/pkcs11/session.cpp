@@ -23,6 +23,11 @@ Result<void> may_log_in(const CK_TOKEN_INFO& info, const std::string& token) {
     return {};
 }
 
+// Codes that say nothing: some modules give one for a PIN that they rejected.
+bool may_hide_a_rejection(CK_RV rv) {
+    return rv == CKR_GENERAL_ERROR || rv == CKR_FUNCTION_FAILED;
+}
+
 }  // namespace
 
 Result<Session> Session::open(const Token& token, Access access) {
@@ -38,7 +43,14 @@ Result<void> log_in(const Session& session, const SecretBytes& pin) {
     HWVAULT_CHECK(may_log_in(info, session.token().name()));
     // PKCS#11 takes the PIN as a pointer to non-const and does not write to it.
     auto* const bytes = const_cast<CK_UTF8CHAR*>(pin.reveal().data());
-    return session.check("C_Login", session.functions().C_Login(session.handle(), CKU_USER, bytes, pin.size()));
+    const CK_RV rv = session.functions().C_Login(session.handle(), CKU_USER, bytes, pin.size());
+    auto logged_in = session.check("C_Login", rv);
+    if (may_hide_a_rejection(rv)) {
+        return Error{ErrorCode::kInternal, std::move(logged_in).error().message +
+                                               " The PIN may have been rejected, so it is not tried again. Make sure"
+                                               " of it, then restart hwvault-hardware."};
+    }
+    return logged_in;
 }
 
 }  // namespace hwvault::hardware::pkcs11

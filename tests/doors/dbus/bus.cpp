@@ -92,7 +92,7 @@ Strand::~Strand() {
 
 bool Strand::drains() {
     busy_.reset();
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{5};
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{30};
     while (!ended_ && std::chrono::steady_clock::now() < deadline) {
         std::this_thread::sleep_for(std::chrono::milliseconds{5});
     }

@@ -58,7 +58,7 @@ public:
         return boost::asio::post(io_, boost::asio::use_future(std::move(work))).get();
     }
 
-    // True once nothing is left on the strand, within five seconds; it cannot be used afterwards.
+    // True once nothing is left on the strand, within thirty seconds; it cannot be used afterwards.
     bool drains();
 
     tests::FakeService& service() { return service_; }

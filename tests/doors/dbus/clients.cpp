@@ -83,7 +83,7 @@ Outcome Running::finish() {
 }
 
 bool Running::says(std::string_view text) {
-    const auto deadline = steady_clock::now() + std::chrono::seconds{10};
+    const auto deadline = steady_clock::now() + std::chrono::seconds{30};
     while (said_.find(text) == std::string::npos) {
         if (steady_clock::now() >= deadline) return false;
         read_some(100);

@@ -28,7 +28,7 @@ public:
     Running& operator=(Running&&) = delete;
 
     Outcome finish();
-    // Reads until its output has `text`; false after ten seconds.
+    // Reads until its output has `text`; false after thirty seconds.
     bool says(std::string_view text);
     // The same, for what is there now or comes within 50 ms.
     bool shows(std::string_view text);

@@ -59,8 +59,8 @@ public:
         co_return vault::Info{};
     }
     service::Awaitable<void> erase(policy::Caller, std::string, std::string) override { co_return nothing(); }
-    Result<service::Page> list(const policy::Caller&, std::string, std::string, std::uint32_t) override {
-        return service::Page{};
+    service::Awaitable<service::Page> list(policy::Caller, std::string, std::string, std::uint32_t) override {
+        co_return service::Page{};
     }
     Result<vault::Info> describe(const policy::Caller&, std::string, std::string) override { return nothing(); }
     service::Status status() override { return {}; }

@@ -104,7 +104,7 @@ TEST_CASE("a client that connects and says nothing is closed at its deadline") {
 
 TEST_CASE("a client that has made a call may rest as long as it likes") {
     Limits limits;
-    limits.first_message = milliseconds(50);
+    limits.first_message = milliseconds(500);
     limits.whole_message = milliseconds(50);
     Served served(limits);
     Client resting = served.connect();
@@ -170,6 +170,36 @@ TEST_CASE("large messages beyond the memory for them are told Busy, small ones g
     CHECK(error_of(greedy.receive()) == kBusy);
     Client small = served.connect();
     CHECK(error_of(small.ask(kVerify)).empty());
+}
+
+TEST_CASE("a large call has its share of the memory until it is answered") {
+    Limits limits;
+    limits.buffered = 400'000;
+    Served served(limits);
+    const auto import = [](const std::string& name) {
+        return vault_call("Import", R"({"name":")" + name + R"(","secret":")" + std::string(200'000, 'x') + "\"}");
+    };
+    Client first = served.connect();
+    first.call(import("slow"));
+    REQUIRE(served.service.wait_for("Import", 1));
+    Client second = served.connect();
+    second.call(import("quick"));
+    CHECK(error_of(second.receive()) == kBusy);
+    served.service.release();
+    CHECK(error_of(first.receive()).empty());
+    Client third = served.connect();
+    CHECK(error_of(third.ask(import("quick"))).empty());
+}
+
+TEST_CASE("a Watch keeps no memory for its call, however large that was") {
+    Limits limits;
+    limits.buffered = 400'000;
+    Served served(limits);
+    Client watcher = served.connect();
+    watcher.call(vault_call("Watch", std::string(200'000, ' ') + R"({"account":"*"})", R"(,"more":true)"));
+    CHECK(error_of(watcher.receive()).empty());
+    Client other = served.connect();
+    CHECK(error_of(other.ask(vault_call("Verify", R"({"token":")" + std::string(200'000, 'x') + "\"}"))).empty());
 }
 
 TEST_CASE("an answer that there is no memory for is Busy, and the connection goes on") {

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// hwvaultd's part of hwvault.toml: what is taken, and that what is refused is refused with its line and a sentence.
+#include "daemon/settings.h"
+
+#include "os/file.h"
+#include "tests/catch.h"
+#include "tests/os/folder.h"
+
+using namespace hwvault;
+
+namespace {
+
+Result<Settings> read(const std::string& text) {
+    const os::TestFolder folder;
+    REQUIRE(os::write_file_durably(folder / "hwvault.toml", bytes_of(text), 0644));
+    return read_settings(folder / "hwvault.toml");
+}
+
+// What is said after the file's name.
+std::string refusal(const std::string& text) {
+    const auto settings = read(text);
+    REQUIRE_FALSE(settings);
+    CHECK(settings.error().code == ErrorCode::kInvalidArgument);
+    const std::string& message = settings.error().message;
+    return message.substr(message.find("hwvault.toml, ") + sizeof "hwvault.toml, " - 1);
+}
+
+}  // namespace
+
+TEST_CASE("A good file is read, and others' tables are left to them") {
+    const auto settings = read(R"([vault]
+state = "/srv/vault"
+hardware_socket = "/run/h"
+prefix = "acme_"
+[doors]
+socket = "/run/s"
+dbus = false
+[limits]
+tokens = 5000
+tokens_per_account = 10
+[hardware]
+kind = "anything"
+[credential."shop.service"."db-password"]
+account = "app:shop"
+)");
+    REQUIRE(settings);
+    CHECK(settings->store_file() == "/srv/vault/store.db");
+    CHECK(settings->hardware_socket == "/run/h");
+    CHECK(settings->prefix == "acme_");
+    CHECK(settings->socket == "/run/s");
+    CHECK_FALSE(settings->dbus);
+    CHECK(settings->quotas.tokens == 5'000);
+    CHECK(settings->quotas.tokens_per_account == 10);
+}
+
+TEST_CASE("An empty file is all that is usual, and no file is said to be missing") {
+    const auto settings = read("");
+    REQUIRE(settings);
+    CHECK(settings->state == "/var/lib/hwvault");
+    CHECK(settings->dbus);
+    CHECK(settings->quotas.tokens == vault::Quotas{}.tokens);
+    CHECK(read_settings("/nonexistent/hwvault.toml").error().code == ErrorCode::kNotFound);
+}
+
+TEST_CASE("What is not known is refused with its line") {
+    CHECK(refusal("[limits]\ntokens = 5\ntoken = 5\n") ==
+          "line 3: `token` in [limits] is not a key of hwvaultd. See hwvault.toml(5).");
+    CHECK(refusal("[limit]\ntokens = 5\n") == "line 1: `limit` is not known. See hwvault.toml(5).");
+    CHECK(refusal("tokens = 5\n") == "line 1: `tokens` is not known. See hwvault.toml(5).");
+    CHECK(refusal("[doors]\n\n[recovery]\nrecipient = \"age1\"\n") ==
+          "line 3: [recovery] is not there yet: this version has no recovery. Remove it.");
+}
+
+TEST_CASE("A table that is none is refused, for what it says would be dropped") {
+    CHECK(refusal("\nlimits = 5\n") == "line 2: `limits` must be a table, as [limits].");
+    CHECK(refusal("[vault]\n[[limits]]\ntokens = 5\n") == "line 2: `limits` must be a table, as [limits].");
+    CHECK(refusal("hardware = \"pkcs11\"\n") == "line 1: `hardware` must be a table, as [hardware].");
+}
+
+TEST_CASE("A wrong type is refused with its line and what is wanted") {
+    CHECK(refusal("[doors]\ndbus = \"no\"\n") == "line 2: `dbus` in [doors] must be true or false.");
+    CHECK(refusal("[doors]\nsocket = 5\n") == "line 2: `socket` in [doors] must be a path in quotes.");
+    for (const char* const value : {"\"5\"", "5.0", "[5]"}) {
+        CHECK(refusal("[limits]\ntokens = " + std::string(value) + "\n") ==
+              "line 2: `tokens` in [limits] must be a whole number from 1 to 2000000.");
+    }
+}
+
+TEST_CASE("What is out of range is refused with its line and the range") {
+    for (const char* const number : {"0", "-1", "1001"}) {
+        CHECK(refusal("[limits]\ntokens_per_account = " + std::string(number) + "\n") ==
+              "line 2: `tokens_per_account` in [limits] must be a whole number from 1 to 1000.");
+    }
+    CHECK(refusal("[vault]\nprefix = \"Hwv_\"\n") ==
+          "line 2: `prefix` in [vault] must be 2 to 6 letters a-z and an underscore, as \"hwv_\".");
+}
+
+TEST_CASE("What is no TOML is refused with its line") {
+    CHECK(refusal("[vault]\nstate = \n").starts_with("line 2: "));
+}

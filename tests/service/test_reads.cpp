@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// List and Watch: what they tell, to whom, and that neither holds anybody else up.
+#include <memory>
+#include <vector>
+
+#include <boost/asio/post.hpp>
+
+#include "tests/service/harness.h"
+
+using namespace hwvault;
+using namespace hwvault::service;
+
+namespace {
+
+void make_tokens(Harness& vault, const policy::Caller& owner, int count) {
+    for (int i = 0; i < count; ++i) REQUIRE(vault.run(vault.service().create(owner, "", "t" + std::to_string(i), {})));
+}
+
+// A List that goes on while the test looks.
+class Listing {
+public:
+    Listing(VaultService& service, const policy::Caller& caller) {
+        boost::asio::co_spawn(service.executor(), list(service, caller, page_), boost::asio::detached);
+    }
+    [[nodiscard]] bool is_there() const { return page_->has_value(); }
+    [[nodiscard]] const Page& page() const { return (*page_)->value(); }
+
+private:
+    using Answer = std::shared_ptr<std::optional<Result<Page>>>;
+    static boost::asio::awaitable<void> list(VaultService& service, policy::Caller caller, Answer answer) {
+        auto page = co_await service.list(std::move(caller), "*", "", 0);
+        answer->emplace(std::move(page));
+    }
+    Answer page_{std::make_shared<std::optional<Result<Page>>>()};
+};
+
+}  // namespace
+
+TEST_CASE("A cursor never names a token that the caller may not see, nor tells that there is one") {
+    Harness vault;
+    make_tokens(vault, vault.alice, 3);
+    make_tokens(vault, vault.bob, 3);
+    const auto page = [&](const policy::Caller& caller, const std::string& cursor, std::uint32_t limit) {
+        return vault.run(vault.service().list(caller, "*", cursor, limit)).value();
+    };
+    CHECK(page(vault.alice, "", 2).next == "user:alice t1");
+    CHECK(page(vault.alice, "", 3).next.empty());  // though bob's tokens follow
+    CHECK(page(vault.alice, "user:bob t0", 1).next.empty());
+    CHECK(page(vault.bob, "", 1).infos.at(0).account == "user:bob");
+    CHECK(page(vault.bob, "", 1).next == "user:bob t0");
+    CHECK(page(vault.root, "", 3).next == "user:alice t2");
+    CHECK(page(vault.root, "user:alice t2", 3).next.empty());
+}
+
+TEST_CASE("A long List lets others have the strand, and goes on from its place when the vault has changed") {
+    Harness vault;
+    make_tokens(vault, vault.alice, 300);  // more than it looks at at once
+    const Listing listing(vault.service(), vault.root);
+    bool others_came_first = false;
+    boost::asio::post(vault.service().executor(), [&] { others_came_first = !listing.is_there(); });
+    REQUIRE(vault.run(vault.service().erase(vault.alice, "", "t0")));
+    vault.until([&] { return listing.is_there(); });
+    CHECK(others_came_first);
+    CHECK(listing.page().infos.size() >= 299);
+    CHECK(listing.page().next.empty());
+}
+
+TEST_CASE("More listings of one uid than may be at work at a time are all answered") {
+    Harness vault;
+    make_tokens(vault, vault.alice, 300);
+    std::vector<std::unique_ptr<Listing>> listings;
+    for (int i = 0; i < 5; ++i) listings.push_back(std::make_unique<Listing>(vault.service(), vault.root));
+    vault.until([&] { return listings[4]->is_there(); });
+    for (const auto& listing : listings) CHECK(listing->page().infos.size() == 300);
+}
+
+TEST_CASE("A vanished token is no obstacle to a cursor that names it") {
+    Harness vault;
+    make_tokens(vault, vault.alice, 4);
+    const Page first = vault.run(vault.service().list(vault.alice, "", "", 2)).value();
+    REQUIRE(vault.run(vault.service().erase(vault.alice, "", "t1")));
+    const Page second = vault.run(vault.service().list(vault.alice, "", first.next, 2)).value();
+    REQUIRE(second.infos.size() == 2);
+    CHECK(second.infos.at(0).name == "t2");
+    CHECK(second.next.empty());
+}
+
+TEST_CASE("A uid that was given to somebody else hears nothing of the former user's tokens") {
+    Harness vault;
+    make_tokens(vault, vault.alice, 1);
+    const policy::Caller impostor = user("alice", 2000);
+    auto impostors = vault.service().watch(impostor, "*").value();
+    auto alices = vault.service().watch(vault.alice, "*").value();
+    REQUIRE(vault.run(vault.service().create(vault.root, "user:alice", "secret-project", {})));
+    REQUIRE(vault.run(vault.service().erase(vault.root, "user:alice", "secret-project")));
+    REQUIRE(vault.run(vault.service().erase(vault.root, "user:alice", "t0")));  // and the account with it
+    CHECK(vault.run(alices->next()).value().event == "created");
+    CHECK(vault.run(alices->next()).value().event == "deleted");
+    CHECK(vault.run(alices->next()).value().event == "deleted");
+    vault.users().uids["alice"] = 2000;
+    REQUIRE(vault.run(vault.service().create(impostor, "", "own", {})));
+    CHECK(vault.run(impostors->next()).value().name == "own");  // the first that it hears of
+}
+
+TEST_CASE("The owners of an account hear that its last token was deleted") {
+    Harness vault;
+    vault::CreateOptions owned;
+    owned.owners = std::vector<std::string>{"user:alice"};
+    auto alices = vault.service().watch(vault.alice, "*").value();
+    REQUIRE(vault.run(vault.service().create(vault.root, "app:billing", "", owned)));
+    REQUIRE(vault.run(vault.service().erase(vault.root, "app:billing", "")));
+    CHECK(vault.run(alices->next()).value().event == "created");
+    CHECK(vault.run(alices->next()).value().event == "deleted");
+}
+
+TEST_CASE("A Watch without an account is of one's own, as a List is, and refused where there is none") {
+    Harness vault;
+    auto alices = vault.service().watch(vault.alice, "").value();
+    policy::Caller nobody;
+    CHECK(vault.service().watch(nobody, "").error().code == ErrorCode::kInvalidArgument);
+    CHECK(vault.run(vault.service().list(nobody, "", "", 0)).error().code == ErrorCode::kInvalidArgument);
+    CHECK(vault.service().watch(nobody, "*"));
+    CHECK(vault.run(vault.service().list(nobody, "*", "", 0)).value().infos.empty());
+    CHECK(vault.service().watch(vault.alice, "no account").error().code == ErrorCode::kInvalidArgument);
+}
+
+TEST_CASE("The last use of a token is forgotten with it") {
+    Harness vault;
+    for (int i = 0; i < 3; ++i) {
+        vault.get(vault.alice);
+        CHECK(vault.service().uses_remembered() == 1);
+        REQUIRE(vault.run(vault.service().erase(vault.alice, "", "")));
+        CHECK(vault.service().uses_remembered() == 0);
+    }
+}

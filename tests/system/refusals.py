@@ -1,0 +1,50 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# When hwvaultd does not start, or goes on no longer: it says why in a sentence, and ends with a status that a service
+# manager takes for a failure.
+import subprocess
+import tempfile
+from pathlib import Path
+
+from harness import BIN, SLOWDOWN, Vault, check, expect, run
+
+
+def refused(*arguments):
+    """What hwvaultd says when it is started so, which must fail."""
+    ended = subprocess.run([BIN / "hwvaultd", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                           timeout=20 * SLOWDOWN)
+    expect(ended.returncode != 0, f"hwvaultd {arguments} ended with 0")
+    return ended.stdout + ended.stderr
+
+
+@check
+def without_its_bus_it_ends_and_says_so():
+    with Vault(bus=True) as vault:
+        vault.bus.stop()
+        status = vault.daemon.wait(20 * SLOWDOWN)
+        expect(status == 1, f"ended with {status}")
+        expect("The message bus is gone" in vault.log_tail(), "does not say why")
+
+
+@check
+def a_device_that_is_not_there_yet_is_refused_in_words():
+    with tempfile.TemporaryDirectory() as folder:
+        said = refused("--dev", f"{folder}/vault", "--hardware", "swtpm")
+        expect("swtpm is not there yet" in said, said)
+        said = refused("--dev", f"{folder}/vault", "--hardware", "yubikey")
+        expect("there is no `yubikey`" in said, said)
+        expect(not list(Path(folder).iterdir()), "made a vault all the same")
+    expect("--dev" in refused("--hardware", "softhsm"), "takes --hardware without --dev")
+
+
+@check
+def a_configuration_that_is_wrong_is_refused_with_its_line():
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+        file.write("[vault]\nstate = '/nonexistent'\n[[limits]]\ntokens = 5\n")
+        file.flush()
+        said = refused("--config", file.name)
+        expect("line 3: `limits` must be a table" in said, said)
+
+
+run()
