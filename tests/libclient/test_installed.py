@@ -89,7 +89,7 @@ class Installed(unittest.TestCase):
 
     def test_the_examples_build_with_find_package_and_run(self):
         build = Path(self.folder.name, "build")
-        run("cmake", "-S", ROOT / "examples", "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}")
+        run("cmake", "-G", "Ninja", "-S", ROOT / "examples", "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}")
         run("cmake", "--build", build)
         self.check_examples(build / "token", build / "revoke")
 

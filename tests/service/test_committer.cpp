@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // The committer against a store that fails when it is told to.
+#include <atomic>
+
 #include "tests/service/harness.h"
 
 using namespace hwvault;
@@ -10,8 +12,8 @@ namespace {
 
 class BrokenDisk final : public store::Store {
 public:
-    bool full{false};
-    int commits{0};
+    std::atomic<bool> full{false};  // set by the test, read on the store's thread
+    std::atomic<int> commits{0};
 
     store::Contents take_contents() override { return {}; }
     Result<void> commit(const store::Batch&) override {

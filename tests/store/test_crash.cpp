@@ -4,6 +4,7 @@
 //
 // The process that is killed is this program once more, running the hidden test below: a fork alone would not do,
 // since locked memory is wiped in the child.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -103,9 +104,8 @@ TEST_CASE("A process killed while it commits loses nothing that was acknowledged
         CHECK(all->epoch >= acknowledged);
         CHECK(all->epoch <= acknowledged + 1);
         REQUIRE(all->tokens.size() == all->epoch);
-        for (const vault::Token& token : all->tokens) {
-            CHECK(token.revoked == (token.id != id_of('t', all->epoch)));
-        }
+        const vault::Id last = id_of('t', all->epoch);  // on a fast disk there are many: one check for all
+        CHECK(std::ranges::all_of(all->tokens, [&](const auto& token) { return token.revoked == (token.id != last); }));
         acknowledged = all->epoch;
     }
     std::printf("killed %d times, %llu commits\n", rounds, static_cast<unsigned long long>(acknowledged));
