@@ -73,6 +73,28 @@ TEST_CASE("Whoever finds a token can kill it, and learns nothing") {
     CHECK((*owner)->account == "user:alice");
 }
 
+TEST_CASE("RevokeToken means the string that was shown, not another token of its name and number") {
+    Harness vault;
+    REQUIRE(vault.run(vault.service().create(vault.alice, "", "x", {})));
+    const std::string shown = vault.get(vault.alice, "", "x");
+    int answered = 0;
+    const auto start = [&](auto call) {
+        boost::asio::co_spawn(
+            vault.service().executor(),
+            [](auto awaited, int& count) -> boost::asio::awaitable<void> {
+                if (co_await std::move(awaited)) ++count;
+            }(std::move(call), answered),
+            boost::asio::detached);
+    };
+    // Recognised before the name is deleted and made again, planned after.
+    start(vault.service().erase(vault.alice, "", "x"));
+    start(vault.service().create(vault.alice, "", "x", {}));
+    start(vault.service().revoke_token(vault.bob, SecretBytes::copy_of(bytes_of(shown))));
+    vault.until([&] { return answered == 3; });
+    CHECK_FALSE(vault.active(shown));
+    CHECK(vault.active(vault.get(vault.alice, "", "x")));
+}
+
 TEST_CASE("An ordinary caller verifies its own tokens only, and cannot tell another's from an unknown one") {
     Harness vault;
     const std::string mine = vault.get(vault.alice);
