@@ -76,10 +76,10 @@ public:
 private:
     void* do_allocate(std::size_t bytes, std::size_t) override {
         const std::size_t size = whole_pages(bytes);
+        const std::lock_guard lock(mutex_);  // so that no fork comes between the mapping and what is said of it
         void* pages = map_secret_pages(size);
         if (pages == MAP_FAILED) pages = map_ordinary_pages(size);
         ::madvise(pages, size, MADV_DONTFORK);
-        const std::lock_guard lock(mutex_);
         mapped_.emplace(pages, size);
         return pages;
     }

@@ -70,11 +70,12 @@ vault::UnixTime Committer::now() {
 }
 
 awaitable<Result<Committed>> Committer::commit(Touches touches, Planner planner) {
-    std::size_t& of_account = queued_of_account_[touches.account];
-    if (queue_.size() >= kMaxQueue || of_account >= kMaxOfAccount) {
+    const auto queued = queued_of_account_.find(touches.account);
+    const bool account_is_full = queued != queued_of_account_.end() && queued->second >= kMaxOfAccount;
+    if (queue_.size() >= kMaxQueue || account_is_full) {
         co_return Error{ErrorCode::kBusy, "Too many changes wait for the disk. Try again in a second."};
     }
-    ++of_account;
+    ++queued_of_account_[touches.account];
     const auto job = std::make_shared<Job>(parts_.strand, std::move(touches), std::move(planner));
     queue_.push_back(job);
     start();
