@@ -206,11 +206,11 @@ Result<Withdraws> erase(const Vault& vault, const Target& target, const Occasion
     return Withdraws{std::move(change)};
 }
 
-Result<std::variant<Unchanged, Grants>> record_hash(const Vault& vault, const Target& target, std::uint64_t generation,
+Result<std::variant<Unchanged, Grants>> record_hash(const Vault& vault, const Target& target, const crypto::TokenId& id,
                                                     const crypto::Digest& hash) {
     HWVAULT_TRY(const Token* const token, existing_of_user(vault, target));
     const Generation& current = token->current();
-    if (token->origin == Origin::kImported || token->revoked || current.number != generation) {
+    if (token->origin == Origin::kImported || token->revoked || current.id != id) {
         return Error{ErrorCode::kBusy, text_of(target) + " changed while it was being retrieved. Try again."};
     }
     if (current.hash == hash) return Unchanged{};

@@ -99,10 +99,10 @@ Result<std::variant<Unchanged, Withdraws>> rotate(const Vault& vault, const Targ
 // kNotFound. With an account's last token goes the account.
 Result<Withdraws> erase(const Vault& vault, const Target& target, const Occasion& occasion);
 
-// The hash of a generation that is about to be handed out for the first time. Unchanged when it is recorded
-// already; kInternal when another hash is: the device is not the one that made it. kBusy when the generation is
-// not the current one any more.
-Result<std::variant<Unchanged, Grants>> record_hash(const Vault& vault, const Target& target, std::uint64_t generation,
+// The hash of a generation that is about to be handed out for the first time. The generation is named by its id, since
+// numbers begin again when a token is deleted and made anew. Unchanged when the hash is recorded already; kInternal
+// when another one is: the device is not the one that made it. kBusy when the generation is not the current one.
+Result<std::variant<Unchanged, Grants>> record_hash(const Vault& vault, const Target& target, const crypto::TokenId& id,
                                                     const crypto::Digest& hash);
 
 // Whether the current generation can be handed out at `now`: kNotFound (none, or revoked), kExpired, else nothing.

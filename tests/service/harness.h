@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <future>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,6 +16,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 
 #include "daemon/service/signal.h"
@@ -147,18 +149,25 @@ public:
     FakeHardware& device() { return *hardware_; }
     TableOfUsers& users() { return *users_; }
 
+    // Begins a coroutine of the service, whose outcome is there once it has ended.
+    template <class T>
+    std::shared_ptr<std::optional<T>> begin(boost::asio::awaitable<T> work) {
+        auto outcome = std::make_shared<std::optional<T>>();
+        boost::asio::co_spawn(
+            *io_,
+            [](boost::asio::awaitable<T> inner, std::shared_ptr<std::optional<T>> result) -> boost::asio::awaitable<void> {
+                result->emplace(co_await std::move(inner));
+            }(std::move(work), outcome),
+            boost::asio::detached);
+        return outcome;
+    }
+
     // Runs a coroutine of the service to its end.
     template <class T>
     T run(boost::asio::awaitable<T> work) {
-        std::optional<T> outcome;
-        boost::asio::co_spawn(
-            *io_,
-            [](boost::asio::awaitable<T> inner, std::optional<T>& result) -> boost::asio::awaitable<void> {
-                result.emplace(co_await std::move(inner));
-            }(std::move(work), outcome),
-            boost::asio::detached);
-        until([&] { return outcome.has_value(); });
-        return std::move(*outcome);
+        const auto outcome = begin(std::move(work));
+        until([&] { return outcome->has_value(); });
+        return std::move(**outcome);
     }
 
     // Lets the strand work until `reached`, thirty seconds at most.
@@ -207,6 +216,16 @@ public:
         service_.reset();
         store_thread_->join();
     }
+
+    // What waits for the store waits until the future that this gives is set.
+    std::promise<void> hold_store() {
+        std::promise<void> released;
+        boost::asio::post(*store_thread_, [future = released.get_future().share()] { future.wait(); });
+        return released;
+    }
+
+    // From within a callback of the device: lets the strand do all that it can do now.
+    void poll() { io_->poll(); }
 
     void restart() {
         shut();

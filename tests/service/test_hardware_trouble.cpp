@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // What happens when the device is gone, hangs, is another one, or remembers more than the disk.
+#include <algorithm>
+#include <future>
+#include <memory>
+#include <optional>
+#include <vector>
+
 #include "tests/service/harness.h"
 
 using namespace hwvault;
@@ -93,28 +99,64 @@ TEST_CASE("A vault that starts without its device serves when the device comes")
 TEST_CASE("A token that is revoked while the device derives it is not handed out") {
     Harness vault;
     const std::string old = vault.get(vault.alice);
-    std::optional<Result<vault::Info>> revoked;
+    std::shared_ptr<std::optional<Result<vault::Info>>> revoked;
     vault.device().before_derive = [&] {
-        boost::asio::co_spawn(
-            vault.service().executor(),
-            [&]() -> boost::asio::awaitable<void> {
-                auto outcome = co_await vault.service().revoke(vault.alice, "", "", 0);
-                revoked.emplace(std::move(outcome));
-            },
-            boost::asio::detached);
+        revoked = vault.begin(vault.service().revoke(vault.alice, "", "", 0));
         // The revocation is durable and visible before the derivation's answer comes.
-        while (vault.service().verify(vault.root, bytes_of(old)).value().active) {
-            static_cast<boost::asio::io_context&>(
-                boost::asio::query(vault.service().executor(), boost::asio::execution::context))
-                .run_one();
-        }
+        while (vault.service().verify(vault.root, bytes_of(old)).value().active) vault.poll();
     };
     const std::string given = vault.get(vault.alice);
     CHECK(given != old);
-    vault.until([&] { return revoked.has_value(); });
-    REQUIRE(*revoked);
+    vault.until([&] { return revoked->has_value(); });
+    REQUIRE(**revoked);
     CHECK_FALSE(vault.active(old));
     CHECK(vault.active(given));
+}
+
+TEST_CASE("Who loses an account while its string is being recorded is not given the string") {
+    Harness vault;
+    vault::CreateOptions owned_by_alice;
+    owned_by_alice.owners = {"user:alice"};
+    vault::CreateOptions owned_by_bob;
+    owned_by_bob.owners = {"user:bob"};
+    REQUIRE(vault.run(vault.service().create(vault.root, "app:billing", "ci", owned_by_alice)));
+    std::shared_ptr<std::optional<Result<vault::Info>>> withdrawn;
+    std::promise<void> store;
+    vault.device().before_derive = [&] {
+        store = vault.hold_store();
+        withdrawn = vault.begin(vault.service().create(vault.root, "app:billing", "ci", owned_by_bob));
+        vault.poll();  // the commit is under way, and all that alice's Retrieve looks at is as before
+    };
+    const auto retrieved = vault.begin(vault.service().retrieve(vault.alice, "app:billing", "ci"));
+    vault.until([&] { return withdrawn != nullptr; });
+    CHECK_FALSE(retrieved->has_value());
+    store.set_value();
+    vault.until([&] { return retrieved->has_value() && withdrawn->has_value(); });
+    REQUIRE(**withdrawn);
+    REQUIRE_FALSE(**retrieved);
+    CHECK((*retrieved)->error().code == ErrorCode::kAccessDenied);
+    CHECK(vault.active(vault.get(vault.bob, "app:billing", "ci")));
+}
+
+TEST_CASE("A string that is recorded late is not taken for that of a token made anew under its name") {
+    Harness vault;
+    REQUIRE(vault.run(vault.service().create(vault.alice, "", "ci", {})));
+    std::shared_ptr<std::optional<Result<vault::Info>>> made_anew;
+    std::promise<void> store;
+    vault.device().before_derive = [&] {
+        store = vault.hold_store();
+        vault.begin(vault.service().erase(vault.alice, "", "ci"));
+        made_anew = vault.begin(vault.service().create(vault.alice, "", "ci", {}));
+        vault.poll();
+    };
+    const auto retrieved = vault.begin(vault.service().retrieve(vault.alice, "", "ci"));
+    vault.until([&] { return made_anew != nullptr; });
+    store.set_value();
+    vault.until([&] { return retrieved->has_value() && made_anew->has_value(); });
+    REQUIRE(**made_anew);
+    REQUIRE(**retrieved);
+    CHECK(vault.active(std::string(text_of((*retrieved)->value().secret.reveal()))));
+    CHECK(vault.active(vault.get(vault.alice, "", "ci")));
 }
 
 TEST_CASE("A device without a counter protects nothing, and says so") {
@@ -154,18 +196,14 @@ TEST_CASE("Many revocations at once all hold, and share advances of the device")
         texts.push_back(vault.get(vault.alice, "", "t" + std::to_string(i)));
     }
     const std::uint64_t before = vault.token->epoch;
-    int answered = 0;
+    std::vector<std::shared_ptr<std::optional<Result<vault::Info>>>> revoked;
     for (int i = 0; i < kTokens; ++i) {
-        boost::asio::co_spawn(
-            vault.service().executor(),
-            [](Harness& harness, int number, int& count) -> boost::asio::awaitable<void> {
-                const std::string name = "t" + std::to_string(number);
-                const auto done = co_await harness.service().revoke(harness.alice, "", name, 0);
-                if (done && done->rollback_protected == true) ++count;
-            }(vault, i, answered),
-            boost::asio::detached);
+        revoked.push_back(vault.begin(vault.service().revoke(vault.alice, "", "t" + std::to_string(i), 0)));
     }
-    vault.until([&] { return answered == kTokens; });
+    vault.until([&] {
+        return std::ranges::all_of(revoked, [](const auto& one) { return one->has_value(); });
+    });
+    for (const auto& one : revoked) CHECK((*one)->value().rollback_protected == true);
     for (const std::string& text : texts) CHECK_FALSE(vault.active(text));
     CHECK(vault.token->epoch - before < kTokens / 4);
 }
