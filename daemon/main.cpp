@@ -47,6 +47,7 @@ namespace {
 namespace asio = boost::asio;
 using asio::awaitable;
 
+constexpr int kUsedWrongly = 2;  // exit status, beside EXIT_SUCCESS and EXIT_FAILURE
 constexpr auto kDeviceAtSetup = std::chrono::seconds(20);  // that init and recover wait for the device
 
 struct Command {
@@ -290,7 +291,11 @@ int main(int argc, char** argv) {
     CLI::App* const recover = app.add_subcommand("recover", "Take the store that is there as the latest one");
     recover->add_flag("--accept-rollback", command.accept_rollback, "Yes, what was revoked since may live again")
         ->required();
-    CLI11_PARSE(app, argc, argv);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& usage) {
+        return app.exit(usage) == 0 ? EXIT_SUCCESS : hwvault::kUsedWrongly;
+    }
     command.initialise = init->parsed();
     command.recover = recover->parsed();
     hwvault::harden();

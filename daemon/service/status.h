@@ -10,7 +10,7 @@ namespace hwvault::service {
 
 struct Status {
     // "serving", "starting", "catching-up", "not-initialised", "hardware-unavailable", "hardware-locked",
-    // "store-tampered", "rolled-back"
+    // "store-tampered", "rolled-back", "failed" (it could not be opened)
     std::string state;
     std::string message;  // a sentence; what to do next when it is not serving
     std::string version;

@@ -207,13 +207,16 @@ class Vault:
             print(f"the daemon's log:\n{self.log.read_text(errors='replace')[-4000:]}")
         shutil.rmtree(self.home, ignore_errors=True)
 
+    def command(self):
+        return [BIN / "hwvaultd", "--dev", self.folder]
+
     def launch(self):
         """Starts it and does not wait."""
         if self.daemon:
             self.kill()  # left over from a check that failed
         with open(self.log, "ab") as log:
-            self.daemon = subprocess.Popen([BIN / "hwvaultd", "--dev", self.folder], env=self.environment,
-                                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, cwd=self.home)
+            self.daemon = subprocess.Popen(self.command(), env=self.environment, stdin=subprocess.DEVNULL,
+                                           stdout=subprocess.PIPE, stderr=log, cwd=self.home)
         os.set_blocking(self.daemon.stdout.fileno(), False)
 
     def start(self, seconds=60, settled=True):

@@ -10,11 +10,11 @@ from pathlib import Path
 from harness import BIN, SLOWDOWN, Vault, check, expect, run
 
 
-def refused(*arguments):
-    """What hwvaultd says when it is started so, which must fail."""
+def refused(*arguments, status=2):
+    """What hwvaultd says when it is started so, which must fail with this exit status: 2 is a wrong command line."""
     ended = subprocess.run([BIN / "hwvaultd", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                            timeout=20 * SLOWDOWN)
-    expect(ended.returncode != 0, f"hwvaultd {arguments} ended with 0")
+    expect(ended.returncode == status, f"hwvaultd {arguments} ended with {ended.returncode}")
     return ended.stdout + ended.stderr
 
 
@@ -43,7 +43,7 @@ def a_configuration_that_is_wrong_is_refused_with_its_line():
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
         file.write("[vault]\nstate = '/nonexistent'\n[[limits]]\ntokens = 5\n")
         file.flush()
-        said = refused("--config", file.name)
+        said = refused("--config", file.name, status=1)
         expect("line 3: `limits` must be a table" in said, said)
 
 

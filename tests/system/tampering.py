@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 
-from harness import BIN, Vault, check, expect, run, starting_with, until
+from harness import Vault, check, expect, run, starting_with, until
 
 vault = Vault()
 original = vault.home / "original"
@@ -267,7 +267,7 @@ def a_whole_old_store_is_rolled_back_until_an_administrator_accepts_it():
     expect(not vault.active(token), "a revoked token verifies")
     vault.stop()
     restore(old)
-    accepted = subprocess.run([BIN / "hwvaultd", "--dev", vault.folder, "recover", "--accept-rollback"],
+    accepted = subprocess.run([*vault.command(), "recover", "--accept-rollback"],
                               env=vault.environment, capture_output=True, text=True, timeout=60)
     expect(accepted.returncode == 0, f"recover: {accepted.stdout}{accepted.stderr}")
     serves()

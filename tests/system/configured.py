@@ -1,0 +1,180 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# A vault as an administrator sets it up, without --dev: hwvault.toml, a token with a PIN in a file, `hwvault init`, and
+# the two programs started each by itself. Either may end and come back alone; `hwvault recover` takes an old store.
+import os
+import shutil
+import subprocess
+
+from harness import BIN, Vault, check, expect, run, until
+
+MODULE = "/usr/lib/softhsm/libsofthsm2.so"
+
+
+class ConfiguredVault(Vault):
+    """Started from hwvault.toml, with hwvault-hardware beside hwvaultd and not below it."""
+
+    def __init__(self):
+        super().__init__()
+        self.folder.mkdir()
+        self.configuration = self.folder / "hwvault.toml"
+        self.hardware_state = self.folder / "hardware"
+        self.hardware_socket = self.folder / "hardware.socket"
+        self.store = self.folder / "state"
+        self.socket = self.folder / "org.hwvault.Vault"
+        self.environment.update(HWVAULT_ADDRESS=str(self.socket), SOFTHSM2_CONF=str(self.folder / "softhsm2.conf"))
+        self.hardware = None
+
+    def __exit__(self, *failure):
+        if self.hardware:
+            self.kill_hardware()
+        super().__exit__(*failure)
+
+    def command(self):
+        return [BIN / "hwvaultd", "--config", self.configuration]
+
+    def start_hardware(self):
+        with open(self.log, "ab") as log:
+            self.hardware = subprocess.Popen(
+                [BIN / "hwvault-hardware", "serve", "--config", self.configuration, "--state", self.hardware_state,
+                 "--pin-file", self.folder / "pin", "--listen", self.hardware_socket, "--accept-uid", str(os.getuid())],
+                env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def kill_hardware(self):
+        self.hardware.kill()
+        self.hardware.wait()
+        self.hardware = None
+
+    def configure(self):
+        tokens = self.folder / "tokens"
+        tokens.mkdir(mode=0o700)
+        self.store.mkdir(mode=0o700)
+        (self.folder / "softhsm2.conf").write_text(f"directories.tokendir = {tokens}\nobjectstore.backend = file\n")
+        serial = subprocess.run(
+            [BIN / "hwvault-hardware", "create-token", "--module", MODULE, "--pin-file", self.folder / "pin",
+             "--so-pin-file", self.folder / "so-pin"],
+            env=self.environment, check=True, capture_output=True, text=True).stdout.strip()
+        self.configuration.write_text(f"""\
+[hardware]
+kind = "pkcs11"
+module = "{MODULE}"
+serial = "{serial}"
+
+[vault]
+state = "{self.store}"
+hardware_socket = "{self.hardware_socket}"
+prefix = "acme_"
+
+[doors]
+socket = "{self.socket}"
+dbus = false
+""")
+
+    def administer(self, *arguments):
+        return self.cli(arguments[0], "--config", self.configuration, *arguments[1:])
+
+    def init(self):
+        return self.administer("init", "--pin-file", self.folder / "pin", "--hardware-state", self.hardware_state)
+
+
+vault = ConfiguredVault()
+first = []
+
+
+@check
+def a_daemon_without_a_store_says_to_run_init():
+    vault.configure()
+    vault.start_hardware()
+    vault.start(settled=False)
+    until(lambda: vault.state() == "not-initialised", 20, "the state not-initialised")
+    expect("hwvault init" in vault.call("Status")["message"], f"the message names no command: {vault.call('Status')}")
+    expect(vault.error_of("Retrieve") == "NotInitialised", "Retrieve before init")
+    expect(vault.stop() == 0, "the daemon's exit status")
+
+
+@check
+def hwvault_init_makes_the_keys_and_the_store():
+    done = vault.init()
+    expect(done.returncode == 0, f"hwvault init: {done}")
+    for words in (b"root key hwvault-root", b"never extractable", b"made inside the device", b"start hwvaultd"):
+        expect(words in done.stdout, f"`{words.decode()}` is not in {done.stdout}")
+    expect((vault.store / "store.db").stat().st_mode & 0o777 == 0o600, "the mode of the store")
+
+
+@check
+def a_second_init_changes_nothing():
+    before = (vault.store / "store.db").read_bytes()
+    done = vault.init()
+    expect(done.returncode != 0 and b"already" in done.stderr, f"a second init: {done}")
+    expect((vault.store / "store.db").read_bytes() == before, "the store has changed")
+
+
+@check
+def the_vault_serves_with_the_prefix_that_was_chosen():
+    vault.start()
+    token = vault.token()
+    expect(token.startswith("acme_") and vault.active(token), "the first token")
+    done = vault.cli("get")
+    expect(done.stdout.decode().strip() == token, f"hwvault get: {done.returncode} {done.stderr}")
+    first.append(token)
+
+
+@check
+def the_hardware_child_may_end_and_come_back_alone():
+    vault.kill_hardware()
+    until(lambda: vault.call("Status")["hardware_state"] != "available", 20, "the child's end in Status")
+    expect(vault.active(first[0]), "Verify without the child")
+    expect(vault.error_of("Retrieve") == "HardwareUnavailable", "Retrieve without the child")
+    vault.start_hardware()
+    until(lambda: vault.call("Status")["hardware_state"] == "available", 20, "the child's return")
+    expect(vault.token() == first[0], "the token after the child came back")
+
+
+@check
+def the_daemon_may_end_and_come_back_alone():
+    vault.restart()
+    expect(vault.token() == first[0], "the token after the restart")
+
+
+@check
+def hwvault_recover_takes_an_old_store():
+    expect(vault.stop() == 0, "the daemon's exit status")
+    old = vault.home / "old"
+    shutil.copytree(vault.store, old)
+    vault.start()
+    vault.call("Revoke")
+    vault.stop()
+    shutil.rmtree(vault.store)
+    shutil.copytree(old, vault.store)
+    vault.start()
+    expect(vault.state() == "rolled-back", f"the state is {vault.state()}")
+    vault.stop()
+
+    refused = vault.administer("recover")
+    expect(refused.returncode != 0 and b"--accept-rollback" in refused.stderr, f"recover without the flag: {refused}")
+    done = vault.administer("recover", "--accept-rollback")
+    expect(done.returncode == 0 and b"on the record" in done.stdout, f"hwvault recover: {done}")
+    vault.start()
+    expect(vault.state() == "serving", f"the state after recover is {vault.state()}")
+
+
+@check
+def the_configuration_is_refused_with_its_line():
+    vault.stop()
+    good = vault.configuration.read_text()
+    vault.configuration.write_text(good.replace("dbus = false", "dbus = false\ndoor = 1"))
+    line = good[:good.index("dbus")].count("\n") + 2
+    done = subprocess.run(vault.command(), env=vault.environment, capture_output=True, timeout=60)
+    expect(done.returncode == 1 and f"line {line}: `door`".encode() in done.stderr, f"a key that is not known: {done}")
+
+
+if os.geteuid() != 0:
+    print("skipped: a configured vault: `hwvault init` is for root")
+elif not os.path.exists(MODULE):
+    print(f"skipped: a configured vault: there is no {MODULE}")
+else:
+    try:
+        run()
+    finally:
+        vault.__exit__(None, None, None)
