@@ -88,7 +88,9 @@ Result<void> check_tables(const std::filesystem::path& file, const toml::table& 
         if (std::ranges::find(kTables, name) == kTables.end()) {
             return wrong(file, node.source(), "`" + name + "` is not known. See hwvault.toml(5).");
         }
-        if (!node.is_table()) return wrong(file, node.source(), "`" + name + "` must be a table, as [" + name + "].");
+        if (!node.is_table()) {
+            return wrong(file, node.source(), "`" + name + "` must be a table, with its name in brackets.");
+        }
     }
     return {};
 }

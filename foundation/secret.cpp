@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <iterator>
@@ -62,7 +63,8 @@ public:
     // of the parent's did.
     void keep_addresses() {
         for (const auto& [begin, size] : mapped_) {
-            ::mmap(begin, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+            constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE;
+            if (::mmap(begin, size, PROT_NONE, kFlags, -1, 0) == MAP_FAILED) std::abort();  // no child, then
         }
     }
     bool has(const void* block) {

@@ -73,9 +73,9 @@ TEST_CASE("What is not known is refused with its line") {
 }
 
 TEST_CASE("A table that is none is refused, for what it says would be dropped") {
-    CHECK(refusal("\nlimits = 5\n") == "line 2: `limits` must be a table, as [limits].");
-    CHECK(refusal("[vault]\n[[limits]]\ntokens = 5\n") == "line 2: `limits` must be a table, as [limits].");
-    CHECK(refusal("hardware = \"pkcs11\"\n") == "line 1: `hardware` must be a table, as [hardware].");
+    CHECK(refusal("\nlimits = 5\n") == "line 2: `limits` must be a table, with its name in brackets.");
+    CHECK(refusal("[vault]\n[[limits]]\ntokens = 5\n") == "line 2: `limits` must be a table, with its name in brackets.");
+    CHECK(refusal("hardware = \"pkcs11\"\n") == "line 1: `hardware` must be a table, with its name in brackets.");
 }
 
 TEST_CASE("A wrong type is refused with its line and what is wanted") {
