@@ -19,11 +19,6 @@ Backend& backend() {
     return *chosen;
 }
 
-bool is_long_run() {
-    const char* set = std::getenv("HWVAULT_LONG");
-    return set != nullptr && set == std::string_view("1");
-}
-
 void forget_ready_token() {
     token_is_ready = false;
 }

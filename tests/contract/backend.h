@@ -32,9 +32,6 @@ Backend& backend();
 std::unique_ptr<Backend> make_fake_backend();
 std::unique_ptr<Backend> make_pkcs11_backend(const std::string& kind);
 
-// HWVAULT_LONG=1: whether tests that take minutes run.
-bool is_long_run();
-
 // A device on a token that is set up: a new one for tests that change more than its epoch, and for the others one
 // that they share, since making one takes seconds where the token is a TPM.
 std::unique_ptr<Device> fresh_device();
