@@ -192,6 +192,20 @@ TEST_CASE("a program that cannot be started is named by the state, and tried aga
     CHECK(daemon.wait_until_up());
 }
 
+TEST_CASE("a child that ends each time at once is started again with doubled pauses") {
+    const TempFolder folder;
+    const auto starts = folder.path() / "starts";
+    const auto began = std::chrono::steady_clock::now();
+    Supervised daemon(Spawn{.path = "/bin/sh", .args = {"-c", "echo >>" + starts.string()}, .env = {}});
+    REQUIRE(daemon.loop().run_until([&] {
+        std::error_code not_yet;
+        const auto count = std::filesystem::file_size(starts, not_yet);  // a byte for each start
+        return !not_yet && count >= 6;
+    }));
+    // 50 + 100 + 200 + 400 + 800 ms; a pause that stayed the same would make it 250.
+    CHECK(std::chrono::steady_clock::now() - began >= 1550ms);
+}
+
 TEST_CASE("stop ends the child, a stopped one too") {
     Supervised daemon;
     REQUIRE(daemon.wait_until_up());
