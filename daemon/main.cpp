@@ -203,7 +203,10 @@ awaitable<Result<void>> Daemon::serve() {
         .clock = clock_now,
         .state_changed = [this](const service::Status& status) { announce(status); },
     });
-    HWVAULT_CO_CHECK(open_doors());
+    if (auto opened = open_doors(); !opened) {
+        if (varlink_) varlink_->stop();  // else it would go on waiting for callers
+        co_return opened;
+    }
     service_->start();
 
     asio::signal_set signals(io_, SIGTERM, SIGINT);

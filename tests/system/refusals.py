@@ -28,6 +28,19 @@ def without_its_bus_it_ends_and_says_so():
 
 
 @check
+def a_bus_that_is_not_there_at_the_start_ends_it_with_a_word():
+    vault = Vault()
+    vault.environment["DBUS_SYSTEM_BUS_ADDRESS"] = f"unix:path={vault.home}/no-bus"
+    try:
+        vault.launch()
+        status = vault.daemon.wait(60 * SLOWDOWN)
+        expect(status == 1, f"ended with {status}")
+        expect("bus" in vault.log_tail(), f"does not say why: {vault.log_tail()}")
+    finally:
+        vault.__exit__(None, None, None)
+
+
+@check
 def a_device_that_is_not_there_yet_is_refused_in_words():
     with tempfile.TemporaryDirectory() as folder:
         said = refused("--dev", f"{folder}/vault", "--hardware", "swtpm")

@@ -35,14 +35,62 @@ std::optional<T> find(const Dictionary& dictionary, const char* key) {
     return value_of<T>(found->second);
 }
 
+std::size_t size_of(std::uint64_t number) {
+    return sizeof number;
+}
+std::size_t size_of(const std::string& text) {
+    return text.size();
+}
+std::size_t size_of(const Strings& texts) {
+    std::size_t size = texts.size();
+    for (const std::string& text : texts) size += text.size();
+    return size;
+}
+
+// More than the value of any option that is right: 32 scopes of 64 bytes, or 16 owners of 261.
+constexpr std::size_t kMaxOptionSize = 8192;
+
 template <class T>
 Result<void> take_option(std::optional<T>& target, const std::string& key, const sdbus::Variant& variant,
                          std::string_view expected) {
+    if (target) return invalid_argument("The option " + key + " is there twice.");
     target = value_of<T>(variant);
-    if (target) return {};
-    return Error{ErrorCode::kInvalidArgument, "The option " + key + " has the D-Bus type `" +
-                                                  std::string(variant.peekValueType()) + "`; send it as `" +
-                                                  std::string(expected) + "`."};
+    if (!target) {
+        return invalid_argument("The option " + key + " has the D-Bus type `" + std::string(variant.peekValueType()) +
+                                "`; send it as `" + std::string(expected) + "`.");
+    }
+    if (size_of(*target) > kMaxOptionSize) return invalid_argument("The option " + key + " is too long.");
+    return {};
+}
+
+// The value of one key, which the message has come to.
+Result<void> read_option(sdbus::Message& message, const std::string& key, vault::CreateOptions& options) {
+    const auto value = [&message] {
+        sdbus::Variant variant;
+        message >> variant;
+        return variant;
+    };
+    if (key == "scopes") return take_option<Strings>(options.scopes, key, value(), "as");
+    if (key == "expires_in") return take_option<std::uint64_t>(options.expires_in, key, value(), "t");
+    if (key == "description") return take_option<std::string>(options.description, key, value(), "s");
+    if (key == "owners") return take_option<Strings>(options.owners, key, value(), "as");
+    return invalid_argument("There is no option " + key.substr(0, 64) +
+                            "; there are scopes, expires_in, description and owners.");
+}
+
+// What follows the first wrong key stays unread, and goes with the message.
+Result<vault::CreateOptions> read_options(sdbus::Message& message) {
+    vault::CreateOptions options;
+    if (!message.enterContainer("{sv}")) return invalid_argument("The options are to be of the D-Bus type `a{sv}`.");
+    while (message.enterDictEntry("sv")) {
+        std::string key;
+        message >> key;
+        HWVAULT_CHECK(read_option(message, key, options));
+        message.exitDictEntry();
+    }
+    message.clearFlags();
+    message.exitContainer();
+    return options;
 }
 
 }  // namespace
@@ -92,23 +140,9 @@ Dictionary status_dictionary(const service::Status& status) {
     return dictionary;
 }
 
-Result<vault::CreateOptions> options_of(const Dictionary& options) {
-    vault::CreateOptions parsed;
-    for (const auto& [key, value] : options) {
-        if (key == "scopes") {
-            HWVAULT_CHECK(take_option<Strings>(parsed.scopes, key, value, "as"));
-        } else if (key == "expires_in") {
-            HWVAULT_CHECK(take_option<std::uint64_t>(parsed.expires_in, key, value, "t"));
-        } else if (key == "description") {
-            HWVAULT_CHECK(take_option<std::string>(parsed.description, key, value, "s"));
-        } else if (key == "owners") {
-            HWVAULT_CHECK(take_option<Strings>(parsed.owners, key, value, "as"));
-        } else {
-            return Error{ErrorCode::kInvalidArgument,
-                         "There is no option " + key + "; there are scopes, expires_in, description and owners."};
-        }
-    }
-    return parsed;
+sdbus::Message& operator>>(sdbus::Message& message, Options& options) {
+    options.read = read_options(message);
+    return message;
 }
 
 Result<peer::Credentials> credentials_of_bus(const Dictionary& answer) {

@@ -25,8 +25,13 @@ Dictionary brief_dictionary(const vault::Info& info);
 Dictionary full_dictionary(const vault::Info& info);
 Dictionary status_dictionary(const service::Status& status);
 
-// kInvalidArgument names the key that is unknown or has another type than the contract's.
-Result<vault::CreateOptions> options_of(const Dictionary& options);
+// The a{sv} of Create and Import, read key by key and no further than the first that is wrong: a message may hold two
+// million keys, and sdbus-c++ makes a message of a kilobyte for the value of each. kInvalidArgument names the key that
+// is unknown, is there twice, is longer than any value there is, or has another type than the contract's.
+struct Options {
+    Result<vault::CreateOptions> read{vault::CreateOptions{}};
+};
+sdbus::Message& operator>>(sdbus::Message& message, Options& options);
 
 // The answer of org.freedesktop.DBus.GetConnectionCredentials: UnixUserID, and where the bus gives them UnixGroupIDs,
 // ProcessID, ProcessFD. kAccessDenied without a uid: the bus vouches for nobody.
@@ -39,3 +44,6 @@ sdbus::Error error_of(const Error& error);
 os::Fd take_descriptor(sdbus::UnixFd&& descriptor);
 
 }  // namespace hwvault::doors::dbus
+
+template <>
+struct sdbus::signature_of<hwvault::doors::dbus::Options> : sdbus::signature_of<hwvault::doors::dbus::Dictionary> {};

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/doors/dbus/vault1.h"
 
+#include <algorithm>
 #include <chrono>
 #include <exception>
 #include <future>
+#include <initializer_list>
 #include <optional>
+#include <string_view>
 #include <tuple>
 #include <utility>
 
@@ -73,6 +76,16 @@ void log_defect(const std::exception_ptr& failure) {
     } catch (const std::exception& defect) {
         spdlog::error("A call over D-Bus ended without an answer: {}", defect.what());
     }
+}
+
+// Longer than any name or cursor there is. A call that waits keeps its whole message: one with such a text ends at once.
+constexpr std::size_t kMaxTextSize = 512;
+
+template <class... Out>
+bool refuse_long(const sdbus::Result<Out...>& result, std::initializer_list<std::string_view> texts) {
+    if (std::ranges::all_of(texts, [](std::string_view text) { return text.size() <= kMaxTextSize; })) return false;
+    refuse(result, invalid_argument("A name in this call is longer than any account, token or cursor can be."));
+    return true;
 }
 
 }  // namespace
@@ -186,6 +199,7 @@ void Vault1::tell(const std::string& destination, const vault::Notice& notice) {
 }
 
 void Vault1::Retrieve(sdbus::Result<sdbus::UnixFd, Dictionary>&& result, std::string account, std::string name) {
+    if (refuse_long(result, {account, name})) return;
     answer(std::move(result),
            [this, account = std::move(account), name = std::move(name)](
                policy::Caller caller, const std::shared_ptr<Sender>&) -> Answer<sdbus::UnixFd, Dictionary> {
@@ -197,6 +211,7 @@ void Vault1::Retrieve(sdbus::Result<sdbus::UnixFd, Dictionary>&& result, std::st
 }
 
 void Vault1::Revoke(OneDictionary&& result, std::string account, std::string name, std::uint64_t generation) {
+    if (refuse_long(result, {account, name})) return;
     answer(std::move(result),
            [this, account = std::move(account), name = std::move(name), generation](
                policy::Caller caller, const std::shared_ptr<Sender>&) -> Answer<Dictionary> {
@@ -220,6 +235,7 @@ void Vault1::RevokeToken(OneDictionary&& result, sdbus::UnixFd token) {
 
 void Vault1::Rotate(OneDictionary&& result, std::string account, std::string name, std::uint64_t generation,
                     std::uint64_t overlap_seconds) {
+    if (refuse_long(result, {account, name})) return;
     answer(std::move(result),
            [this, account = std::move(account), name = std::move(name), generation, overlap_seconds](
                policy::Caller caller, const std::shared_ptr<Sender>&) -> Answer<Dictionary> {
@@ -241,9 +257,10 @@ void Vault1::Verify(sdbus::Result<bool, Dictionary>&& result, sdbus::UnixFd toke
            });
 }
 
-void Vault1::Create(OneDictionary&& result, std::string account, std::string name, Dictionary options) {
+void Vault1::Create(OneDictionary&& result, std::string account, std::string name, Options options) {
+    if (refuse_long(result, {account, name})) return;
     answer(std::move(result),
-           [this, account = std::move(account), name = std::move(name), options = options_of(options)](
+           [this, account = std::move(account), name = std::move(name), options = std::move(options.read)](
                policy::Caller caller, const std::shared_ptr<Sender>&) -> Answer<Dictionary> {
                if (!options) co_return options.error();
                auto info = co_await service_.create(std::move(caller), account, name, *options);
@@ -252,10 +269,11 @@ void Vault1::Create(OneDictionary&& result, std::string account, std::string nam
 }
 
 void Vault1::Import(OneDictionary&& result, std::string account, std::string name, sdbus::UnixFd secret,
-                    Dictionary options) {
+                    Options options) {
+    if (refuse_long(result, {account, name})) return;
     answer(std::move(result),
            [this, account = std::move(account), name = std::move(name), secret = take_descriptor(std::move(secret)),
-            options = options_of(options)](policy::Caller caller,
+            options = std::move(options.read)](policy::Caller caller,
                                            const std::shared_ptr<Sender>&) mutable -> Answer<Dictionary> {
                if (!options) co_return options.error();
                auto content = co_await descriptors_.read(std::move(secret), vault::kMaxSecretSize);
@@ -266,6 +284,7 @@ void Vault1::Import(OneDictionary&& result, std::string account, std::string nam
 }
 
 void Vault1::Delete(sdbus::Result<>&& result, std::string account, std::string name) {
+    if (refuse_long(result, {account, name})) return;
     answer(std::move(result), [this, account = std::move(account), name = std::move(name)](
                                   policy::Caller caller, const std::shared_ptr<Sender>&) -> Answer<> {
         auto done = co_await service_.erase(std::move(caller), account, name);
@@ -275,6 +294,7 @@ void Vault1::Delete(sdbus::Result<>&& result, std::string account, std::string n
 
 void Vault1::List(sdbus::Result<std::vector<Dictionary>, std::string>&& result, std::string account,
                   std::string cursor, std::uint32_t limit) {
+    if (refuse_long(result, {account, cursor})) return;
     answer(std::move(result),
            [this, account = std::move(account), cursor = std::move(cursor), limit](
                policy::Caller caller, const std::shared_ptr<Sender>&) -> Answer<std::vector<Dictionary>, std::string> {
@@ -290,6 +310,7 @@ void Vault1::List(sdbus::Result<std::vector<Dictionary>, std::string>&& result, 
 }
 
 void Vault1::Describe(OneDictionary&& result, std::string account, std::string name) {
+    if (refuse_long(result, {account, name})) return;
     answer(std::move(result), [this, account = std::move(account), name = std::move(name)](
                                   policy::Caller caller, const std::shared_ptr<Sender>&) -> Answer<Dictionary> {
         co_return full(service_.describe(caller, account, name));

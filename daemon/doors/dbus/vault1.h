@@ -12,12 +12,13 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include "daemon/doors/dbus/translate.h"  // before the adaptor, which names Options
+
 #include "vault1_adaptor.h"
 
 #include "daemon/doors/dbus/callers.h"
 #include "daemon/doors/dbus/descriptors.h"
 #include "daemon/doors/dbus/loop.h"
-#include "daemon/doors/dbus/translate.h"
 #include "daemon/peer/peer.h"
 #include "daemon/service/service.h"
 
@@ -71,9 +72,9 @@ private:
     void Rotate(OneDictionary&& result, std::string account, std::string name, std::uint64_t generation,
                 std::uint64_t overlap_seconds) override;
     void Verify(sdbus::Result<bool, Dictionary>&& result, sdbus::UnixFd token) override;
-    void Create(OneDictionary&& result, std::string account, std::string name, Dictionary options) override;
+    void Create(OneDictionary&& result, std::string account, std::string name, Options options) override;
     void Import(OneDictionary&& result, std::string account, std::string name, sdbus::UnixFd secret,
-                Dictionary options) override;
+                Options options) override;
     void Delete(sdbus::Result<>&& result, std::string account, std::string name) override;
     void List(sdbus::Result<std::vector<Dictionary>, std::string>&& result, std::string account, std::string cursor,
               std::uint32_t limit) override;

@@ -123,6 +123,14 @@ class Client:
                 refused += 1
         return {"refused": refused, "seconds": time.monotonic() - began}
 
+    def create_with(self, count):
+        """Create with so many options, none of which there is."""
+        options = dbus.Dictionary({f"k{i}": dbus.Byte(1) for i in range(int(count))}, signature="sv")
+        return {"info": plain(self.call("Create", "ssa{sv}", "", "ci", options))}
+
+    def describe_long(self, size):
+        return {"info": plain(self.call("Describe", "ss", "", "x" * int(size)))}
+
     def leave(self):
         """Makes a call and goes without waiting for the answer."""
         message = dbus.lowlevel.MethodCallMessage(NAME, PATH, NAME, "Revoke")

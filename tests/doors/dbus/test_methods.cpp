@@ -2,6 +2,9 @@
 //
 // The verbs without a descriptor, called by busctl and gdbus: what the service is asked, and what comes back.
 #include <string>
+#include <vector>
+
+#include <sys/resource.h>
 
 #include "tests/catch.h"
 #include "tests/doors/dbus/bus.h"
@@ -11,6 +14,13 @@ namespace hwvault::doors::dbus {
 namespace {
 
 using Strings = std::vector<std::string>;
+
+// The most that this process has had in memory.
+long peak_memory_kib() {
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+}
 
 TEST_CASE("Each verb reaches the service with its arguments and the caller") {
     if (!have("busctl")) return;
@@ -123,7 +133,31 @@ TEST_CASE("Options that are unknown or of another type are refused by name, and 
     CHECK(create({"1", "expires_in", "u", "5"}).has("expires_in"));
     CHECK(create({"1", "description", "as", "0"}).has("description"));
     CHECK(create({"1", "owners", "t", "5"}).has("owners"));
+    CHECK(create({"2", "description", "s", "one", "description", "s", "two"}).has("The option description is there twice."));
+    CHECK(create({"1", "description", "s", std::string(10'000, 'x')}).has("The option description is too long."));
     CHECK(serving.service.calls_of("Create") == 0);
+    CHECK(create({"1", "description", "s", "right"}).status == 0);
+}
+
+TEST_CASE("Of two hundred thousand options no more is read than the first that is wrong") {
+    if (!have_python_dbus()) return;
+    Serving serving;
+    const long before = peak_memory_kib();
+    const auto refused = run(python(serving.bus.address(), {"create-with", "200000"}));
+    CHECK(refused.status == 1);
+    CHECK(refused.has("There is no option k"));
+    CHECK(peak_memory_kib() - before < 100 * 1024);  // read as they are, they take twice that
+    CHECK(serving.service.calls_of("Create") == 0);
+}
+
+TEST_CASE("A call with a name that is longer than any can be ends at once") {
+    if (!have_python_dbus()) return;
+    Serving serving;
+    const auto refused = run(python(serving.bus.address(), {"describe-long", "1000000"}));
+    CHECK(refused.status == 1);
+    CHECK(refused.has("longer than any account, token or cursor"));
+    CHECK(serving.service.calls_of("Describe") == 0);
+    CHECK(run(python(serving.bus.address(), {"describe-long", "512"})).status == 0);
 }
 
 TEST_CASE("A call of the wrong type is refused, and the door goes on") {
