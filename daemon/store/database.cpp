@@ -145,6 +145,12 @@ void accept(const Connection& connection) {
     sqlite3_wal_checkpoint_v2(connection.get(), "main", SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
 }
 
+Result<void> renew_log(const Connection& connection) {
+    HWVAULT_TRY(const std::uint64_t busy, connection.number("PRAGMA wal_checkpoint(TRUNCATE)"));
+    if (busy != 0) return Error{ErrorCode::kBusy, "Another process reads the store's -wal. End it."};
+    return {};
+}
+
 Result<void> create_database(const path& file, const std::function<Result<void>(Connection&)>& fill) {
     for (const std::string_view suffix : kFilesOfAStore) {
         const path taken = beside(file, suffix);

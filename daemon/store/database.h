@@ -28,6 +28,10 @@ Result<Connection> open_database(const std::filesystem::path& file);
 // Moves the WAL into the file, now and at the end.
 void accept(const Connection& connection);
 
+// Moves the log's commits into the file and begins a new log, of which nothing that was written to the old one counts.
+// Fails where the disk is full or does not sync.
+Result<void> renew_log(const Connection& connection);
+
 // Makes the file, mode 0600, with its tables; `fill` writes the first rows. The file has its name only once it is
 // complete and on disk. kAlreadyExists when a file of that name, or what an earlier store left, is there.
 Result<void> create_database(const std::filesystem::path& file, const std::function<Result<void>(Connection&)>& fill);

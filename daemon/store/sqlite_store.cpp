@@ -70,6 +70,7 @@ Result<Head> SqliteStore::head_after(const Batch& batch, const EpochState& epoch
 }
 
 Result<void> SqliteStore::write(const Batch& batch, Head next) {
+    HWVAULT_CHECK(renew_doubtful_log());
     HWVAULT_TRY(Transaction transaction, Transaction::begin(connection_));
     auto written = write_rows(batch);
     if (written) {
@@ -77,13 +78,25 @@ Result<void> SqliteStore::write(const Batch& batch, Head next) {
         next.sum = records_.sum();
         written = write_head(write_head_, next, keys_.head_mac(authenticated_bytes(next)));
     }
-    if (written) written = transaction.commit();
+    if (written) {
+        written = transaction.commit();
+        log_is_doubtful_ = !written;
+    }
     if (!written) {
         records_.discard();
         return written;
     }
     records_.keep();
     head_ = std::move(next);
+    return {};
+}
+
+// A commit that failed when the disk was to sync it has left its frames in the log, whole ones. The next commit, if it
+// is shorter, would leave the rest of them behind its own: after a crash they look like commits that were lost.
+Result<void> SqliteStore::renew_doubtful_log() {
+    if (!log_is_doubtful_) return {};
+    HWVAULT_CHECK(renew_log(connection_));
+    log_is_doubtful_ = false;
     return {};
 }
 

@@ -27,6 +27,7 @@ private:
     // The head after the batch, but for the records; kInternal when the batch does not follow on this head.
     Result<Head> head_after(const Batch& batch, const EpochState& epoch) const;
     Result<void> write(const Batch& batch, Head next);
+    Result<void> renew_doubtful_log();
     Result<void> write_rows(const Batch& batch);
     Result<void> write_change(const vault::Change& change);
     Result<void> write_event(const vault::EventLink& event);
@@ -37,6 +38,7 @@ private:
     Statement write_head_;
     Statement insert_event_;
     Head head_;
+    bool log_is_doubtful_{false};  // the last commit failed
     Contents contents_;
 };
 
