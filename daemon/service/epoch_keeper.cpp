@@ -32,7 +32,8 @@ std::uint64_t EpochKeeper::pending() const {
 }
 
 bool EpochKeeper::knows(std::uint64_t epoch) const {
-    return device_ && *device_ - epochs_.device_origin >= epoch - epochs_.base;
+    return device_ && *device_ >= epochs_.device_origin &&
+           *device_ - epochs_.device_origin >= epoch - epochs_.base;
 }
 
 void EpochKeeper::committed(std::uint64_t epoch) {
@@ -50,9 +51,13 @@ awaitable<void> EpochKeeper::catch_up() {
         if (!advanced) {
             // The step whose answer was lost may have been made, or may still be waiting in the child's queue: asked for
             // again, it is the same step.
+            const bool is_new = !trouble_;
+            trouble_ = advanced.error();
+            if (is_new && !stopped_) changed_();
             pause_.expires_after(kPauseAfterFailure);
             co_await pause_.async_wait(os::kAsTuple);
         } else {
+            trouble_.reset();
             device_ = std::min(*advanced, epochs_.device_target());
         }
         for (const auto& [epoch, timer] : waiting_) {
@@ -60,7 +65,7 @@ awaitable<void> EpochKeeper::catch_up() {
         }
     }
     catching_up_ = false;
-    if (!stopped_) caught_up_();
+    if (!stopped_) changed_();
 }
 
 void EpochKeeper::stop() {

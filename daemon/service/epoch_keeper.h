@@ -29,8 +29,8 @@ public:
     // `device` is where the counter stands; nullopt where the device has none, and then nothing is ever protected.
     EpochKeeper(boost::asio::any_io_executor strand, hardware::Hardware& hardware, store::EpochState epochs,
                 std::optional<std::uint64_t> device);
-    // `caught_up` is called each time the device knows everything again.
-    void on_caught_up(std::function<void()> caught_up) { caught_up_ = std::move(caught_up); }
+    // `changed` is called each time the device knows everything again, and when it begins to refuse a step.
+    void on_change(std::function<void()> changed) { changed_ = std::move(changed); }
 
     // Tells the device of an epoch that the store has committed.
     void committed(std::uint64_t epoch);
@@ -42,6 +42,8 @@ public:
     [[nodiscard]] std::uint64_t epoch() const { return epochs_.epoch; }
     // Steps that the device is behind; 0 where it has no counter.
     [[nodiscard]] std::uint64_t pending() const;
+    // Why the device did not take the last step; none when it did.
+    [[nodiscard]] const std::optional<Error>& trouble() const { return trouble_; }
 
 private:
     boost::asio::awaitable<void> catch_up();
@@ -51,7 +53,8 @@ private:
     hardware::Hardware& hardware_;
     store::EpochState epochs_;
     std::optional<std::uint64_t> device_;
-    std::function<void()> caught_up_{[] {}};
+    std::optional<Error> trouble_;
+    std::function<void()> changed_{[] {}};
     bool catching_up_{false};
     bool stopped_{false};
     boost::asio::steady_timer pause_;

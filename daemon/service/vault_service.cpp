@@ -130,7 +130,7 @@ void VaultService::adopt(Opened opened) {
         .clock = parts_.clock,
         .publishing = [this](const vault::Change& change) { publish(change); },
     });
-    open_->epochs->on_caught_up([this] { announce(); });
+    open_->epochs->on_change([this] { announce(); });
     // A store that is ahead of the device is the latest one: the device was not told before a crash.
     open_->epochs->committed(opened.epochs.epoch);
 }
@@ -172,9 +172,15 @@ Status VaultService::status() {
     now.tokens = open_->vault->token_count();
     now.audit_sequence = open_->committer->audit_sequence();
     now.state = now.epoch_pending == 0 ? "serving" : "catching-up";
-    now.message = hardware ? (now.epoch_pending == 0 ? "The vault is serving."
-                                                     : "The device is being told of the latest revocations.")
-                           : "Verify and Revoke go on; the rest waits for the device. " + hardware.error().message;
+    const std::optional<Error>& refused = open_->epochs->trouble();
+    if (!hardware) {
+        now.message = "Verify and Revoke go on; the rest waits for the device. " + hardware.error().message;
+    } else if (refused) {
+        now.hardware_state = word(refused->code);
+        now.message = "The device does not take the latest revocations. " + refused->message;
+    } else {
+        now.message = now.epoch_pending == 0 ? "The vault is serving." : "The device is being told of the latest revocations.";
+    }
     return now;
 }
 

@@ -12,6 +12,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -34,6 +35,7 @@ public:
 
     bool hang{false};
     bool lose_advance{false};  // the next step is made, and its answer lost
+    std::optional<Error> refuse_advance;  // what each step comes to, while it is set
     std::function<void()> before_derive;  // runs while the caller waits for a derivation
 
     boost::asio::awaitable<Result<SecretBytes>> derive(hardware::Label label, Bytes context,
@@ -57,6 +59,7 @@ public:
     }
     boost::asio::awaitable<Result<std::uint64_t>> advance(std::uint64_t from, hardware::Deadline deadline) override {
         HWVAULT_CO_CHECK(co_await answer(deadline));
+        if (refuse_advance) co_return *refuse_advance;
         auto stepped = device_.advance(from);
         if (std::exchange(lose_advance, false)) co_return hardware_unavailable("The answer was lost.");
         co_return stepped;
@@ -140,6 +143,7 @@ public:
     vault::UnixTime now{1'800'000'000};
     vault::Quotas quotas;
     TemporaryFolder folder;
+    std::vector<std::string> states;  // that were told, with those of the hardware
     policy::Caller root = user("root", 0);
     policy::Caller alice = user("alice", 1000);
     policy::Caller bob = user("bob", 1001);
@@ -195,7 +199,10 @@ public:
                                                                       .store_file = file(),
                                                                       .quotas = quotas,
                                                                       .clock = [this] { return now; },
-                                                                      .state_changed = [](const Status&) {}});
+                                                                      .state_changed = [this](const Status& status) {
+                                                                          states.push_back(status.state + "/" +
+                                                                                           status.hardware_state);
+                                                                      }});
         service_->start();
         until([&] { return service_->status().state != "starting"; });
     }

@@ -187,6 +187,22 @@ TEST_CASE("A step of the device whose answer was lost is not made twice") {
     CHECK_FALSE(vault.active(old));
 }
 
+TEST_CASE("A device that refuses a step is said in Status, and told when it takes it again") {
+    Harness vault;
+    REQUIRE(vault.run(vault.service().create(vault.alice, "", "ci", {})));
+    vault.device().refuse_advance = Error{ErrorCode::kRolledBack, "Its epoch object is gone."};
+    REQUIRE(vault.run(vault.service().revoke(vault.alice, "", "ci", 0))->rollback_protected == false);
+    const Status refused = vault.service().status();
+    CHECK(refused.state == "catching-up");
+    CHECK(refused.hardware_state == "RolledBack");
+    CHECK(refused.message.find("Its epoch object is gone.") != std::string::npos);
+    CHECK(vault.states.back() == "catching-up/RolledBack");
+    vault.device().refuse_advance.reset();
+    vault.until([&] { return vault.service().status().state == "serving"; });
+    CHECK(vault.service().status().hardware_state == "available");
+    CHECK(vault.states.back() == "serving/available");
+}
+
 TEST_CASE("Many revocations at once all hold, and share advances of the device") {
     Harness vault;
     constexpr int kTokens = 64;
