@@ -11,6 +11,8 @@
 #include <string>
 #include <utility>
 
+#include <unistd.h>
+
 #include "libclient/client.h"
 #include "libclient/include/hwvault/hwvault.h"
 #include "libclient/watcher.h"
@@ -27,6 +29,7 @@ struct hwvault_info {
 struct hwvault_secret {
     hwvault::SecretBytes bytes;
     hwvault_info info;
+    pid_t process{::getpid()};  // the pages of `bytes` are in no child of it
 };
 
 struct hwvault_listing {

@@ -3,6 +3,8 @@
 #include <cstring>
 #include <string_view>
 
+#include <unistd.h>
+
 #include "libclient/c_handles.h"
 
 const char* hwvault_error_word(int code) {
@@ -18,11 +20,11 @@ const char* hwvault_error_word(int code) {
 }
 
 const void* hwvault_secret_data(const hwvault_secret* secret) {
-    return secret->bytes.reveal().data();
+    return secret->process == ::getpid() ? secret->bytes.reveal().data() : nullptr;
 }
 
 size_t hwvault_secret_size(const hwvault_secret* secret) {
-    return secret->bytes.size();
+    return secret->process == ::getpid() ? secret->bytes.size() : 0;
 }
 
 const hwvault_info* hwvault_secret_info(const hwvault_secret* secret) {

@@ -14,6 +14,10 @@ Answer<Watcher> Watcher::open(const std::string& address, const std::string& acc
 }
 
 Answer<Event> Watcher::next(Deadline deadline) {
+    if (::getpid() != process_) {
+        return Failure{HWVAULT_ERROR_INVALID_ARGUMENT,
+                       "This watcher was opened by another process. After fork(), open one in the child."};
+    }
     if (ended_) return Failure{HWVAULT_ERROR_UNREACHABLE, "The vault ended this watch. Watch anew."};
     const auto message = connection_.receive(deadline);
     if (!message && message.error().code == HWVAULT_ERROR_TIMEOUT) return message.error();

@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include <unistd.h>
+
 #include "libclient/connection.h"
 #include "libclient/values.h"
 
@@ -24,6 +26,7 @@ private:
     explicit Watcher(Connection connection) : connection_(std::move(connection)) {}
 
     Connection connection_;
+    pid_t process_{::getpid()};
     bool ended_{false};
 };
 

@@ -13,6 +13,8 @@
 #include <type_traits>
 
 #include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <hwvault/hwvault.hpp>
 
@@ -98,6 +100,33 @@ TEST_CASE("a secret has its bytes and its info") {
     REQUIRE(hwvault_secret_size(secret) == 5);
     CHECK(std::memcmp(hwvault_secret_data(secret), "hwv_x", 5) == 0);
     CHECK(hwvault_info_generation(hwvault_secret_info(secret)) == 3);
+    hwvault_secret_free(secret);
+}
+
+TEST_CASE("after fork() the child has neither the parent's secrets nor its watchers, and is told so") {
+    FakeServer server({always_answering(with_info(R"("token":"hwv_x",)")), [](FakePeer& peer) {
+                           peer.read();
+                           peer.send_raw(event_reply("present", true) + '\0');
+                           peer.read();
+                       }});
+    const OpenClient client(server.address());
+    hwvault_secret* secret = nullptr;
+    REQUIRE(hwvault_retrieve(client, nullptr, &secret) == HWVAULT_OK);
+    hwvault_watcher* watcher = nullptr;
+    REQUIRE(hwvault_watch(client, "*", &watcher) == HWVAULT_OK);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        hwvault_event event{};
+        const bool told = hwvault_secret_data(secret) == nullptr && hwvault_secret_size(secret) == 0 &&
+                          hwvault_watcher_next(watcher, 0, &event) == HWVAULT_ERROR_INVALID_ARGUMENT;
+        hwvault_secret_free(secret);
+        ::_exit(told ? 0 : 1);
+    }
+    int status = -1;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+    CHECK(hwvault_secret_size(secret) == 5);
+    hwvault_watcher_free(watcher);
     hwvault_secret_free(secret);
 }
 

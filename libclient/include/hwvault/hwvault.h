@@ -3,7 +3,8 @@
  * libhwvault: access tokens from a vault whose keys live in hardware, over the vault's Unix socket.
  *
  * Thread-safety: a client may be used from any number of threads at once; every other object from one thread at a
- * time. After fork() a child opens a client of its own; the parent's refuses with HWVAULT_ERROR_INVALID_ARGUMENT.
+ * time. After fork() a child opens clients and watchers of its own; the parent's refuse with
+ * HWVAULT_ERROR_INVALID_ARGUMENT, and the parent's secrets are not in the child: their data is NULL, their size 0.
  * Ownership: what comes out through a pointer to a pointer is the caller's and goes back with the function named
  * beside its type; what an accessor returns belongs to the object asked and lives as long as it. No function takes
  * ownership of an argument. Strings are UTF-8 and end with a NUL; secrets are bytes with a size.
@@ -73,7 +74,7 @@ typedef struct hwvault_secret hwvault_secret;
 typedef struct hwvault_info hwvault_info;
 
 HWVAULT_API const void *hwvault_secret_data(const hwvault_secret *secret); /* not ended by a NUL */
-HWVAULT_API size_t hwvault_secret_size(const hwvault_secret *secret);      /* 1 byte to 1 MiB */
+HWVAULT_API size_t hwvault_secret_size(const hwvault_secret *secret);      /* 1 byte to 1 MiB; 0 after fork() */
 /* Account, name, id, generation, expiry and scopes of the token. */
 HWVAULT_API const hwvault_info *hwvault_secret_info(const hwvault_secret *secret);
 HWVAULT_API void hwvault_secret_free(hwvault_secret *secret); /* wipes; NULL is fine */
