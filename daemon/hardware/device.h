@@ -4,9 +4,9 @@
 // the child process `hwvault-hardware`; the daemon speaks to it through daemon/hardware/hardware.h.
 //
 // Calls block. An implementation is thread-safe: the child calls it from as many threads as `parallel()` says.
-// Errors: kHardwareUnavailable (gone, or answers nonsense), kHardwareLocked (PIN rejected or locked), and for a
-// verb that the device cannot do, kInvalidArgument. Each names the call, the device's code by name, the token,
-// and what to try.
+// Errors: kHardwareUnavailable (gone, or answers nonsense), kHardwareLocked (PIN rejected or locked, or nobody knows
+// whether it was rejected), kNotInitialised (came back without its keys), and for a verb that the device cannot do,
+// kInvalidArgument. Each names the call, the device's code by name, the token, and what to try.
 #pragma once
 
 #include <cstdint>

@@ -9,7 +9,13 @@
 namespace hwvault::hardware::testing {
 namespace {
 
-Faults faults;
+Faults& find_faults() {
+    static Faults own;
+    const char* file = std::getenv("HWVAULT_FAULTS");
+    return file == nullptr ? own : *std::launder(static_cast<Faults*>(map_faults(file)));
+}
+
+Faults& faults = find_faults();
 CK_FUNCTION_LIST* real = nullptr;
 CK_FUNCTION_LIST shown;
 std::atomic<CK_ULONG> open_sessions{0};
@@ -37,6 +43,7 @@ CK_RV get_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO* info) {
 CK_RV open_session(CK_SLOT_ID slot, CK_FLAGS flags, void* application, CK_NOTIFY notify, CK_SESSION_HANDLE* session) {
     if (faults.removed) return CKR_DEVICE_REMOVED;
     if (faults.max_sessions != 0 && open_sessions >= faults.max_sessions) return CKR_SESSION_COUNT;
+    if (take(faults.open_failures)) return faults.open_rv;
     ++open_sessions;
     return real->C_OpenSession(slot, flags, application, notify, session);
 }
@@ -55,6 +62,12 @@ CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR* pin, CK_U
     if (faults.wrong_pin_after != 0 && count >= faults.wrong_pin_after) return CKR_PIN_INCORRECT;
     if (faults.login_rv != CKR_OK) return faults.login_rv;
     return real->C_Login(session, user, pin, size);
+}
+
+CK_RV find_objects(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE* objects, CK_ULONG most, CK_ULONG* count) {
+    const CK_RV rv = real->C_FindObjects(session, objects, most, count);
+    if (faults.no_objects) *count = 0;
+    return rv;
 }
 
 CK_RV sign_init(CK_SESSION_HANDLE session, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE key) {
@@ -115,6 +128,7 @@ extern "C" __attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUN
     shown.C_CloseSession = close_session;
     shown.C_GetSessionInfo = get_session_info;
     shown.C_Login = login;
+    shown.C_FindObjects = find_objects;
     shown.C_SignInit = sign_init;
     shown.C_Sign = sign;
     shown.C_CreateObject = create_object;

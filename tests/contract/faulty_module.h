@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // A PKCS#11 module that passes everything on to another (HWVAULT_FAULTY_OVER) and fails where a test says so. The
-// test finds its knobs by the symbol `hwvault_faults`.
+// test finds its knobs by the symbol `hwvault_faults`, or, in another process, in the file that HWVAULT_FAULTS names.
 #pragma once
 
 #include <atomic>
+#include <filesystem>
+#include <new>
+#include <stdexcept>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <p11-kit/pkcs11.h>
+
+#include "os/fd.h"
 
 namespace hwvault::hardware::testing {
 
@@ -24,11 +33,28 @@ struct Faults {
     std::atomic<bool> removed{false};                      // the device is unplugged: CKR_DEVICE_REMOVED everywhere
     std::atomic<int> wrong_pin_after{0};                   // from the n-th C_Login on, the PIN is wrong; 0: never
     std::atomic<CK_RV> login_rv{CKR_OK};                   // what C_Login answers instead of asking the token
+    std::atomic<int> open_failures{0};                     // so many C_OpenSession calls still fail...
+    std::atomic<CK_RV> open_rv{CKR_OK};                    // ...with this
+    std::atomic<bool> no_objects{false};                   // C_FindObjects finds none
     std::atomic<int> sign_failures{0};                     // so many C_Sign calls still fail...
     std::atomic<CK_RV> sign_rv{CKR_OK};                    // ...with this
     std::atomic<int> created_then_lost{0};                 // so many C_CreateObject succeed and say CKR_DEVICE_REMOVED
 };
 
 using FaultsSymbol = Faults* (*)();
+
+// The knobs in a file, shared by the module's process and the test's, which makes them there. Never unmapped.
+inline void* map_faults(const std::filesystem::path& file) {
+    static_assert(std::atomic<CK_RV>::is_always_lock_free && std::atomic<bool>::is_always_lock_free);
+    const os::Fd fd{::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
+    if (!fd || ::ftruncate(fd.get(), sizeof(Faults)) != 0) throw std::runtime_error("cannot make " + file.string());
+    void* const at = ::mmap(nullptr, sizeof(Faults), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+    if (at == MAP_FAILED) throw std::runtime_error("mmap " + file.string());
+    return at;
+}
+
+inline Faults& make_faults(const std::filesystem::path& file) {
+    return *new (map_faults(file)) Faults;
+}
 
 }  // namespace hwvault::hardware::testing

@@ -2,7 +2,7 @@
 //
 // A device that does what the context of a derivation tells it to, so that a test on the other side of the socket
 // can break it: "crash", "hang", "held" (until the test lets go of it, half a minute at most), "gone"
-// (kHardwareUnavailable), "locked". Its description names the process it lives in.
+// (kHardwareUnavailable), "locked", "keyless" (kNotInitialised). Its description names the process it lives in.
 #pragma once
 
 #include <chrono>
@@ -29,6 +29,7 @@ public:
         if (order == "held") hold();
         if (order == "gone") return Error{ErrorCode::kHardwareUnavailable, "The device was pulled out."};
         if (order == "locked") return Error{ErrorCode::kHardwareLocked, "CKR_PIN_LOCKED"};
+        if (order == "keyless") return Error{ErrorCode::kNotInitialised, "The device came back without its keys."};
         return device_.derive(label, context);
     }
     Result<Bytes> sign(BytesView message) override { return device_.sign(message); }

@@ -23,7 +23,7 @@ public:
     explicit GatedToken(const std::filesystem::path& state, std::string serial = "1234")
         : gate_(
               state, std::move(serial), [this]() -> Result<SecretBytes> { return secret(credential); },
-              [](const Error& error) { return error.message == "not tried"; }) {}
+              [](const Error& error) { return error.message == "proves nothing"; }) {}
 
     Result<int> open() {
         return gate_.with_pin([this](const SecretBytes& pin) -> Result<int> {
@@ -115,10 +115,10 @@ TEST_CASE("a device that is away is tried again, since it rejected nothing") {
     CHECK_FALSE(std::filesystem::exists(folder.path() / "rejected-pin"));
 }
 
-TEST_CASE("a PIN that the token did not look at is not on record, nor tried again by this process") {
+TEST_CASE("a PIN that the token may not have rejected is not on record, nor tried again by this process") {
     const TempFolder folder;
     GatedToken token(folder.path());
-    token.failure = Error{ErrorCode::kHardwareLocked, "not tried"};
+    token.failure = Error{ErrorCode::kHardwareLocked, "proves nothing"};
     CHECK(code_of(token.open()) == ErrorCode::kHardwareLocked);
     CHECK(code_of(token.open()) == ErrorCode::kHardwareLocked);
     CHECK(token.tries == 1);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// hwvault-hardware itself: on a SoftHSM2 token, with right and wrong PINs; and the fake child under a watchdog.
+// hwvault-hardware itself: on a SoftHSM2 token, with right and wrong PINs, and with calls that fail; and the fake child
+// under a watchdog.
 #include <csignal>
+#include <limits>
 
 #include <sys/un.h>
 
@@ -10,6 +12,7 @@
 #include "os/file.h"
 #include "os/run.h"
 #include "tests/catch.h"
+#include "tests/contract/faulty_module.h"
 #include "tests/hardware/harness.h"
 
 namespace hwvault::hardware {
@@ -40,14 +43,16 @@ public:
                                   file("pin").string(), "--so-pin-file", file("so-pin").string()})
                                  .value();
         serial.pop_back();
-        write(file("hwvault.toml"), "[hardware]\nkind = 'pkcs11'\nmodule = '" + std::string(kModule) +
-                                        "'\nserial = '" + serial + "'\n");
+        serial_ = serial;
+        configure(kModule);
         REQUIRE(run(arguments("init")).has_value());
     }
 
     [[nodiscard]] path file(const char* name) const { return folder_.path() / name; }
     [[nodiscard]] std::vector<std::string> environment() const {
-        return {"SOFTHSM2_CONF=" + file("softhsm2.conf").string()};
+        auto all = environment_;
+        all.push_back("SOFTHSM2_CONF=" + file("softhsm2.conf").string());
+        return all;
     }
     [[nodiscard]] std::vector<std::string> arguments(const std::string& command) const {
         return {command,      "--config", file("hwvault.toml").string(), "--pin-file", file("pin").string(), "--state",
@@ -57,6 +62,13 @@ public:
         return os::run({HARDWARE_CHILD, std::move(args), environment()});
     }
     [[nodiscard]] Spawn serve() const { return {HARDWARE_CHILD, arguments("serve"), environment()}; }
+
+    // From the next start on the token fails as the faults say.
+    testing::Faults& make_faulty() {
+        configure(FAULTY_MODULE);
+        environment_ = {"HWVAULT_FAULTY_OVER=" + std::string(kModule), "HWVAULT_FAULTS=" + file("faults").string()};
+        return testing::make_faults(file("faults"));
+    }
 
     // A wrong PIN was given since the last right one.
     [[nodiscard]] bool was_given_a_wrong_pin() const {
@@ -75,7 +87,14 @@ public:
     [[nodiscard]] SecretBytes pin() const { return child::read_pin_file(file("pin")).value(); }
 
 private:
+    void configure(const std::string& module) const {
+        write(file("hwvault.toml"),
+              "[hardware]\nkind = 'pkcs11'\nmodule = '" + module + "'\nserial = '" + serial_ + "'\n");
+    }
+
     TempFolder folder_;
+    std::string serial_;
+    std::vector<std::string> environment_;
 };
 
 // A daemon's side that starts the child, waits for a verdict, and stops it.
@@ -96,6 +115,14 @@ public:
             return code ? !state && state.error().code == *code : state.has_value();
         });
     }
+    // The state names the call and the code as the reason.
+    bool becomes(ErrorCode code, std::string_view reason) {
+        return loop_.run_until([&] {
+            const auto state = client_->state();
+            return !state && state.error().code == code && state.error().message.find(reason) != std::string::npos;
+        });
+    }
+    Result<SecretBytes> derive() { return loop_.run(client_->derive(Label::kToken, {1, 2}, in(kPatience))); }
     Loop& loop() { return loop_; }
     Client& client() { return *client_; }
 
@@ -109,10 +136,7 @@ TEST_CASE("hwvault-hardware serves a SoftHSM2 token, and comes back with the sam
     const SoftToken token;
     Daemon daemon(token);
     REQUIRE(daemon.becomes(std::nullopt));
-    const auto derive = [&] {
-        return daemon.loop().run(daemon.client().derive(Label::kToken, {1, 2}, in(kPatience)));
-    };
-    const auto before = derive();
+    const auto before = daemon.derive();
     REQUIRE(before.has_value());
     CHECK(daemon.loop().run(daemon.client().describe(in(kPatience)))->kind == "pkcs11");
 
@@ -121,7 +145,7 @@ TEST_CASE("hwvault-hardware serves a SoftHSM2 token, and comes back with the sam
     REQUIRE(::kill(std::stoi(std::string(text_of(*children))), SIGKILL) == 0);
     CHECK(daemon.loop().run_until([&] { return !daemon.client().state(); }));
     REQUIRE(daemon.becomes(std::nullopt));
-    const auto after = derive();
+    const auto after = daemon.derive();
     REQUIRE(after.has_value());
     CHECK(equal_in_constant_time(before->reveal(), after->reveal()));
 }
@@ -169,6 +193,54 @@ TEST_CASE("a PIN that the token's flags kept from being tried is not held agains
     token.log_in_by_hand(right);
     Daemon daemon(token);
     CHECK(daemon.becomes(std::nullopt));
+}
+
+TEST_CASE("while a token that was gone cannot be opened the state says why, and all is well when it can") {
+    if (softhsm_is_missing()) return;
+    SoftToken token;
+    testing::Faults& faults = token.make_faulty();
+    using Failure = std::pair<CK_RV, std::string>;
+    const auto [rv, name] = GENERATE(Failure(CKR_SESSION_COUNT, "C_OpenSession: CKR_SESSION_COUNT"),
+                                     Failure(CKR_HOST_MEMORY, "C_OpenSession: CKR_HOST_MEMORY"));
+    Daemon daemon(token);
+    REQUIRE(daemon.becomes(std::nullopt));
+    REQUIRE(daemon.derive().has_value());
+    const int loads = faults.loads;
+    faults.open_rv = rv;
+    faults.open_failures = std::numeric_limits<int>::max();
+    faults.sign_rv = CKR_DEVICE_ERROR;
+    faults.sign_failures = 1;
+    CHECK_FALSE(daemon.derive().has_value());
+    REQUIRE(daemon.becomes(ErrorCode::kHardwareUnavailable, name));
+    // The device's own attempt, and some by the keeper, through the gate of the PIN.
+    CHECK(daemon.loop().run_until([&] { return faults.loads >= loads + 4; }));
+    CHECK_FALSE(daemon.client().state().has_value());
+    faults.open_failures = 0;
+    CHECK(daemon.becomes(std::nullopt));
+    CHECK(daemon.derive().has_value());
+}
+
+TEST_CASE("a PIN that may have been rejected is not tried again by this process, and the state says so") {
+    if (softhsm_is_missing()) return;
+    SoftToken token;
+    testing::Faults& faults = token.make_faulty();
+    {
+        Daemon daemon(token);
+        REQUIRE(daemon.becomes(std::nullopt));
+        const int logins = faults.logins;
+        faults.login_rv = CKR_GENERAL_ERROR;
+        faults.sign_rv = CKR_DEVICE_ERROR;
+        faults.sign_failures = 1;
+        CHECK_FALSE(daemon.derive().has_value());
+        REQUIRE(daemon.becomes(ErrorCode::kHardwareLocked, "C_Login: CKR_GENERAL_ERROR"));
+        faults.login_rv = CKR_OK;
+        daemon.loop().run_for(1s);  // in which the keeper asks the gate several times
+        CHECK(daemon.becomes(ErrorCode::kHardwareLocked, "C_Login: CKR_GENERAL_ERROR"));
+        CHECK(faults.logins == logins + 1);
+    }
+    CHECK_FALSE(std::filesystem::exists(token.file("state") / "rejected-pin"));
+    Daemon restarted(token);
+    CHECK(restarted.becomes(std::nullopt));
 }
 
 TEST_CASE("a PIN file that others can read is refused in words, and accepted once it is mended") {

@@ -282,6 +282,19 @@ TEST_CASE("a device that is lost is opened anew, and never twice at once") {
     CHECK(served.openings.most == 1);
 }
 
+TEST_CASE("a device that comes back without its keys is opened anew") {
+    const TempFolder folder;
+    Served served(folder.path(), std::make_shared<FakeToken>());
+    REQUIRE(served.wait_until_open());
+    served.refusal = static_cast<int>(ErrorCode::kNotInitialised);
+    CHECK(code_of(served.call(DeriveRequest{Label::kToken, order("keyless")})) == ErrorCode::kNotInitialised);
+    CHECK(code_of(served.call(EpochRequest{})) == ErrorCode::kNotInitialised);
+    served.refusal = 0;
+    CHECK(served.wait_until_open());
+    CHECK(served.openings.total == 2);
+    CHECK(served.locked == 0);
+}
+
 TEST_CASE("a PIN that went bad while the device was open is reported once, and the device closed") {
     const TempFolder folder;
     Served served(folder.path(), std::make_shared<FakeToken>());

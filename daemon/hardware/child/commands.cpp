@@ -39,10 +39,9 @@ Result<void> prepare_state(const std::filesystem::path& state) {
     return {};
 }
 
-// How daemon/hardware/pkcs11 says that the token's own flags kept it from trying the PIN. Should that wording
-// change, such a PIN is put on record without need: the safe side.
-bool was_not_tried(const Error& error) {
-    return error.message.starts_with("No login was tried");
+// The token's own flags kept daemon/hardware/pkcs11 from trying the PIN, or the token gave no reason.
+bool proves_nothing(const Error& error) {
+    return error.message.starts_with(pkcs11::kNoLoginTried) || error.message.starts_with(pkcs11::kRejectionUnknown);
 }
 
 // The configured token behind the gate of its PIN.
@@ -57,7 +56,7 @@ public:
     ConfiguredToken(const Access& access, HardwareConfig config)
         : config_{config.module, config.serial},
           gate_(
-              access.state, config.serial, [access, config] { return read_pin(access, config); }, was_not_tried) {}
+              access.state, config.serial, [access, config] { return read_pin(access, config); }, proves_nothing) {}
 
     Result<std::unique_ptr<Device>> open() {
         return gate_.with_pin([this](const SecretBytes& pin) { return pkcs11::open(config_, pin); });

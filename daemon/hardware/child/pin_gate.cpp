@@ -28,12 +28,12 @@ bool is_no_rejection(const Error& error) {
 
 }  // namespace
 
-PinGate::PinGate(const std::filesystem::path& state, std::string token, ReadPin read_pin, WasNotTried was_not_tried)
+PinGate::PinGate(const std::filesystem::path& state, std::string token, ReadPin read_pin, ProvesNothing proves_nothing)
     : record_(state / "rejected-pin"),
       reserve_(state / "rejected-pin.reserve"),
       token_(std::move(token)),
       read_pin_(std::move(read_pin)),
-      was_not_tried_(std::move(was_not_tried)) {}
+      proves_nothing_(std::move(proves_nothing)) {}
 
 void PinGate::withdraw(const Error& why) {
     const std::lock_guard lock(mutex_);
@@ -91,7 +91,7 @@ std::optional<Error> PinGate::settle(const SecretBytes& pin, std::optional<Error
         return failure;
     }
     if (is_no_rejection(*failure)) return failure;
-    if (failure->code == ErrorCode::kHardwareLocked && !was_not_tried_(*failure)) {
+    if (failure->code == ErrorCode::kHardwareLocked && !proves_nothing_(*failure)) {
         const auto recorded = os::use_reserve(reserve_, record_, prepared_record_);
         if (!recorded) failure->message += " This could not be put on record: " + recorded.error().message;
     }

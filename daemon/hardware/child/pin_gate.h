@@ -26,11 +26,12 @@ namespace hwvault::hardware::child {
 class PinGate {
 public:
     using ReadPin = std::function<Result<SecretBytes>()>;
-    // True for a kHardwareLocked with which the device says that it did not look at the PIN.
-    using WasNotTried = std::function<bool(const Error&)>;
+    // True for a kHardwareLocked with which the device does not say that it rejected the PIN: it did not look at it, or
+    // gave no reason. Such a PIN is refused by this process only.
+    using ProvesNothing = std::function<bool(const Error&)>;
 
     // `state` is the folder of the record; `token` names the device, by its serial.
-    PinGate(const std::filesystem::path& state, std::string token, ReadPin read_pin, WasNotTried was_not_tried);
+    PinGate(const std::filesystem::path& state, std::string token, ReadPin read_pin, ProvesNothing proves_nothing);
 
     // Reads the PIN and calls `attempt` with it; kHardwareLocked without a call when this PIN must not be tried. An
     // attempt ends with its first login that fails, so that it costs one try at most (pkcs11::initialise logs in twice).
@@ -53,7 +54,7 @@ private:
     const std::filesystem::path reserve_;  // becomes record_ by a rename
     const std::string token_;
     const ReadPin read_pin_;
-    const WasNotTried was_not_tried_;
+    const ProvesNothing proves_nothing_;
 
     std::mutex mutex_;
     SecretBytes tried_;             // the last one that was, or is about to be

@@ -18,8 +18,10 @@ namespace {
 constexpr unsigned kMaxThreads = 64;
 constexpr std::size_t kTestSize = 16;  // random bytes, to see that the device still works
 
+// What a device answers that could not be opened again after it was gone; every other error leaves it as it was.
 bool means_lost(const Error& error) {
-    return error.code == ErrorCode::kHardwareUnavailable || error.code == ErrorCode::kHardwareLocked;
+    return error.code == ErrorCode::kHardwareUnavailable || error.code == ErrorCode::kHardwareLocked ||
+           error.code == ErrorCode::kNotInitialised;
 }
 
 }  // namespace

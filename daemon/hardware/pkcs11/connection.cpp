@@ -17,6 +17,14 @@ Result<bool> keeps_epoch(const Session& login) {
     return keeps_data_objects(writable);
 }
 
+// Whatever a token says that cannot be opened (too many sessions, no memory), it is not there for us, and may be later.
+// Of the PIN only log_in speaks, by kHardwareLocked.
+Error cannot_be_opened(Error why) {
+    const bool known = why.code == ErrorCode::kHardwareLocked || why.code == ErrorCode::kNotInitialised;
+    if (!known) why.code = ErrorCode::kHardwareUnavailable;
+    return why;
+}
+
 }  // namespace
 
 Result<Login> log_in_to(const Config& config, const SecretBytes& pin, Access access) {
@@ -30,6 +38,12 @@ Connection::Connection(std::unique_ptr<Token> token, Session login, unsigned par
     : token_(std::move(token)), login_(std::move(login)), parallel_(parallel), pool_(*token_, parallel) {}
 
 Result<std::unique_ptr<Connection>> Connection::open(const Config& config, const SecretBytes& pin) {
+    auto opened = establish(config, pin);
+    if (!opened) return cannot_be_opened(std::move(opened).error());
+    return opened;
+}
+
+Result<std::unique_ptr<Connection>> Connection::establish(const Config& config, const SecretBytes& pin) {
     HWVAULT_TRY(Login login, log_in_to(config, pin, Access::kRead));
     HWVAULT_TRY(const CK_TOKEN_INFO info, login.token->info());
     std::unique_ptr<Connection> connection(

@@ -17,6 +17,7 @@ namespace hwvault::hardware::pkcs11 {
 // Thread-safe once opened.
 class Connection {
 public:
+    // kHardwareLocked when the login was refused or may have been; kNotInitialised; else kHardwareUnavailable.
     static Result<std::unique_ptr<Connection>> open(const Config& config, const SecretBytes& pin);
 
     Result<SecretBytes> derive(Label label, BytesView context);
@@ -31,6 +32,7 @@ public:
 
 private:
     Connection(std::unique_ptr<Token> token, Session login, unsigned parallel);
+    static Result<std::unique_ptr<Connection>> establish(const Config& config, const SecretBytes& pin);
     template <class Call>
     auto with_session(Call call);
     [[nodiscard]] Result<void> epoch_is_kept() const;

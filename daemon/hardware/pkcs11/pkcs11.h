@@ -22,6 +22,11 @@ constexpr std::string_view kRootKeyLabel = "hwvault-root";
 constexpr std::string_view kSigningKeyLabel = "hwvault-signing";
 constexpr std::string_view kEpochObjectLabel = "hwvault-epoch";
 
+// How a kHardwareLocked begins that does not say that the token rejected the PIN: it was not given to the token, or
+// the token gave no reason.
+constexpr std::string_view kNoLoginTried = "No login was tried";
+constexpr std::string_view kRejectionUnknown = "It is unknown whether the PIN was rejected";
+
 struct Config {
     std::filesystem::path module;  // [hardware] module
     std::string serial;            // [hardware] serial; the token must have exactly this one
@@ -29,8 +34,9 @@ struct Config {
 
 // Logs in once with `pin` and opens the device. Both keys must be there, and are held to it that they are
 // sensitive, never extractable and local. kNotInitialised when a key is missing ("run hwvault init");
-// kHardwareUnavailable when the token is not there or another; kHardwareLocked when the PIN is wrong, or when
-// CKF_USER_PIN_COUNT_LOW, FINAL_TRY or LOCKED is set: then no login is tried.
+// kHardwareLocked when the PIN is wrong, or may be; also when CKF_USER_PIN_COUNT_LOW, FINAL_TRY or LOCKED is set: then
+// no login is tried. kHardwareUnavailable when the token is not there or another, and for all else that fails: after
+// any error but kHardwareLocked the same PIN may be tried again.
 Result<std::unique_ptr<Device>> open(const Config& config, const SecretBytes& pin);
 
 // Makes the keys that are missing, and the epoch object where the token stores data objects, uses each once, and

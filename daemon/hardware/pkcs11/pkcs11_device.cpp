@@ -47,7 +47,7 @@ auto Pkcs11Device::with_connection(Call call) {
 Result<void> Pkcs11Device::reconnect(std::uint64_t seen) {
     const std::unique_lock lock(mutex_);
     if (generation_ != seen) return {};
-    const bool final = failure_ && failure_->code != ErrorCode::kHardwareUnavailable;
+    const bool final = failure_ && failure_->code == ErrorCode::kHardwareLocked;
     if (connection_ == nullptr && (final || steady_clock::now() < failed_at_ + kPauseAfterFailure)) return *failure_;
     connection_.reset();  // before the next: C_Finalize and C_Initialize are the process's
     auto opened = Connection::open(config_, pin_);
@@ -58,7 +58,7 @@ Result<void> Pkcs11Device::reconnect(std::uint64_t seen) {
     }
     failure_ = opened.error();
     failed_at_ = steady_clock::now();
-    if (failure_->code != ErrorCode::kHardwareUnavailable) pin_ = SecretBytes();
+    if (failure_->code == ErrorCode::kHardwareLocked) pin_ = SecretBytes();
     return *failure_;
 }
 

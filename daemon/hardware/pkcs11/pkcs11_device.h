@@ -3,8 +3,11 @@
 // The device that pkcs11::open() gives: a connection, and its recovery. When a call finds the token, a session, the
 // login or an object gone, the connection is opened anew and the call made once more; then its error stands.
 //
-// The PIN is kept in locked memory for that, since it was accepted once. If it is ever rejected it is wiped, and no
-// further login is tried in this process.
+// The PIN is kept in locked memory for that, since it was accepted once. If it is ever rejected, or may have been, it
+// is wiped, and no further login is tried by this device. Every other failure passes: a later call tries again.
+//
+// An answer without a connection is kHardwareLocked, kNotInitialised or kHardwareUnavailable, so that whoever keeps the
+// device learns that it is lost.
 #pragma once
 
 #include <chrono>

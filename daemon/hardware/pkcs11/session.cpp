@@ -6,7 +6,8 @@ namespace {
 
 Error not_tried(const std::string& token, std::string_view flag, std::string_view advice) {
     return {ErrorCode::kHardwareLocked,
-            "No login was tried: token " + token + " reports " + std::string(flag) + ". " + std::string(advice)};
+            std::string(kNoLoginTried) + ": token " + token + " reports " + std::string(flag) + ". " +
+                std::string(advice)};
 }
 
 Result<void> may_log_in(const CK_TOKEN_INFO& info, const std::string& token) {
@@ -23,9 +24,10 @@ Result<void> may_log_in(const CK_TOKEN_INFO& info, const std::string& token) {
     return {};
 }
 
-// Codes that say nothing: some modules give one for a PIN that they rejected.
-bool may_hide_a_rejection(CK_RV rv) {
-    return rv == CKR_GENERAL_ERROR || rv == CKR_FUNCTION_FAILED;
+// Codes that say nothing, and those that nobody knows: some modules give one for a PIN that they rejected.
+bool may_hide_a_rejection(CK_RV rv, ErrorCode code) {
+    return rv == CKR_GENERAL_ERROR || rv == CKR_FUNCTION_FAILED ||
+           (code != ErrorCode::kHardwareUnavailable && code != ErrorCode::kHardwareLocked);
 }
 
 }  // namespace
@@ -45,12 +47,10 @@ Result<void> log_in(const Session& session, const SecretBytes& pin) {
     auto* const bytes = const_cast<CK_UTF8CHAR*>(pin.reveal().data());
     const CK_RV rv = session.functions().C_Login(session.handle(), CKU_USER, bytes, pin.size());
     auto logged_in = session.check("C_Login", rv);
-    if (may_hide_a_rejection(rv)) {
-        return Error{ErrorCode::kInternal, std::move(logged_in).error().message +
-                                               " The PIN may have been rejected, so it is not tried again. Make sure"
-                                               " of it, then restart hwvault-hardware."};
-    }
-    return logged_in;
+    if (logged_in || !may_hide_a_rejection(rv, logged_in.error().code)) return logged_in;
+    return Error{ErrorCode::kHardwareLocked, std::string(kRejectionUnknown) + ", so it is not tried again. " +
+                                                 std::move(logged_in).error().message +
+                                                 " Make sure of the PIN, then restart hwvault-hardware."};
 }
 
 }  // namespace hwvault::hardware::pkcs11

@@ -50,7 +50,8 @@ private:
 };
 
 // One C_Login as the user. kHardwareLocked without a try when the token says that a wrong PIN was given before
-// (CKF_USER_PIN_COUNT_LOW), that one try is left (FINAL_TRY) or none (LOCKED); and after the try when it was wrong.
+// (CKF_USER_PIN_COUNT_LOW), that one try is left (FINAL_TRY) or none (LOCKED); and after the try when it was wrong, or
+// when nobody knows whether it was. No other error of C_Login's than kHardwareLocked may be a rejection.
 Result<void> log_in(const Session& session, const SecretBytes& pin);
 
 }  // namespace hwvault::hardware::pkcs11
