@@ -77,8 +77,11 @@ std::string device_of(const Report& report) {
 // What to do about a device that is not available, by the word that Status gives.
 std::string remedy_for(const std::string& state) {
     if (state == "HardwareLocked") {
-        return "The PIN was rejected and is not tried again until it changes. Put the right PIN into the credential, "
+        return "The PIN was rejected, or may have been, and is not tried again. Put the right PIN into the credential, "
                "and restart hwvault-hardware.";
+    }
+    if (state == "RolledBack") {
+        return "The device's counter was set back or is gone, which takes its PIN. Read the message of `hwvault status`.";
     }
     if (state == "NotInitialised") return "Run `sudo hwvault init`.";
     return "Plug the device in, and look at `journalctl -u hwvault-hardware`.";
