@@ -49,11 +49,15 @@ public:
     boost::asio::awaitable<Result<T>> run(boost::asio::any_io_executor strand, std::function<Result<T>()> call,
                                           std::chrono::milliseconds deadline, std::string too_late);
 
+    // Runs `call` on a thread, once there is one; nobody hears of it, and one that hangs keeps its thread for good. It is
+    // destroyed as above, and without having run when the queue is full.
+    void run_unwatched(std::function<void()> call) { static_cast<void>(start(std::move(call), nullptr)); }
+
     struct Core;
     struct Job;
 
 private:
-    // nullptr when the queue is full. `done` is called once on one of the threads, unless withdrawn before.
+    // nullptr when the queue is full. `done`, if any, is called once on one of the threads, unless withdrawn before.
     std::shared_ptr<Job> start(std::function<void()> call, std::function<void()> done);
     // True when the call had not finished: its `done` is not called any more. Works after the object is gone.
     static bool withdraw(const std::shared_ptr<Core>& core, const std::shared_ptr<Job>& job);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "daemon/doors/varlink/listener.h"
+#include "daemon/doors/varlink/passed_descriptors.h"
 
 namespace hwvault::doors::varlink {
 
@@ -11,6 +12,7 @@ Result<std::unique_ptr<Door>> Door::create(service::Service& service, peer::Reso
     auto socket = options.inherited_fd >= 0 ? ListeningSocket::adopt(options.inherited_fd)
                                             : ListeningSocket::make(options.path, options.mode);
     if (!socket) return std::move(socket).error();
+    if (options.kernel_refuses_descriptors) refuse_descriptors(socket->fd());
     auto listener = std::make_shared<Listener>(Session::Rooms{service, resolver}, std::move(*socket), options.limits);
     HWVAULT_CHECK(listener->start());
     return std::unique_ptr<Door>(new Door(std::move(listener)));

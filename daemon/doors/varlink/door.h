@@ -25,6 +25,7 @@ public:
         int inherited_fd{-1};        // a listening socket from systemd instead; the door closes it
         unsigned mode{0666};         // everybody may connect; who may do what is the policy's matter
         Limits limits;
+        bool kernel_refuses_descriptors{true};  // where it can; false is as on a kernel before Linux 6.16
     };
 
     // Clients are served as soon as the executor runs. `service` and `resolver` must outlive the executor's last

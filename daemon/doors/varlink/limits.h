@@ -30,6 +30,8 @@ constexpr std::size_t kFirstBuffer = 4 << 10;  // for the first read of a messag
 // buffer, so that one more small reply always has its place.
 constexpr std::size_t kMaxQueuedReplies = 64;
 constexpr std::size_t kMaxQueuedBytes = kSmallBuffer / 2;
+// Calls that are answered before others on the strand have their turn; oneway calls queue no reply that would count.
+constexpr std::size_t kMaxCallsInOneGo = 64;
 // Values in one call's tree: the largest call has 32 scopes and 16 owners.
 constexpr std::size_t kMaxCallValues = 512;
 

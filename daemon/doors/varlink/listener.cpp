@@ -37,7 +37,8 @@ Listener::Listener(Session::Rooms rooms, ListeningSocket socket, const Limits& l
       socket_(std::move(socket)),
       readiness_(rooms.service.executor()),
       timer_(rooms.service.executor()),
-      connections_(std::make_shared<Connections>(limits)) {}
+      connections_(std::make_shared<Connections>(limits)),
+      closer_(std::make_shared<Closer>()) {}
 
 Result<void> Listener::start() {
     const int fd = duplicate(socket_.fd());
@@ -72,8 +73,10 @@ bool Listener::accept_some() {
         }
         told_of_shortage_ = false;
         try {
-            admit(std::move(client));
+            admit(client);
+            closer_->close(std::move(client));
         } catch (const std::bad_alloc&) {
+            closer_->close(std::move(client));
             tell_of_shortage(ENOMEM);
             return false;
         }
@@ -88,7 +91,8 @@ void Listener::tell_of_shortage(int error_number) {
                  std::generic_category().message(error_number));
 }
 
-void Listener::admit(os::Fd client) {
+// Leaves `client` as it is when it is not to be served.
+void Listener::admit(os::Fd& client) {
     const auto credentials = peer::credentials_of(client.get());
     if (!credentials) {
         spdlog::warn("varlink: a client was closed: {}", credentials.error().message);
@@ -113,7 +117,7 @@ void Listener::admit(os::Fd client) {
 
 void Listener::begin(Socket client, Connections::Place place) {
     auto session = std::make_shared<Session>(
-        rooms_, std::make_shared<MessageStream>(std::move(client), connections_), std::move(place));
+        rooms_, std::make_shared<MessageStream>(std::move(client), connections_, closer_), std::move(place));
     sessions_.insert(session);
     asio::co_spawn(
         readiness_.get_executor(), [session] { return session->run(); },

@@ -15,6 +15,7 @@
 
 #include "daemon/doors/varlink/connections.h"
 #include "daemon/doors/varlink/listening_socket.h"
+#include "daemon/doors/varlink/passed_descriptors.h"
 #include "daemon/doors/varlink/session.h"
 
 namespace hwvault::doors::varlink {
@@ -33,7 +34,7 @@ public:
 private:
     boost::asio::awaitable<void> run();
     bool accept_some();
-    void admit(os::Fd client);
+    void admit(os::Fd& client);
     void begin(Socket client, Connections::Place place);
     void refuse(const os::Fd& client, const Error& error);
     void tell_of_shortage(int error_number);
@@ -43,6 +44,7 @@ private:
     boost::asio::posix::basic_stream_descriptor<boost::asio::any_io_executor> readiness_;
     boost::asio::steady_timer timer_;  // the pause when descriptors are short; the drain deadline after stop()
     std::shared_ptr<Connections> connections_;
+    std::shared_ptr<Closer> closer_;
     std::unordered_set<std::shared_ptr<Session>> sessions_;
     bool stopping_{false};
     bool told_of_shortage_{false};

@@ -28,9 +28,18 @@ Error unfinished(const char* what) {
 
 }  // namespace
 
-MessageStream::MessageStream(Socket socket, const std::shared_ptr<Connections>& connections)
+struct MessageStream::Read {
+    error_code error;
+    std::size_t size{0};
+    bool brings_descriptors{false};
+};
+
+MessageStream::MessageStream(Socket socket, const std::shared_ptr<Connections>& connections,
+                             std::shared_ptr<Closer> closer)
     : socket_(std::move(socket)),
       connections_(connections),
+      closer_(std::move(closer)),
+      may_bring_descriptors_(varlink::may_bring_descriptors(socket_.native_handle())),
       clock_(socket_.get_executor()),
       input_memory_(connections),
       output_memory_(connections) {}
@@ -102,6 +111,29 @@ asio::awaitable<bool> MessageStream::wait_for_first_byte() {
     co_return !error;
 }
 
+// Into the room behind what was read already.
+asio::awaitable<MessageStream::Read> MessageStream::read() {
+    if (may_bring_descriptors_) {
+        Read read = co_await read_bytes_only();
+        co_return read;
+    }
+    const auto space = input_.reveal_to_fill().subspan(end_);
+    const auto [error, size] = co_await socket_.async_read_some(asio::buffer(space.data(), space.size()), kAsTuple);
+    co_return Read{error, size, false};
+}
+
+asio::awaitable<MessageStream::Read> MessageStream::read_bytes_only() {
+    using End = Received::End;
+    for (;;) {
+        const Received received = receive_bytes(socket_.native_handle(), input_.reveal_to_fill().subspan(end_));
+        if (received.end == End::kNone) co_return Read{{}, received.size, false};
+        if (received.end == End::kClosed) co_return Read{asio::error::eof, 0, false};
+        if (received.end == End::kDescriptors) co_return Read{asio::error::no_permission, 0, true};
+        const auto [error] = co_await socket_.async_wait(Socket::wait_read, kAsTuple);
+        if (error) co_return Read{error, 0, false};
+    }
+}
+
 asio::awaitable<Result<std::optional<BytesView>>> MessageStream::next() {
     using Message = std::optional<BytesView>;
     forget();
@@ -120,11 +152,11 @@ asio::awaitable<Result<std::optional<BytesView>>> MessageStream::next() {
             start_clock(connections_->limits().whole_message);
         }
         HWVAULT_CO_CHECK(make_room());
-        const auto space = input_.reveal_to_fill().subspan(end_);
-        const auto [error, size] = co_await socket_.async_read_some(asio::buffer(space.data(), space.size()), kAsTuple);
+        const auto [error, size, brings_descriptors] = co_await read();
         end_ += size;
         if (!error) continue;
         stop_clock();
+        if (brings_descriptors) co_return invalid_argument("The vault takes no descriptors; send bytes alone.");
         if (unread().empty() || finishing_) break;
         if (too_late_) co_return unfinished("did not end in time");
         if (error == asio::error::eof) co_return unfinished("did not end");
@@ -176,8 +208,12 @@ void MessageStream::finish() {
 }
 
 void MessageStream::close() {
-    error_code ignored;
-    socket_.close(ignored);
+    error_code error;
+    if (socket_.is_open() && may_bring_descriptors_) {
+        const int client = socket_.release(error);
+        if (!error) closer_->close(os::Fd(client));
+    }
+    socket_.close(error);
     stop_clock();
 }
 

@@ -3,8 +3,8 @@
 // One connection's bytes: whole messages in, replies out, in order, each wait with its deadline.
 //
 // What is read and what is written may hold a token, so it lies in locked memory only, in buffers that exist while
-// they are needed: an idle connection has none. Descriptors that a client passes are never received; the kernel
-// drops them. Not thread-safe: lives on the service's strand.
+// they are needed: an idle connection has none. A client that passes descriptors ends its connection where the
+// kernel did not refuse them (passed_descriptors.h). Not thread-safe: lives on the service's strand.
 #pragma once
 
 #include <functional>
@@ -19,6 +19,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "daemon/doors/varlink/connections.h"
+#include "daemon/doors/varlink/passed_descriptors.h"
 #include "foundation/bytes.h"
 #include "foundation/result.h"
 #include "foundation/secret.h"
@@ -29,11 +30,15 @@ using Socket = boost::asio::basic_stream_socket<boost::asio::local::stream_proto
 
 class MessageStream : public std::enable_shared_from_this<MessageStream> {
 public:
-    MessageStream(Socket socket, const std::shared_ptr<Connections>& connections);
+    MessageStream(Socket socket, const std::shared_ptr<Connections>& connections, std::shared_ptr<Closer> closer);
+    MessageStream(const MessageStream&) = delete;
+    MessageStream& operator=(const MessageStream&) = delete;
+    ~MessageStream() { close(); }
 
     // The next message without its NUL, valid until forget() or the next call; nullopt when none will come: the
     // client went away or said nothing, or finish() was called. An error is one for the client to hear before the
-    // connection closes: the message is too large, did not end in time or at all, or there is no memory for it.
+    // connection closes: the message is too large, did not end in time or at all, or brings
+    // descriptors, or there is no memory for it.
     boost::asio::awaitable<Result<std::optional<BytesView>>> next();
     // Wipes what the last next() gave. A large message's share of the memory is kept: what was read from it lies in
     // memory still, until the call has been answered.
@@ -65,12 +70,17 @@ private:
     [[nodiscard]] BytesView unread() const { return input_.reveal().subspan(begin_, end_ - begin_); }
     std::optional<BytesView> whole_message();
     Result<void> make_room();
+    struct Read;
+    boost::asio::awaitable<Read> read();
+    boost::asio::awaitable<Read> read_bytes_only();
     boost::asio::awaitable<bool> wait_for_first_byte();
     void start_clock(std::chrono::milliseconds limit);
     void stop_clock();
 
     Socket socket_;
     std::shared_ptr<Connections> connections_;
+    std::shared_ptr<Closer> closer_;
+    const bool may_bring_descriptors_;
     boost::asio::steady_timer clock_;
     bool too_late_{false};  // the clock ran out and cancelled what the socket waited for
     bool had_message_{false};

@@ -4,7 +4,11 @@
 #include <string>
 #include <utility>
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include "daemon/doors/varlink/introspection.h"
+#include "daemon/doors/varlink/limits.h"
 #include "daemon/doors/varlink/methods.h"
 #include "daemon/doors/varlink/parameters.h"
 #include "daemon/doors/varlink/watch.h"
@@ -23,9 +27,14 @@ awaitable<void> Session::run() {
 }
 
 awaitable<bool> Session::serve_one() {
-    if (!stream_->has_message() || stream_->is_full()) {
+    const bool is_enough = ++calls_in_one_go_ > kMaxCallsInOneGo;
+    if (!stream_->has_message() || stream_->is_full() || is_enough) {
         const bool written = co_await stream_->flush();
         if (!written) co_return false;
+    }
+    if (is_enough) {
+        calls_in_one_go_ = 1;
+        co_await boost::asio::post(rooms_.service.executor(), boost::asio::use_awaitable);
     }
     const auto message = co_await stream_->next();
     if (!message) {

@@ -2,8 +2,9 @@
 //
 // One client's connection: reads a call, has it answered, and goes on to the next, in order.
 //
-// Calls that were pipelined are answered from what is buffered, and their replies written together. The caller is
-// asked for at the first call that needs one, once: the kernel's answer is that of connect(2), whenever it is asked.
+// Calls that were pipelined are answered from what is buffered, and their replies written together; after
+// kMaxCallsInOneGo of them, oneway or not, others on the strand have their turn. The caller is asked for at the first
+// call that needs one, once: the kernel's answer is that of connect(2), whenever it is asked.
 // Not thread-safe: lives on the service's strand.
 #pragma once
 
@@ -49,6 +50,7 @@ private:
     std::shared_ptr<MessageStream> stream_;
     Connections::Place place_;
     std::optional<policy::Caller> caller_;
+    std::size_t calls_in_one_go_{0};
 };
 
 }  // namespace hwvault::doors::varlink

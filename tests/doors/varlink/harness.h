@@ -90,9 +90,9 @@ private:
 template <class Service = FakeService>
 class Served {
 public:
-    explicit Served(doors::varlink::Limits limits = {})
+    // `options` without the limits; without an inherited socket the path is path().
+    explicit Served(doors::varlink::Limits limits = {}, doors::varlink::Door::Options options = {})
         : work_(io_.get_executor()), service(boost::asio::make_strand(io_)) {
-        doors::varlink::Door::Options options;
         options.path = path();
         options.limits = limits;
         auto made = doors::varlink::Door::create(service, resolver, options);

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // UAPI.20 itself: framing, order, flags, and what happens to those who do not keep to it.
+#include <algorithm>
+#include <atomic>
 #include <cstdlib>
+#include <functional>
 
 #include <boost/json/array.hpp>
-#include <sys/socket.h>
 
+#include "daemon/doors/varlink/limits.h"
 #include "libclient/wire/varlink.h"
 #include "tests/doors/varlink/harness.h"
 
@@ -213,31 +216,32 @@ TEST_CASE("a message of exactly 2 MiB is read, and one byte more is refused") {
     CHECK(served.service.calls_of("Verify") == 1);
 }
 
-TEST_CASE("descriptors that a client passes are dropped, and the call is answered") {
+TEST_CASE("however many oneway calls are pipelined, others have their turn in between") {
+    constexpr int kCalls = 5'000;
     Served served;
+    // After each turn of the session's, the strand has this one: how many calls came since the last?
+    std::atomic<bool> counting{true};
+    std::size_t before = 0;
+    std::size_t most = 0;
+    std::function<void()> count = [&] {
+        const std::size_t calls = served.service.calls_of("Verify");
+        most = std::max(most, calls - before);
+        before = calls;
+        if (counting) boost::asio::post(served.service.executor(), count);
+    };
+    boost::asio::post(served.service.executor(), count);
     Client client = served.connect();
-    int ends[2];
-    REQUIRE(::pipe(ends) == 0);
-    const std::string call = vault_call("Status") + '\0';
-    iovec part{const_cast<char*>(call.data()), call.size()};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))]{};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    *reinterpret_cast<int*>(CMSG_DATA(header)) = ends[1];
-    REQUIRE(::sendmsg(client.fd(), &message, 0) == static_cast<ssize_t>(call.size()));
-    CHECK(client.receive_parameters().contains("state"));
-    ::close(ends[1]);
-    // Nobody else has the pipe's other end: it reads as ended.
-    char byte = 0;
-    CHECK(::read(ends[0], &byte, 1) == 0);
-    ::close(ends[0]);
+    // A large call first: its buffer stays, and takes in thousands of small ones at once.
+    const std::string flag = R"(,"oneway":true)";
+    std::string calls = verify_call(std::string(1'200'000, 'x'), flag) + '\0';
+    for (int i = 0; i < kCalls; ++i) calls += verify_call("x", flag) + '\0';
+    client.send(calls);
+    client.call(vault_call("Status"));
+    CHECK(text_at(client.receive_parameters(), "state") == "serving");
+    counting = false;
+    served.on_strand([] {});
+    CHECK(served.service.calls_of("Verify") == kCalls + 1);
+    CHECK(most <= doors::varlink::kMaxCallsInOneGo);
 }
 
 TEST_CASE("a client that leaves while its call is answered does no harm") {
