@@ -159,7 +159,8 @@ def check_words(source, machine):
 
 
 def machine_words(root):
-    words = {str(Path(root).resolve()) + "/"}
+    folder = Path(root).resolve()
+    words = {f"{folder}/"} if len(folder.parts) > 2 else set()  # one right below the root, like /src, is anybody's
     name = socket.gethostname()
     if len(name) >= 6 and name not in ("debian", "localhost"):
         words.add(name)
