@@ -20,7 +20,7 @@ constexpr const char* kRevoking = "The vault is revoking ...";
 
 Answer<Exit> revoke(Session& session, const Target& target) {
     HWVAULT_TRY(const Info info, session.ask(kRevoking, [&](Door& door) { return door.revoke(target); }));
-    HWVAULT_CHECK(session.print("revoked\n" + details(info), to_json(info)));
+    HWVAULT_CHECK(session.print((info.revoked ? "revoked\n" : "revoked; its successor:\n") + details(info), to_json(info)));
     return kYes;
 }
 
@@ -46,7 +46,7 @@ Answer<Exit> erase(Session& session, const Target& target) {
 }
 
 void add_generation(CLI::App& command, Target& target) {
-    command.add_option("--generation", target.generation, "This generation, if it still lives; else the current one")
+    command.add_option("--generation", target.generation, "This one alone, and nothing if it is gone; without it the current one")
         ->check(CLI::PositiveNumber);
 }
 

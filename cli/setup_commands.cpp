@@ -68,8 +68,8 @@ Answer<Exit> recover(Session& session, const Setup& setup) {
     HWVAULT_CHECK(require_root("recover"));
     if (!setup.accept_rollback) {
         return Failure{HWVAULT_ERROR_INVALID_ARGUMENT,
-                       "The store is older than the device remembers: what was revoked since then would live again. "
-                       "Put the latest copy of the store back, or accept that with `hwvault recover --accept-rollback`."};
+                       "This takes a store that is older than the device remembers: what was revoked since then would live "
+                       "again. Put the latest copy of the store back, or accept that with `hwvault recover --accept-rollback`."};
     }
     HWVAULT_TRY(const std::string output,
                 run_program("hwvaultd", {"--config", session.settings.configuration, "recover", "--accept-rollback"},

@@ -112,7 +112,7 @@ std::shared_ptr<NewToken> add_new_token(CLI::App& command) {
 }  // namespace
 
 void add_target(CLI::App& command, Target& target) {
-    command.add_option("NAME", target.name, "Name of the token; else `default`");
+    command.add_option("NAME", target.name, "Name of the token; `default` where it may be left out");
     command.add_option("--account", target.account, "user:NAME, unit:NAME.service or app:NAME; else your own");
 }
 
