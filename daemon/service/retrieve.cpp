@@ -111,7 +111,8 @@ Awaitable<void> VaultService::settle(const policy::Caller& caller, const vault::
         const auto proof = crypto::prove_token_text(open_->vault->prefix(), secret.reveal());
         if (!proof) co_return Error{ErrorCode::kInternal, "A derived token has no valid form."};
         // The gate once more: what allowed this may be withdrawn by a commit that is under way.
-        Planner planner = [this, caller, target, id = token.current().id, hash = proof->hash](const vault::Vault& state) -> Result<vault::Plan> {
+        Planner planner = [this, caller, target, id = token.current().id,
+                           hash = proof->hash](const vault::Vault& state) -> Result<vault::Plan> {
             HWVAULT_CHECK(gate(caller, vault::Verb::kRetrieve, target));
             HWVAULT_TRY(auto plan, vault::record_hash(state, target, id, hash));
             return vault::as_plan(std::move(plan));

@@ -10,7 +10,8 @@
 // older complete copy is authentic: that its epoch is behind the device's counter is for the caller to find.
 //
 // Blocking, and used by one thread at a time: the service runs it on a thread of its own. A commit that fails
-// (disk full, I/O error) leaves the file and this object as they were before it.
+// (disk full, I/O error) leaves the store and this object as they were before it; but one that the disk took and did
+// not sync may be there after all when a crash comes before the next commit.
 #pragma once
 
 #include <filesystem>
