@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // A token that is open for work: found, logged in, its keys examined, sessions ready. Good until the token drops a
-// session, a login or an object; then it is thrown away whole and another is opened (pkcs11_device.h).
+// session, a login or an object; then it is thrown away whole and another is opened (reconnecting_device.h).
 #pragma once
 
 #include <memory>
@@ -15,20 +15,19 @@
 namespace hwvault::hardware::pkcs11 {
 
 // Thread-safe once opened.
-class Connection {
+class Connection final : public Device {
 public:
     // kHardwareLocked when the login was refused or may have been; kNotInitialised; else kHardwareUnavailable.
     static Result<std::unique_ptr<Connection>> open(const Config& config, const SecretBytes& pin);
 
-    Result<SecretBytes> derive(Label label, BytesView context);
-    Result<Bytes> sign(BytesView message);
-    Result<SecretBytes> random(std::size_t size);
-    Result<Description> describe();
-    [[nodiscard]] unsigned parallel() const { return parallel_; }
-
+    Result<SecretBytes> derive(Label label, BytesView context) override;
+    Result<Bytes> sign(BytesView message) override;
+    Result<SecretBytes> random(std::size_t size) override;
     // kInvalidArgument where the token keeps no data objects.
-    Result<std::uint64_t> epoch();
-    Result<std::uint64_t> advance(std::uint64_t from);
+    Result<std::uint64_t> epoch() override;
+    Result<std::uint64_t> advance(std::uint64_t from) override;
+    Result<Description> describe() override;
+    [[nodiscard]] unsigned parallel() const override { return parallel_; }
 
 private:
     Connection(std::unique_ptr<Token> token, Session login, unsigned parallel);

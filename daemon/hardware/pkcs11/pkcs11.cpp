@@ -6,7 +6,7 @@
 
 #include "crypto/p256.h"
 #include "daemon/hardware/pkcs11/connection.h"
-#include "daemon/hardware/pkcs11/pkcs11_device.h"
+#include "daemon/hardware/reconnecting_device.h"
 
 namespace hwvault::hardware::pkcs11 {
 namespace {
@@ -84,9 +84,12 @@ Result<std::string> init_first_slot(const std::filesystem::path& path, const std
 }  // namespace
 
 Result<std::unique_ptr<Device>> open(const Config& config, const SecretBytes& pin) {
-    HWVAULT_TRY(auto connection, Connection::open(config, pin));
-    return std::unique_ptr<Device>(
-        new Pkcs11Device(config, SecretBytes::copy_of(pin.reveal()), std::move(connection)));
+    return ReconnectingDevice::open(
+        [config](const SecretBytes& current) -> Result<std::unique_ptr<Device>> {
+            HWVAULT_TRY(std::unique_ptr<Device> connection, Connection::open(config, current));
+            return connection;
+        },
+        pin);
 }
 
 Result<Description> initialise(const Config& config, const SecretBytes& pin) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include "daemon/hardware/pkcs11/pkcs11_device.h"
+#include "daemon/hardware/reconnecting_device.h"
 
 #include <mutex>
 #include <utility>
 
-namespace hwvault::hardware::pkcs11 {
+namespace hwvault::hardware {
 namespace {
 
 using std::chrono::steady_clock;
@@ -20,14 +20,20 @@ bool is_lost(const Result<T>& answer) {
 
 }  // namespace
 
-Pkcs11Device::Pkcs11Device(Config config, SecretBytes pin, std::unique_ptr<Connection> connection)
-    : config_(std::move(config)),
+Result<std::unique_ptr<Device>> ReconnectingDevice::open(Connect connect, const SecretBytes& pin) {
+    HWVAULT_TRY(auto connection, connect(pin));
+    return std::unique_ptr<Device>(
+        new ReconnectingDevice(std::move(connect), SecretBytes::copy_of(pin.reveal()), std::move(connection)));
+}
+
+ReconnectingDevice::ReconnectingDevice(Connect connect, SecretBytes pin, std::unique_ptr<Device> connection)
+    : connect_(std::move(connect)),
       parallel_(connection->parallel()),
       pin_(std::move(pin)),
       connection_(std::move(connection)) {}
 
 template <class Call>
-auto Pkcs11Device::with_connection(Call call) {
+auto ReconnectingDevice::with_connection(Call call) {
     using Answer = decltype(call(*connection_));
     std::uint64_t seen = 0;
     {
@@ -44,13 +50,13 @@ auto Pkcs11Device::with_connection(Call call) {
     return call(*connection_);
 }
 
-Result<void> Pkcs11Device::reconnect(std::uint64_t seen) {
+Result<void> ReconnectingDevice::reconnect(std::uint64_t seen) {
     const std::unique_lock lock(mutex_);
     if (generation_ != seen) return {};
     const bool final = failure_ && failure_->code == ErrorCode::kHardwareLocked;
     if (connection_ == nullptr && (final || steady_clock::now() < failed_at_ + kPauseAfterFailure)) return *failure_;
     connection_.reset();  // before the next: C_Finalize and C_Initialize are the process's
-    auto opened = Connection::open(config_, pin_);
+    auto opened = connect_(pin_);
     if (opened) {
         connection_ = std::move(opened).value();
         ++generation_;
@@ -62,36 +68,36 @@ Result<void> Pkcs11Device::reconnect(std::uint64_t seen) {
     return *failure_;
 }
 
-Result<SecretBytes> Pkcs11Device::derive(Label label, BytesView context) {
+Result<SecretBytes> ReconnectingDevice::derive(Label label, BytesView context) {
     if (context.size() > kMaxContextSize) {
         return Error{ErrorCode::kInvalidArgument,
                      "A derivation takes a context of at most " + std::to_string(kMaxContextSize) + " bytes."};
     }
-    return with_connection([&](Connection& connection) { return connection.derive(label, context); });
+    return with_connection([&](Device& connection) { return connection.derive(label, context); });
 }
 
-Result<Bytes> Pkcs11Device::sign(BytesView message) {
-    return with_connection([&](Connection& connection) { return connection.sign(message); });
+Result<Bytes> ReconnectingDevice::sign(BytesView message) {
+    return with_connection([&](Device& connection) { return connection.sign(message); });
 }
 
-Result<SecretBytes> Pkcs11Device::random(std::size_t size) {
+Result<SecretBytes> ReconnectingDevice::random(std::size_t size) {
     if (size > kMaxRandomSize) {
         return Error{ErrorCode::kInvalidArgument,
                      "At most " + std::to_string(kMaxRandomSize) + " random bytes are given in one call."};
     }
-    return with_connection([&](Connection& connection) { return connection.random(size); });
+    return with_connection([&](Device& connection) { return connection.random(size); });
 }
 
-Result<std::uint64_t> Pkcs11Device::epoch() {
-    return with_connection([](Connection& connection) { return connection.epoch(); });
+Result<std::uint64_t> ReconnectingDevice::epoch() {
+    return with_connection([](Device& connection) { return connection.epoch(); });
 }
 
-Result<std::uint64_t> Pkcs11Device::advance(std::uint64_t from) {
-    return with_connection([&](Connection& connection) { return connection.advance(from); });
+Result<std::uint64_t> ReconnectingDevice::advance(std::uint64_t from) {
+    return with_connection([&](Device& connection) { return connection.advance(from); });
 }
 
-Result<Description> Pkcs11Device::describe() {
-    return with_connection([](Connection& connection) { return connection.describe(); });
+Result<Description> ReconnectingDevice::describe() {
+    return with_connection([](Device& connection) { return connection.describe(); });
 }
 
-}  // namespace hwvault::hardware::pkcs11
+}  // namespace hwvault::hardware
