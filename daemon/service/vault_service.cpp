@@ -159,6 +159,7 @@ Status VaultService::status() {
         now.hardware_kind = device_->kind;
         now.hardware_model = device_->model;
         now.hardware_serial = device_->serial;
+        now.hardware_policy = device_->policy;
         now.rollback_protection = hardware::word(device_->rollback_protection);
     }
     if (!open_) {

@@ -39,9 +39,9 @@ Result<void> prepare_state(const std::filesystem::path& state) {
     return {};
 }
 
-// The token's own flags kept daemon/hardware/pkcs11 from trying the PIN, or the token gave no reason.
+// The backend did not try the PIN, since it saw that it must not, or the device gave no reason.
 bool proves_nothing(const Error& error) {
-    return error.message.starts_with(pkcs11::kNoLoginTried) || error.message.starts_with(pkcs11::kRejectionUnknown);
+    return error.message.starts_with(kNoLoginTried) || error.message.starts_with(kRejectionUnknown);
 }
 
 // The configured token behind the gate of its PIN.
