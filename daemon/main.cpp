@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -53,6 +54,7 @@ constexpr auto kDeviceAtSetup = std::chrono::seconds(20);  // that init and reco
 struct Command {
     std::filesystem::path configuration{"/etc/hwvault/hwvault.toml"};
     std::filesystem::path development;
+    Simulated simulated{Simulated::kAsBefore};
     std::filesystem::path hardware_program{os::own_folder() / "hwvault-hardware"};
     bool initialise{false};
     bool recover{false};
@@ -83,13 +85,6 @@ void set_up_log() {
 
 vault::UnixTime clock_now() {
     return static_cast<vault::UnixTime>(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()));
-}
-
-// What --dev can simulate. The contract names both; swtpm comes with the TPM.
-std::string check_development_hardware(const std::string& kind) {
-    if (kind == "softhsm") return "";
-    if (kind == "swtpm") return "swtpm is not there yet: this version knows SoftHSM2 alone. Say `--hardware softhsm`.";
-    return "there is no `" + kind + "`. Say `--hardware softhsm`.";
 }
 
 // A listening socket that systemd made, or -1.
@@ -254,7 +249,7 @@ Result<std::pair<Settings, hardware::Options>> assemble(const Command& command) 
         hardware::Options options{.child = hardware::Connect{settings.hardware_socket}};
         return std::pair{std::move(settings), std::move(options)};
     }
-    HWVAULT_TRY(Development development, prepare_development(command.development, command.hardware_program));
+    HWVAULT_TRY(Development development, prepare_development(command.development, command.simulated, command.hardware_program));
     hardware::Options options{.child = std::move(development.child)};
     return std::pair{std::move(development.settings), std::move(options)};
 }
@@ -276,16 +271,16 @@ int run(const Command& command) {
 
 int main(int argc, char** argv) {
     hwvault::Command command;
+    const std::map<std::string, hwvault::Simulated> simulated{{"softhsm", hwvault::Simulated::kSoftHsm},
+                                                               {"swtpm", hwvault::Simulated::kSwtpm}};
     CLI::App app{"hwvaultd: access tokens whose keys live in hardware. See hwvaultd(8)."};
     app.set_version_flag("--version", HWVAULT_VERSION);
     app.add_option("--config", command.configuration, "Configuration file")->capture_default_str();
     CLI::Option* const development =
         app.add_option("--dev", command.development, "Development: everything below this folder, made on first use");
-    // There is one kind, so that nobody has to know which.
-    app.add_option("--hardware")
-        ->description("With --dev: the simulated device")
-        ->type_name("softhsm")
-        ->check(CLI::Validator(hwvault::check_development_hardware, ""))
+    app.add_option("--hardware", command.simulated, "With --dev: the simulated device, for a new DIR softhsm")
+        ->transform(CLI::CheckedTransformer(simulated))
+        ->type_name("softhsm|swtpm")
         ->needs(development);
     app.add_option("--hardware-program", command.hardware_program, "With --dev: path of hwvault-hardware")
         ->capture_default_str();

@@ -24,6 +24,7 @@ from pathlib import Path
 BIN = Path(os.environ.get("HWVAULT_BIN", Path(__file__).resolve().parents[2] / "build/release/bin"))
 BUS_CONFIG = Path(__file__).resolve().parents[2] / "dev/private-bus.conf"
 LONG = bool(os.environ.get("HWVAULT_LONG"))
+HARDWARE = os.environ.get("HWVAULT_TEST_HARDWARE", "softhsm")  # what --dev simulates: softhsm or swtpm
 SLOWDOWN = float(os.environ.get("HWVAULT_SLOWDOWN", "1"))  # how much longer everything may take
 INTERFACE = "org.hwvault.Vault"
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -177,7 +178,8 @@ class Bus:
 class Vault:
     """A vault in a folder of its own: `hwvaultd --dev`. Gone, with its folder, at the end of the `with`."""
 
-    def __init__(self, bus=False, folder=None):
+    def __init__(self, bus=False, folder=None, hardware=HARDWARE):
+        self.hardware = hardware
         self.home = Path(tempfile.mkdtemp(prefix="hwvault-test-"))
         self.home.chmod(0o755)  # other users call it too
         self.folder = Path(folder) if folder else self.home / "vault"
@@ -208,7 +210,7 @@ class Vault:
         shutil.rmtree(self.home, ignore_errors=True)
 
     def command(self):
-        return [BIN / "hwvaultd", "--dev", self.folder]
+        return [BIN / "hwvaultd", "--dev", self.folder, "--hardware", self.hardware]
 
     def launch(self):
         """Starts it and does not wait."""

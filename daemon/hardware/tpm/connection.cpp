@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/hardware/tpm/connection.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
+
+#include <boost/algorithm/hex.hpp>
 
 namespace hwvault::hardware::tpm {
 namespace {
@@ -10,13 +14,10 @@ constexpr std::size_t kSerialSize = 8;  // bytes of the primary's hash that a pe
 
 // A TPM has no serial number that all of them show; the name of the primary is as good as one.
 std::string serial_of(BytesView primary) {
-    constexpr std::string_view kDigits = "0123456789abcdef";
     constexpr std::size_t kAlgorithmSize = 2;  // in front of the hash
+    const BytesView hash = primary.subspan(std::min(primary.size(), kAlgorithmSize));
     std::string text;
-    for (const std::uint8_t byte : primary.subspan(kAlgorithmSize, kSerialSize)) {
-        text += kDigits[byte >> 4];
-        text += kDigits[byte & 0x0F];
-    }
+    boost::algorithm::hex_lower(hash.begin(), hash.begin() + std::min(hash.size(), kSerialSize), std::back_inserter(text));
     return text;
 }
 
