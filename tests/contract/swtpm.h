@@ -23,7 +23,8 @@ public:
     void pause();  // it answers nothing more until resume()
     void resume();
 
-    [[nodiscard]] std::string tcti() const { return "swtpm:path=" + (folder_ / "socket").string(); }
+    [[nodiscard]] std::filesystem::path socket() const { return folder_ / "socket"; }
+    [[nodiscard]] std::string tcti() const { return "swtpm:path=" + socket().string(); }
 
 private:
     std::filesystem::path folder_;

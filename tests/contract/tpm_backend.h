@@ -39,5 +39,8 @@ private:
 
 // This run's backend; throws when that is another, for which tests tagged [tpm] are not meant.
 TpmBackend& tpm_backend();
+inline tpm::Config& tpm_config() {
+    return tpm_backend().config();
+}
 
 }  // namespace hwvault::hardware::testing

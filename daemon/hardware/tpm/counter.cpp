@@ -129,7 +129,7 @@ Result<void> Counter::use(std::string_view name, Hidden hidden, const Make& make
     HWVAULT_TRY(const ESYS_TR session, session_->hiding(hidden));
     TSS2_RC last = TSS2_RC_SUCCESS;
     const auto done = context_->call(name, [&](ESYS_CONTEXT* esys) { return last = make(esys, session); });
-    if (done) return done;
+    if (done || !is_tpms_own(last)) return done;
     HWVAULT_TRY(const bool missing, is_free(*context_, identity_.index));
     if (missing) return lost(*context_, identity_.index, "was deleted");
     const bool foreign = bare(last) == TPM2_RC_BAD_AUTH || bare(last) == TPM2_RC_NV_AUTHORIZATION ||

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/hardware/tpm/folder.h"
 
+#include <algorithm>
 #include <system_error>
 
 #include "foundation/fields.h"
@@ -38,13 +39,16 @@ Result<Bytes> Folder::read(std::string_view name) const {
 
 Result<Pinned> Folder::pinned() const {
     HWVAULT_TRY(const Bytes content, read("pinned"));
-    FieldReader reader(content);
+    const std::size_t size = content.size() - std::min(content.size(), crypto::kDigestSize);
+    const BytesView fields = BytesView(content).first(size);
+    FieldReader reader(fields);
     const auto mark = reader.text();
     const auto primary = reader.bytes();
     const auto endorsement = reader.bytes();
     const auto index = reader.number();
     const auto name = reader.bytes();
-    if (mark != kMark || !primary || !endorsement || !index || !name || !reader.finished()) {
+    const bool whole = equal_in_constant_time(crypto::sha256(fields), BytesView(content).subspan(size));
+    if (!whole || mark != kMark || !primary || !endorsement || !index || !name || !reader.finished()) {
         return unreadable(file("pinned"), "It is damaged, or only a part of what it was.");
     }
     return Pinned{{primary->begin(), primary->end()},
@@ -73,15 +77,16 @@ Result<void> Folder::create() const {
 }
 
 Result<void> Folder::write(const Pinned& pinned) const {
-    return os::write_file_durably(path_ / "pinned",
-                                  FieldWriter()
-                                      .text(kMark)
-                                      .bytes(pinned.primary)
-                                      .bytes(pinned.endorsement)
-                                      .number(pinned.counter.index)
-                                      .bytes(pinned.counter.name)
-                                      .view(),
-                                  kFileMode);
+    Bytes content = FieldWriter()
+                        .text(kMark)
+                        .bytes(pinned.primary)
+                        .bytes(pinned.endorsement)
+                        .number(pinned.counter.index)
+                        .bytes(pinned.counter.name)
+                        .take();
+    const crypto::Digest digest = crypto::sha256(content);
+    content.insert(content.end(), digest.begin(), digest.end());
+    return os::write_file_durably(path_ / "pinned", content, kFileMode);
 }
 
 Result<void> Folder::write(const std::string& name, const Blob& blob) const {

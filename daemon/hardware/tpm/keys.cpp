@@ -267,7 +267,9 @@ Result<KeyDescription> describe_signing_key(const Blob& blob) {
 
 Result<Bytes> public_key(const Blob& signing_key) {
     HWVAULT_TRY(const TPM2B_PUBLIC area, public_area(signing_key, "signing.pub"));
-    return crypto::p256_public_key(view(area.publicArea.unique.ecc.x), view(area.publicArea.unique.ecc.y));
+    const auto key = crypto::p256_public_key(view(area.publicArea.unique.ecc.x), view(area.publicArea.unique.ecc.y));
+    if (!key) return not_ours("signing");
+    return key;
 }
 
 }  // namespace hwvault::hardware::tpm

@@ -98,6 +98,7 @@ constexpr std::array kKnown{
     Known{TPM2_RC_SCHEME, "TPM2_RC_SCHEME", kUnable},
     Known{TPM2_RC_SYMMETRIC, "TPM2_RC_SYMMETRIC", kUnable},
     Known{TPM2_RC_HASH, "TPM2_RC_HASH", kUnable},
+    Known{TSS2_ESYS_RC_BAD_SEQUENCE, "TSS2_ESYS_RC_BAD_SEQUENCE", kLost},  // after a command that was cut off
     Known{TSS2_ESYS_RC_RSP_AUTH_FAILED, "TSS2_ESYS_RC_RSP_AUTH_FAILED", kForged},
     Known{TSS2_ESYS_RC_MALFORMED_RESPONSE, "TSS2_ESYS_RC_MALFORMED_RESPONSE", kForged},
     Known{TSS2_SYS_RC_MALFORMED_RESPONSE, "TSS2_SYS_RC_MALFORMED_RESPONSE", kForged},
@@ -127,9 +128,13 @@ Known judge(TSS2_RC rc) {
 
 }  // namespace
 
-TSS2_RC bare(TSS2_RC rc) {
+bool is_tpms_own(TSS2_RC rc) {
     const TSS2_RC layer = rc & kLayer;
-    if (layer != TSS2_TPM_RC_LAYER && layer != TSS2_RESMGR_TPM_RC_LAYER) return rc;
+    return layer == TSS2_TPM_RC_LAYER || layer == TSS2_RESMGR_TPM_RC_LAYER;
+}
+
+TSS2_RC bare(TSS2_RC rc) {
+    if (!is_tpms_own(rc)) return rc;
     return rc & ((rc & kFormatOne) != 0 ? kFormatOneCode : kFormatZeroCode);
 }
 

@@ -20,6 +20,9 @@ namespace hwvault::hardware::tpm {
 // stays as it is.
 TSS2_RC bare(TSS2_RC rc);
 
+// Whether the TPM itself said it, and not a library or a resource manager on the way.
+bool is_tpms_own(TSS2_RC rc);
+
 // What passes by itself, so that the same call is made again after a pause.
 bool is_passing(TSS2_RC rc);
 
