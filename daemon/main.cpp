@@ -148,7 +148,8 @@ service::OpeningParts Daemon::opening_parts() {
     return {.store_thread = store_thread_,
             .hardware = *hardware_,
             .store_file = settings_.store_file(),
-            .quotas = settings_.quotas};
+            .quotas = settings_.quotas,
+            .anti_rollback = settings_.anti_rollback};
 }
 
 // Says that it is ready once its doors are open and it knows how the vault is.
@@ -195,6 +196,7 @@ awaitable<Result<void>> Daemon::serve() {
         .resolver = *resolver_,
         .store_file = settings_.store_file(),
         .quotas = settings_.quotas,
+        .anti_rollback = settings_.anti_rollback,
         .clock = clock_now,
         .state_changed = [this](const service::Status& status) { announce(status); },
     });
@@ -239,7 +241,8 @@ awaitable<Result<void>> Daemon::accept_rollback() {
     if (user != nullptr) event.actor.user = user->pw_name;
     event.decided_by = "recover --accept-rollback";
     HWVAULT_CO_TRY(const std::uint64_t epoch, co_await service::accept_rollback(opening_parts(), event));
-    std::cout << "The store of epoch " << epoch << " is the latest one from now on. This is on the audit trail.\n";
+    std::cout << "The store of epoch " << epoch << " is the latest one from now on. Every token that it had issued is revoked, "
+                 "since any of them may have been since. This is on the audit trail.\n";
     co_return Result<void>{};
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "crypto/random.h"
+#include "daemon/service/revoke_all.h"
 #include "daemon/service/signal.h"
 
 namespace hwvault::service {
@@ -80,6 +81,7 @@ bool is_behind(const Opened& opened) {
 
 awaitable<Result<Opened>> open_vault(OpeningParts parts) {
     HWVAULT_CO_TRY(Opened opened, co_await open_authentic(parts));
+    if (parts.anti_rollback == AntiRollback::kOff) co_return opened;
     HWVAULT_CO_TRY(opened.device_epoch, co_await device_epoch(parts.hardware));
     if (is_behind(opened)) {
         const std::uint64_t newest = opened.epochs.base + (*opened.device_epoch - opened.epochs.device_origin);
@@ -111,6 +113,10 @@ awaitable<Result<std::uint64_t>> accept_rollback(OpeningParts parts, vault::Even
     }
     store::Batch batch;
     batch.events.push_back(opened.trail.append(event));
+    HWVAULT_CO_TRY(batch.changes, revoke_all_issued(*opened.vault, {event.time, event.actor, event.decided_by}));
+    for (const vault::Change& change : batch.changes) {
+        if (change.event) batch.events.push_back(opened.trail.append(*change.event));
+    }
     batch.epoch = opened.epochs.epoch;
     batch.time_mark = std::max(opened.time_mark, event.time);
     auto rebased = co_await run_on(parts.store_thread, [&] { return opened.store->rebase(*opened.device_epoch, batch); });

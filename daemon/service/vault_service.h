@@ -39,6 +39,7 @@ public:
         peer::Resolver& resolver;
         std::filesystem::path store_file;
         vault::Quotas quotas;
+        AntiRollback anti_rollback;
         std::function<vault::UnixTime()> clock;
         // Called when the state of the vault becomes another, to log it.
         std::function<void(const Status&)> state_changed;

@@ -142,6 +142,7 @@ public:
     std::shared_ptr<hardware::FakeToken> token{std::make_shared<hardware::FakeToken>()};
     vault::UnixTime now{1'800'000'000};
     vault::Quotas quotas;
+    AntiRollback anti_rollback{AntiRollback::kStrict};  // from the next start on
     TemporaryFolder folder;
     std::vector<std::string> states;  // that were told, with those of the hardware
     policy::Caller root = user("root", 0);
@@ -198,6 +199,7 @@ public:
                                                                       .resolver = *users_,
                                                                       .store_file = file(),
                                                                       .quotas = quotas,
+                                                                      .anti_rollback = anti_rollback,
                                                                       .clock = [this] { return now; },
                                                                       .state_changed = [this](const Status& status) {
                                                                           states.push_back(status.state + "/" +
@@ -207,8 +209,9 @@ public:
         until([&] { return service_->status().state != "starting"; });
     }
 
-    // As SIGTERM does it.
+    // As SIGTERM does it. Nothing when it is shut.
     void shut() {
+        if (!service_) return;
         bool stopped = false;
         boost::asio::co_spawn(
             *io_,
@@ -240,7 +243,8 @@ public:
     }
 
     OpeningParts opening_parts() {
-        return {.store_thread = *store_thread_, .hardware = *hardware_, .store_file = file(), .quotas = quotas};
+        return {.store_thread = *store_thread_, .hardware = *hardware_, .store_file = file(), .quotas = quotas,
+                .anti_rollback = anti_rollback};
     }
 
     // What a caller gets of its own `default`, as text; the test reads it as a verifier would.
