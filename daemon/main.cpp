@@ -290,7 +290,7 @@ int main(int argc, char** argv) {
     app.require_subcommand(0, 1);
     const CLI::App* const init = app.add_subcommand("init", "Make the store of a device that has its keys");
     CLI::App* const recover = app.add_subcommand("recover", "Take the store that is there as the latest one");
-    recover->add_flag("--accept-rollback", command.accept_rollback, "Yes, what was revoked since may live again")
+    recover->add_flag("--accept-rollback", command.accept_rollback, "Yes, and revoke every token that it had issued")
         ->required();
     try {
         app.parse(argc, argv);
