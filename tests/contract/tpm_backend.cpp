@@ -10,7 +10,7 @@ namespace hwvault::hardware::testing {
 namespace {
 
 void require_simulated(const std::string& tcti) {
-    const tpm::Maker maker = tpm::Context::connect(tcti).value()->maker().value();
+    const tpm::Maker maker = tpm::Context::connect(tcti).value()->maker(ESYS_TR_NONE).value();
     if (!is_simulated(maker.manufacturer, maker.model)) {
         throw std::runtime_error("refused: " + maker.manufacturer + " " + maker.model + " is not known to be simulated");
     }

@@ -11,7 +11,7 @@
 namespace hwvault::hardware::tpm {
 namespace {
 
-constexpr std::string_view kMark = "hwvault/tpm-authorization/1";
+constexpr std::string_view kAuthorizationMark = "hwvault/tpm-authorization/1";
 constexpr std::size_t kMaxPolicies = 8;
 constexpr std::size_t kMaxPcrs = kMaxPcr + 1;
 constexpr int kTriesToUnseal = 3;  // another program may extend a PCR in between
@@ -133,7 +133,7 @@ std::optional<Authorizations> Authorizations::split(const SecretBytes& joined) {
 
 SecretBytes encode(const AuthorizationFile& file) {
     FieldWriter<LockedBytes> writer{LockedBytes(&locked_memory())};
-    writer.text(kMark).bytes(file.plain.reveal()).number(file.sealed.size());
+    writer.text(kAuthorizationMark).bytes(file.plain.reveal()).number(file.sealed.size());
     for (const SealedAuthorizations& one : file.sealed) {
         write_policy(writer, one.policy);
         writer.bytes(one.blob.public_area).bytes(one.blob.private_area);
@@ -146,7 +146,7 @@ std::optional<AuthorizationFile> decode_authorizations(const SecretBytes& bytes)
     const auto mark = reader.text();
     const auto plain = reader.bytes();
     const auto count = reader.number();
-    if (mark != kMark || !plain || !count || *count > kMaxPolicies || plain->empty() == (*count == 0)) return std::nullopt;
+    if (mark != kAuthorizationMark || !plain || !count || *count > kMaxPolicies || plain->empty() == (*count == 0)) return std::nullopt;
     AuthorizationFile file{SecretBytes::copy_of(*plain), {}};
     for (std::uint64_t i = 0; i < *count; ++i) {
         auto sealed = read_sealed(reader);
@@ -162,8 +162,7 @@ Result<AuthorizationFile> seal(const UnderPrimary& in, const Authorizations& aut
     if (policies.empty()) return AuthorizationFile{authorizations.joined(), {}};
     AuthorizationFile file;
     for (const Policy& policy : policies) {
-        HWVAULT_TRY(const Bytes digest, digest_of(in.context, in.primary, policy));
-        HWVAULT_TRY(Blob blob, make_sealed(in, authorizations.joined(), authorization_of(pin), digest));
+        HWVAULT_TRY(Blob blob, make_sealed(in, authorizations.joined(), authorization_of(pin), digest_of(policy)));
         file.sealed.push_back({policy, std::move(blob)});
     }
     return file;

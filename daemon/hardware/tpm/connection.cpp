@@ -88,8 +88,13 @@ Result<void> Connection::load_keys(const Authorizations& authorizations) {
     return signing_.authorize(authorizations.signing);
 }
 
+Result<Maker> Connection::ask_maker() {
+    HWVAULT_TRY(const ESYS_TR authentic, tpm_.session.hiding(Hidden::kAudited));
+    return tpm_.context->maker(authentic);
+}
+
 Result<void> Connection::describe_tpm(const Pinned& pinned, const AuthorizationFile& authorization) {
-    HWVAULT_TRY(const Maker maker, tpm_.context->maker());
+    HWVAULT_TRY(const Maker maker, ask_maker());
     description_.kind = "tpm";
     description_.vendor = maker.manufacturer;
     description_.model = maker.model;
@@ -148,7 +153,7 @@ Result<std::uint64_t> Connection::advance(std::uint64_t from) {
 
 Result<Description> Connection::describe() {
     const std::lock_guard lock(mutex_);
-    HWVAULT_CHECK(tpm_.context->maker());  // asked of the TPM each time: whether it is there
+    HWVAULT_CHECK(ask_maker());  // each time, to see whether the TPM is there
     return description_;
 }
 

@@ -42,6 +42,7 @@ private:
     Connection(Secured tpm, Folder folder);
     static Result<std::unique_ptr<Connection>> establish(const Config& config, const SecretBytes& pin);
     Result<void> load_keys(const Authorizations& authorizations);
+    Result<Maker> ask_maker();
     Result<void> describe_tpm(const Pinned& pinned, const AuthorizationFile& authorization);
     // With the mutex held. Opened when it is first asked for, and again until it is there: an administrator may have made
     // another one.

@@ -4,6 +4,8 @@
 #include <thread>
 #include <utility>
 
+#include "daemon/hardware/tpm/crypto_callbacks.h"
+
 namespace hwvault::hardware::tpm {
 namespace {
 
@@ -37,7 +39,9 @@ Result<std::unique_ptr<Context>> Context::connect(const std::string& tcti_name) 
     Tcti owned_tcti{tcti};
     ESYS_CONTEXT* esys = nullptr;
     HWVAULT_CHECK(check_rc("Esys_Initialize", Esys_Initialize(&esys, tcti, nullptr), tcti_name));
-    std::unique_ptr<Context> context(new Context(tcti_name, std::move(owned_tcti), Esys{esys}));
+    Esys owned_esys{esys};
+    HWVAULT_CHECK(check_rc("Esys_SetCryptoCallbacks", use_own_crypto(esys), tcti_name));
+    std::unique_ptr<Context> context(new Context(tcti_name, std::move(owned_tcti), std::move(owned_esys)));
     HWVAULT_CHECK(context->start_up());
     HWVAULT_CHECK(context->flush_leftovers(TPM2_TRANSIENT_FIRST));
     HWVAULT_CHECK(context->flush_leftovers(TPM2_LOADED_SESSION_FIRST));
@@ -51,30 +55,35 @@ Result<void> Context::start_up() {
     return check_rc("Esys_Startup", rc, tcti_name_);
 }
 
-Result<void> Context::flush_leftovers(TPM2_HANDLE first) {
+Result<std::vector<TPM2_HANDLE>> Context::handles(TPM2_HANDLE first, UINT32 most, ESYS_TR session) {
     Out<TPMS_CAPABILITY_DATA> listed;
     TPMI_YES_NO more = 0;
     HWVAULT_CHECK(call("Esys_GetCapability", [&](ESYS_CONTEXT* esys) {
-        return Esys_GetCapability(esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_HANDLES, first, kMaxHandles,
-                                  &more, listed.fill());
+        return Esys_GetCapability(esys, session, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_HANDLES, first, most, &more,
+                                  listed.fill());
     }));
     const TPML_HANDLE& handles = listed->data.handles;
-    for (UINT32 i = 0; i < handles.count; ++i) {
+    return std::vector<TPM2_HANDLE>(handles.handle, handles.handle + handles.count);
+}
+
+Result<void> Context::flush_leftovers(TPM2_HANDLE first) {
+    HWVAULT_TRY(const auto leftovers, handles(first, kMaxHandles, ESYS_TR_NONE));
+    for (const TPM2_HANDLE handle : leftovers) {
         ESYS_TR leftover = ESYS_TR_NONE;
         HWVAULT_CHECK(call("Esys_TR_FromTPMPublic", [&](ESYS_CONTEXT* esys) {
-            return Esys_TR_FromTPMPublic(esys, handles.handle[i], ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &leftover);
+            return Esys_TR_FromTPMPublic(esys, handle, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &leftover);
         }));
         HWVAULT_CHECK(call("Esys_FlushContext", [&](ESYS_CONTEXT* esys) { return Esys_FlushContext(esys, leftover); }));
     }
     return {};
 }
 
-Result<Maker> Context::maker() {
+Result<Maker> Context::maker(ESYS_TR session) {
     Out<TPMS_CAPABILITY_DATA> listed;
     TPMI_YES_NO more = 0;
     constexpr UINT32 kProperties = TPM2_PT_VENDOR_STRING_4 - TPM2_PT_MANUFACTURER + 1;
     HWVAULT_CHECK(call("Esys_GetCapability", [&](ESYS_CONTEXT* esys) {
-        return Esys_GetCapability(esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_TPM_PROPERTIES,
+        return Esys_GetCapability(esys, session, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_TPM_PROPERTIES,
                                   TPM2_PT_MANUFACTURER, kProperties, &more, listed.fill());
     }));
     Maker maker;

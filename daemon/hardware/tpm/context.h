@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daemon/hardware/tpm/handles.h"
 #include "daemon/hardware/tpm/rc.h"
@@ -40,7 +41,10 @@ public:
     [[nodiscard]] ESYS_CONTEXT* esys() const { return esys_.get(); }
     [[nodiscard]] const std::string& tcti() const { return tcti_name_; }
 
-    Result<Maker> maker();
+    // In a session the answer is authentic; ESYS_TR_NONE where there is none yet.
+    Result<Maker> maker(ESYS_TR session);
+    // The handles that the TPM has, from `first` on, `most` of them.
+    Result<std::vector<TPM2_HANDLE>> handles(TPM2_HANDLE first, UINT32 most, ESYS_TR session);
 
 private:
     // Less than hwvaultd waits for an answer before it takes the child for hung.

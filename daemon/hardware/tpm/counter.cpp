@@ -27,15 +27,10 @@ Result<ESYS_TR> find(Context& context, ESYS_TR session, TPM2_HANDLE index) {
     return handle;
 }
 
-Result<bool> is_free(Context& context, TPM2_HANDLE index) {
-    Out<TPMS_CAPABILITY_DATA> listed;
-    TPMI_YES_NO more = 0;
-    HWVAULT_CHECK(context.call("Esys_GetCapability", [&](ESYS_CONTEXT* esys) {
-        return Esys_GetCapability(esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_HANDLES, index, 1, &more,
-                                  listed.fill());
-    }));
-    const TPML_HANDLE& handles = listed->data.handles;
-    return handles.count == 0 || handles.handle[0] != index;
+Result<bool> is_free(Context& context, Session& session, TPM2_HANDLE index) {
+    HWVAULT_TRY(const ESYS_TR authentic, session.hiding(Hidden::kAudited));
+    HWVAULT_TRY(const auto next, context.handles(index, 1, authentic));
+    return next.empty() || next.front() != index;
 }
 
 Error lost(const Context& context, TPM2_HANDLE index, std::string_view what) {
@@ -56,14 +51,14 @@ Result<void> authorize(Context& context, ESYS_TR handle, const SecretBytes& valu
 
 }  // namespace
 
-Result<TPM2_HANDLE> Counter::free_index(Context& context) {
+Result<TPM2_HANDLE> Counter::free_index(Context& context, Session& session) {
     for (int i = 0; i < kTries; ++i) {
         std::array<std::uint8_t, sizeof(TPM2_HANDLE)> chance{};
         HWVAULT_CHECK(crypto::fill_random(chance));
         TPM2_HANDLE index = 0;
         std::memcpy(&index, chance.data(), sizeof index);
         index = kFirstOwnerIndex + index % kOwnerIndexes;
-        HWVAULT_TRY(const bool free, is_free(context, index));
+        HWVAULT_TRY(const bool free, is_free(context, session, index));
         if (free) return index;
     }
     return Error{ErrorCode::kInvalidArgument, "The TPM at " + context.tcti() +
@@ -94,13 +89,14 @@ Result<CounterIdentity> Counter::define(Context& context, Session& session, TPM2
 }
 
 Result<void> Counter::remove_leftover(Context& context, Session& session, TPM2_HANDLE index) {
-    HWVAULT_TRY(const bool free, is_free(context, index));
+    HWVAULT_TRY(const bool free, is_free(context, session, index));
     if (free) return {};
-    HWVAULT_TRY(const ESYS_TR handle, find(context, ESYS_TR_NONE, index));
+    HWVAULT_TRY(const ESYS_TR authentic, session.hiding(Hidden::kAnswer));
+    HWVAULT_TRY(const ESYS_TR handle, find(context, authentic, index));
     Out<TPM2B_NV_PUBLIC> area;
     Out<TPM2B_NAME> name;
     HWVAULT_CHECK(context.call("Esys_NV_ReadPublic", [&](ESYS_CONTEXT* esys) {
-        return Esys_NV_ReadPublic(esys, handle, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, area.fill(), name.fill());
+        return Esys_NV_ReadPublic(esys, handle, authentic, ESYS_TR_NONE, ESYS_TR_NONE, area.fill(), name.fill());
     }));
     if ((area->nvPublic.attributes & ~TPMA_NV_WRITTEN) != kAttributes) return {};
     HWVAULT_TRY(const ESYS_TR plain, session.hiding(Hidden::kNothing));
@@ -111,7 +107,7 @@ Result<void> Counter::remove_leftover(Context& context, Session& session, TPM2_H
 
 Result<Counter> Counter::open(Context& context, Session& session, CounterIdentity identity,
                               const SecretBytes& authorization) {
-    HWVAULT_TRY(const bool missing, is_free(context, identity.index));
+    HWVAULT_TRY(const bool missing, is_free(context, session, identity.index));
     if (missing) return lost(context, identity.index, "was deleted");
     // In the session, so that the answer is the TPM's own.
     HWVAULT_TRY(const ESYS_TR authentic, session.hiding(Hidden::kAnswer));
@@ -130,7 +126,7 @@ Result<void> Counter::use(std::string_view name, Hidden hidden, const Make& make
     TSS2_RC last = TSS2_RC_SUCCESS;
     const auto done = context_->call(name, [&](ESYS_CONTEXT* esys) { return last = make(esys, session); });
     if (done || !is_tpms_own(last)) return done;
-    HWVAULT_TRY(const bool missing, is_free(*context_, identity_.index));
+    HWVAULT_TRY(const bool missing, is_free(*context_, *session_, identity_.index));
     if (missing) return lost(*context_, identity_.index, "was deleted");
     const bool foreign = bare(last) == TPM2_RC_BAD_AUTH || bare(last) == TPM2_RC_NV_AUTHORIZATION ||
                          bare(last) == TPM2_RC_NV_UNINITIALIZED;

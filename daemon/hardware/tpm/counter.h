@@ -21,7 +21,7 @@ struct CounterIdentity {
 class Counter {
 public:
     // A free index of the owner's range (TPM 2.0 Part 2, 7.4 with the TCG's registry of handles), by chance.
-    static Result<TPM2_HANDLE> free_index(Context& context);
+    static Result<TPM2_HANDLE> free_index(Context& context, Session& session);
     // Defines it and makes the first step, since a counter has no value before that.
     static Result<CounterIdentity> define(Context& context, Session& session, TPM2_HANDLE index,
                                           const SecretBytes& authorization);

@@ -10,7 +10,7 @@
 namespace hwvault::hardware::tpm {
 namespace {
 
-constexpr std::string_view kMark = "hwvault/tpm-pinned/1";
+constexpr std::string_view kPinnedMark = "hwvault/tpm-pinned/1";
 constexpr std::size_t kMaxFileSize = 16 * 1024;
 constexpr unsigned kFolderMode = 0700;
 constexpr unsigned kFileMode = 0600;
@@ -48,7 +48,7 @@ Result<Pinned> Folder::pinned() const {
     const auto index = reader.number();
     const auto name = reader.bytes();
     const bool whole = equal_in_constant_time(crypto::sha256(fields), BytesView(content).subspan(size));
-    if (!whole || mark != kMark || !primary || !endorsement || !index || !name || !reader.finished()) {
+    if (!whole || mark != kPinnedMark || !primary || !endorsement || !index || !name || !reader.finished()) {
         return unreadable(file("pinned"), "It is damaged, or only a part of what it was.");
     }
     return Pinned{{primary->begin(), primary->end()},
@@ -78,7 +78,7 @@ Result<void> Folder::create() const {
 
 Result<void> Folder::write(const Pinned& pinned) const {
     Bytes content = FieldWriter()
-                        .text(kMark)
+                        .text(kPinnedMark)
                         .bytes(pinned.primary)
                         .bytes(pinned.endorsement)
                         .number(pinned.counter.index)

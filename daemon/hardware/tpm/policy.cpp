@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/hardware/tpm/policy.h"
 
+#include <algorithm>
+#include <array>
+
+#include <tss2/tss2_mu.h>
+
 namespace hwvault::hardware::tpm {
 namespace {
 
@@ -25,26 +30,17 @@ TPML_PCR_SELECTION select(const PcrValues& pcrs) {
 }
 
 // The hash of the values in ascending order of their numbers (TPM2_PolicyPCR).
-TPM2B_DIGEST digest_of_values(const PcrValues& pcrs) {
+crypto::Digest digest_of_values(const PcrValues& pcrs) {
     Bytes joined;
     for (const auto& [pcr, value] : pcrs) joined.insert(joined.end(), value.begin(), value.end());
-    TPM2B_DIGEST digest{};
-    put(digest, crypto::sha256(joined));
-    return digest;
+    return crypto::sha256(joined);
 }
 
-// An empty `values` is the PCRs' present ones.
-Result<void> go_through(Context& context, Session& session, const Policy& policy, const TPM2B_DIGEST& values) {
-    if (!policy.pcrs.empty()) {
-        const TPML_PCR_SELECTION selection = select(policy.pcrs);
-        HWVAULT_CHECK(context.call("Esys_PolicyPCR", [&](ESYS_CONTEXT* esys) {
-            return Esys_PolicyPCR(esys, session.handle(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &values, &selection);
-        }));
-    }
-    if (!policy.pin) return {};
-    return context.call("Esys_PolicyAuthValue", [&](ESYS_CONTEXT* esys) {
-        return Esys_PolicyAuthValue(esys, session.handle(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE);
-    });
+// A policy digest grows by the hash of what it was, the command's code, and what the command is about.
+crypto::Digest extended(const crypto::Digest& before, TPM2_CC command, BytesView about) {
+    std::array<std::uint8_t, sizeof command> code{};
+    for (std::size_t i = 0; i < code.size(); ++i) code[i] = static_cast<std::uint8_t>(command >> (8 * (code.size() - 1 - i)));
+    return crypto::sha256({before, code, about});
 }
 
 }  // namespace
@@ -73,18 +69,33 @@ Result<PcrValues> read_pcrs(Context& context, Session& session, const std::vecto
 }
 
 Result<void> follow(Context& context, Session& session, const Policy& policy) {
-    return go_through(context, session, policy, {});
+    if (!policy.pcrs.empty()) {
+        const TPM2B_DIGEST present{};  // empty: whatever they have now
+        const TPML_PCR_SELECTION selection = select(policy.pcrs);
+        HWVAULT_CHECK(context.call("Esys_PolicyPCR", [&](ESYS_CONTEXT* esys) {
+            return Esys_PolicyPCR(esys, session.handle(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &present, &selection);
+        }));
+    }
+    if (!policy.pin) return {};
+    return context.call("Esys_PolicyAuthValue", [&](ESYS_CONTEXT* esys) {
+        return Esys_PolicyAuthValue(esys, session.handle(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE);
+    });
 }
 
-Result<Bytes> digest_of(Context& context, const Object& primary, const Policy& policy) {
-    HWVAULT_TRY(Session trial, Session::start(context, primary, Session::Kind::kTrial));
-    HWVAULT_CHECK(go_through(context, trial, policy, digest_of_values(policy.pcrs)));
-    Out<TPM2B_DIGEST> digest;
-    HWVAULT_CHECK(context.call("Esys_PolicyGetDigest", [&](ESYS_CONTEXT* esys) {
-        return Esys_PolicyGetDigest(esys, trial.handle(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, digest.fill());
-    }));
-    const BytesView bytes = view(*digest);
-    return Bytes(bytes.begin(), bytes.end());
+crypto::Digest digest_of(const Policy& policy) {
+    crypto::Digest digest{};
+    if (!policy.pcrs.empty()) {
+        const TPML_PCR_SELECTION selection = select(policy.pcrs);
+        Bytes about(sizeof selection);
+        std::size_t size = 0;
+        // Cannot fail: the buffer is larger, and the selection our own.
+        static_cast<void>(Tss2_MU_TPML_PCR_SELECTION_Marshal(&selection, about.data(), about.size(), &size));
+        about.resize(size);
+        const crypto::Digest values = digest_of_values(policy.pcrs);
+        about.insert(about.end(), values.begin(), values.end());
+        digest = extended(digest, TPM2_CC_PolicyPCR, about);
+    }
+    return policy.pin ? extended(digest, TPM2_CC_PolicyAuthValue, {}) : digest;
 }
 
 std::string words(const Policy& policy) {

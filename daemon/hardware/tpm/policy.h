@@ -20,8 +20,9 @@ Result<PcrValues> read_pcrs(Context& context, Session& session, const std::vecto
 // Goes through the policy's commands in a policy session, with the PCR values of now. Whether those are the right ones,
 // the TPM says when the session is used.
 Result<void> follow(Context& context, Session& session, const Policy& policy);
-// What an object bound to the policy has as its authPolicy.
-Result<Bytes> digest_of(Context& context, const Object& primary, const Policy& policy);
+// What an object bound to the policy has as its authPolicy. Computed here and not by a trial session: whoever could change
+// what the TPM says of it could loosen the policy.
+crypto::Digest digest_of(const Policy& policy);
 
 // "PCR 7, 11 and a PIN", for a person; "none".
 std::string words(const Policy& policy);

@@ -6,15 +6,6 @@
 namespace hwvault::hardware::tpm {
 namespace {
 
-TPM2_SE session_type(Session::Kind kind) {
-    switch (kind) {
-        case Session::Kind::kHmac: return TPM2_SE_HMAC;
-        case Session::Kind::kPolicy: return TPM2_SE_POLICY;
-        case Session::Kind::kTrial: return TPM2_SE_TRIAL;
-    }
-    return TPM2_SE_HMAC;
-}
-
 TPMA_SESSION attributes(Hidden what) {
     TPMA_SESSION bits = TPMA_SESSION_CONTINUESESSION;
     if (what == Hidden::kAudited) bits |= TPMA_SESSION_AUDIT;
@@ -33,7 +24,7 @@ Result<Session> Session::start(Context& context, const Object& primary, Kind kin
     ESYS_TR handle = ESYS_TR_NONE;
     HWVAULT_CHECK(context.call("Esys_StartAuthSession", [&](ESYS_CONTEXT* esys) {
         return Esys_StartAuthSession(esys, primary.handle(), ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-                                     nullptr, session_type(kind), &cipher, TPM2_ALG_SHA256, &handle);
+                                     nullptr, kind == Kind::kHmac ? TPM2_SE_HMAC : TPM2_SE_POLICY, &cipher, TPM2_ALG_SHA256, &handle);
     }));
     return Session(context, Object(context, handle));
 }

@@ -15,10 +15,9 @@ enum class Hidden : std::uint8_t { kNothing, kAudited, kCommand, kAnswer, kBoth 
 
 class Session {
 public:
-    enum class Kind : std::uint8_t { kHmac, kPolicy, kTrial };
+    enum class Kind : std::uint8_t { kHmac, kPolicy };
 
     Session() = default;
-    // A trial session, which only computes, has no use for a salt and gets it all the same.
     static Result<Session> start(Context& context, const Object& primary, Kind kind = Kind::kHmac);
 
     // The handle for the next call.

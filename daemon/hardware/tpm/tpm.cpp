@@ -57,7 +57,7 @@ Result<void> make_keys(Secured& tpm, const Config& config, const SecretBytes& pi
     Pinned pinned;
     HWVAULT_TRY(pinned.primary, tpm.primary.name());
     pinned.endorsement = endorsement_name(*tpm.context);
-    HWVAULT_TRY(pinned.counter.index, Counter::free_index(*tpm.context));
+    HWVAULT_TRY(pinned.counter.index, Counter::free_index(*tpm.context, tpm.session));
     HWVAULT_CHECK(folder.create());
     HWVAULT_CHECK(folder.write(authorization));
     HWVAULT_CHECK(folder.write("root", root));
@@ -76,7 +76,7 @@ Result<void> replace_counter(const Config& config, const SecretBytes& pin) {
     HWVAULT_TRY(Secured tpm, secure(config.tcti));
     HWVAULT_CHECK(require_pinned(tpm, pinned));
     HWVAULT_TRY(const Authorizations authorizations, unseal(tpm.under_primary(), authorization, pin));
-    HWVAULT_TRY(const TPM2_HANDLE index, Counter::free_index(*tpm.context));
+    HWVAULT_TRY(const TPM2_HANDLE index, Counter::free_index(*tpm.context, tpm.session));
     HWVAULT_TRY(pinned.counter, Counter::define(*tpm.context, tpm.session, index, authorizations.counter));
     return folder.write(pinned);
 }
