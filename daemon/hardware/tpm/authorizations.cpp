@@ -85,7 +85,8 @@ std::optional<Policy> read_policy(FieldReader& reader) {
     for (std::uint64_t i = 0; i < *count; ++i) {
         const auto pcr = reader.number();
         const auto value = reader.array<crypto::kDigestSize>();
-        if (!pcr || *pcr > kMaxPcr || !value) return std::nullopt;
+        const bool ascends = policy.pcrs.empty() || (pcr && *pcr > policy.pcrs.rbegin()->first);
+        if (!pcr || *pcr > kMaxPcr || !ascends || !value) return std::nullopt;
         policy.pcrs[static_cast<unsigned>(*pcr)] = *value;
     }
     return policy;
