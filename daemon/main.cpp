@@ -60,8 +60,10 @@ struct Command {
     bool accept_rollback{false};
 };
 
-// Its own memory is worth stealing: no core file, no debugger of the same user.
+// Its own memory is worth stealing: no core file, no debugger of the same user. And a reader of its log that goes away
+// must not end it.
 void harden() {
+    ::signal(SIGPIPE, SIG_IGN);
     ::prctl(PR_SET_DUMPABLE, 0);
     const rlimit none{0, 0};
     ::setrlimit(RLIMIT_CORE, &none);
