@@ -74,6 +74,6 @@ class Tpm:
         expect(done.returncode == 0, f"{command}: {done.stdout}{done.stderr}")
         return done.stdout
 
-    def counters(self):
+    def indexes(self):
         """The NV indexes, all of them, as numbers."""
         return [int(line.split()[1], 16) for line in self.tool("tpm2_getcap", "handles-nv-index").splitlines()]
