@@ -322,5 +322,21 @@ def a_whole_old_store_is_rolled_back_until_an_administrator_accepts_it():
     copy_state(original)  # this is the latest one from now on
 
 
+@starting_with(untouched)
+def no_old_string_lives_again_after_a_rollback_was_accepted():
+    serves()
+    strings = {name: vault.token(name) for name in ("default", "two", "three")}
+    vault.stop()
+    copy_state(original)
+    old, strings["revoked"], _ = revoked_since("revoked")
+    restore(old)
+    accept_rollback()
+    serves()
+    for name, token in strings.items():
+        expect(not vault.active(token), f"the old string of {name} verifies")
+    expect(vault.token() not in strings.values(), "an old string is given out")
+    expect(vault.token("of-others") == "canary", "a secret of a third party is lost")
+
+
 with vault:
     run()
