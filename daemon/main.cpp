@@ -10,7 +10,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -61,8 +60,10 @@ struct Command {
     bool accept_rollback{false};
 };
 
-// Its own memory is worth stealing: no core file, no debugger of the same user.
+// Its own memory is worth stealing: no core file, no debugger of the same user. And a reader of its log that goes away
+// must not end it.
 void harden() {
+    ::signal(SIGPIPE, SIG_IGN);
     ::prctl(PR_SET_DUMPABLE, 0);
     const rlimit none{0, 0};
     ::setrlimit(RLIMIT_CORE, &none);
@@ -274,16 +275,14 @@ int run(const Command& command) {
 
 int main(int argc, char** argv) {
     hwvault::Command command;
-    const std::map<std::string, hwvault::Simulated> simulated{{"softhsm", hwvault::Simulated::kSoftHsm},
-                                                               {"swtpm", hwvault::Simulated::kSwtpm}};
+    std::string simulated;
     CLI::App app{"hwvaultd: access tokens whose keys live in hardware. See hwvaultd(8)."};
     app.set_version_flag("--version", HWVAULT_VERSION);
     app.add_option("--config", command.configuration, "Configuration file")->capture_default_str();
     CLI::Option* const development =
         app.add_option("--dev", command.development, "Development: everything below this folder, made on first use");
-    app.add_option("--hardware", command.simulated, "With --dev: the simulated device, for a new DIR softhsm")
-        ->transform(CLI::CheckedTransformer(simulated))
-        ->type_name("softhsm|swtpm")
+    app.add_option("--hardware", simulated, "With --dev: the simulated device, for a new DIR softhsm")
+        ->check(CLI::IsMember({"softhsm", "swtpm"}))
         ->needs(development);
     app.add_option("--hardware-program", command.hardware_program, "With --dev: path of hwvault-hardware")
         ->capture_default_str();
@@ -297,6 +296,8 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& usage) {
         return app.exit(usage) == 0 ? EXIT_SUCCESS : hwvault::kUsedWrongly;
     }
+    if (simulated == "softhsm") command.simulated = hwvault::Simulated::kSoftHsm;
+    if (simulated == "swtpm") command.simulated = hwvault::Simulated::kSwtpm;
     command.initialise = init->parsed();
     command.recover = recover->parsed();
     hwvault::harden();

@@ -31,6 +31,10 @@ BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 checks = []
 
+if HARDWARE == "swtpm" and not shutil.which("swtpm"):
+    print("skipped: all of it: swtpm is not installed")
+    sys.exit()
+
 
 class Skip(Exception):
     """What is missing, so that the test cannot run here."""
@@ -57,12 +61,20 @@ def expect(condition, message):
         raise AssertionError(message)
 
 
-def run():
-    """Runs the checks and leaves with their status."""
+def missing(*programs):
+    """What of these is not installed, in words; nothing when all is there."""
+    names = [program for program in programs if not shutil.which(program)]
+    return f"not installed: {', '.join(names)}" if names else ""
+
+
+def run(unless=""):
+    """Runs the checks and leaves with their status. `unless` says why none of them can run here."""
     failed = 0
     for function in checks:
         sentence = function.__name__.replace("_", " ")
         try:
+            if unless:
+                raise Skip(unless)
             function()
             print(f"ok: {sentence}", flush=True)
         except Skip as why:

@@ -7,6 +7,7 @@
 // Exit status: 0 done, 1 failed, 2 used wrongly, 3 the hardware is not available. One line on standard error says
 // why.
 #include <charconv>
+#include <csignal>
 #include <cstdio>
 #include <iostream>
 #include <optional>
@@ -43,8 +44,10 @@ struct Arguments {
     std::string accept;
 };
 
-// No debugger of another process, no core file, no new privileges: the PIN is in this address space.
+// No debugger of another process, no core file, no new privileges: the PIN is in this address space. And a device that
+// hangs up is an error to be told, not the end: the ways of tpm2-tss to a TPM that are sockets write without MSG_NOSIGNAL.
 void harden() {
+    ::signal(SIGPIPE, SIG_IGN);
     ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     const rlimit none{0, 0};
