@@ -89,7 +89,8 @@ awaitable<Result<Opened>> open_vault(OpeningParts parts) {
                         "The store is of epoch " + std::to_string(opened.epochs.epoch) + ", but the device remembers epoch " +
                             std::to_string(newest) +
                             ": an older copy was put back, and what was revoked since would live again. Put the latest"
-                            " copy back, or run `hwvault recover --accept-rollback`."};
+                            " copy back; or run `hwvault recover --accept-rollback`, which revokes every token that this"
+                            " copy had issued."};
     }
     co_return opened;
 }
