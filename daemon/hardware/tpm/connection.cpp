@@ -17,7 +17,8 @@ std::string serial_of(BytesView primary) {
     constexpr std::size_t kAlgorithmSize = 2;  // in front of the hash
     const BytesView hash = primary.subspan(std::min(primary.size(), kAlgorithmSize));
     std::string text;
-    boost::algorithm::hex_lower(hash.begin(), hash.begin() + std::min(hash.size(), kSerialSize), std::back_inserter(text));
+    const BytesView shown = hash.first(std::min(hash.size(), kSerialSize));
+    boost::algorithm::hex_lower(shown.begin(), shown.end(), std::back_inserter(text));
     return text;
 }
 
