@@ -95,6 +95,12 @@ public:
 
     Result<void> start() override {
         HWVAULT_CHECK(os::make_folder(folder_ / "swtpm", kSecret));
+        // One that was killed with its daemon a moment ago is waited for: swtpm does not wait. One that is used keeps its
+        // socket.
+        if (!os::wait_until_unlocked(folder_ / "swtpm/.lock", kPatience)) {
+            return hardware_unavailable("The simulated TPM in " + folder_.string() +
+                                        " is used by another process: end the other hwvaultd first.");
+        }
         std::error_code ignored;
         std::filesystem::remove(socket(), ignored);  // of a TPM that was killed
         const std::string at = "type=unixio,path=" + socket().string();

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <string>
 #include <system_error>
+#include <thread>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -137,6 +138,21 @@ Result<void> sync_folder(const path& folder) {
     HWVAULT_TRY(const Fd fd, open_file(folder.empty() ? path(".") : folder, O_RDONLY | O_DIRECTORY));
     if (::fsync(fd.get()) != 0) return errno_error("fsync of the folder " + folder.string(), errno);
     return {};
+}
+
+bool wait_until_unlocked(const path& file, std::chrono::milliseconds patience) {
+    constexpr auto kPause = std::chrono::milliseconds(10);
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    const auto fd = open_file(file, O_RDONLY);
+    if (!fd) return fd.error().code == ErrorCode::kNotFound;
+    for (;;) {
+        struct flock held {};  // the whole file
+        held.l_type = F_WRLCK;
+        held.l_whence = SEEK_SET;
+        if (::fcntl(fd->get(), F_GETLK, &held) == 0 && held.l_type == F_UNLCK) return true;
+        if (std::chrono::steady_clock::now() >= deadline) return false;
+        std::this_thread::sleep_for(kPause);
+    }
 }
 
 Result<void> make_folder(const path& folder, unsigned mode) {

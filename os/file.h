@@ -3,6 +3,7 @@
 // Whole files: read with a cap, written so that a crash leaves the old or the new one, never a part.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 
 #include "foundation/bytes.h"
@@ -33,6 +34,10 @@ Result<void> sync_folder(const std::filesystem::path& folder);
 Result<void> reserve_file(const std::filesystem::path& reserve, std::size_t size, unsigned mode);
 // Writes `content`, no more than was reserved, over `reserve`, syncs it, and renames it to `path`.
 Result<void> use_reserve(const std::filesystem::path& reserve, const std::filesystem::path& path, BytesView content);
+
+// Waits until no other process holds a lock on a file (fcntl(2), F_SETLK), or there is no such file; false when one still
+// does after `patience`. Blocks.
+bool wait_until_unlocked(const std::filesystem::path& path, std::chrono::milliseconds patience);
 
 // Makes a folder of this mode, with its parents, or leaves one that is there.
 Result<void> make_folder(const std::filesystem::path& path, unsigned mode);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // Whole files: caps, who may have written a secret one, and that a write leaves the old or the new content.
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <fstream>
@@ -215,6 +216,32 @@ TEST_CASE("A folder is made with its mode and its parents, and one that is there
     CHECK(content_of(deep / "kept") == "kept");
     CHECK(make_folder(deep / "kept", 0700).error().code == ErrorCode::kInvalidArgument);
     CHECK_FALSE(make_folder(deep / "kept" / "below", 0700));
+}
+
+TEST_CASE("A lock of another process is waited out, and no longer than asked for") {
+    const TestFolder folder;
+    const path file = folder / "file";
+    CHECK(wait_until_unlocked(file, std::chrono::milliseconds(0)));
+    put(file, "", 0600);
+    CHECK(wait_until_unlocked(file, std::chrono::milliseconds(0)));
+    int ready[2];
+    REQUIRE(::pipe(ready) == 0);
+    const pid_t holder = ::fork();
+    if (holder == 0) {
+        struct flock lock {};
+        lock.l_type = F_WRLCK;
+        const bool locked = ::fcntl(::open(file.c_str(), O_RDWR), F_SETLK, &lock) == 0;
+        if (::write(ready[1], locked ? "1" : "0", 1) == 1) ::pause();
+        ::_exit(0);
+    }
+    char locked = 0;
+    REQUIRE(::read(ready[0], &locked, 1) == 1);
+    CHECK(locked == '1');
+    CHECK_FALSE(wait_until_unlocked(file, std::chrono::milliseconds(30)));
+    ::kill(holder, SIGKILL);
+    CHECK(wait_until_unlocked(file, std::chrono::seconds(10)));
+    ::waitpid(holder, nullptr, 0);
+    for (const int end : ready) ::close(end);
 }
 
 TEST_CASE("The folder of a write can be put on disk by itself") {

@@ -61,6 +61,16 @@ def a_vault_with_the_other_device_is_refused_in_words():
 
 
 @check
+def a_second_daemon_on_the_same_folder_ends_and_harms_nobody():
+    with Vault() as vault:
+        token = vault.token()
+        said = refused("--dev", str(vault.folder), status=1)
+        expect("another" in said, said)
+        vault.call("Revoke")
+        expect(vault.token() != token, "the first one has lost its device")
+
+
+@check
 def a_configuration_that_is_wrong_is_refused_with_its_line():
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
         file.write("[vault]\nstate = '/nonexistent'\n[[limits]]\ntokens = 5\n")

@@ -171,11 +171,11 @@ def put_store(source):
 
 @starting_with(all_runs)
 def an_old_disk_is_found_as_soon_as_the_tpm_knows_and_not_before():
+    old, epoch = vault.token(), vault.call("Status")["epoch"]
     vault.stop()
     yesterday = copy_store("yesterday")
     vault.launch()
     settled()
-    old, epoch = vault.token(), vault.call("Status")["epoch"]
 
     tpm.kill()
     info = vault.call("Revoke")["info"]
