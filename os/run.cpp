@@ -4,12 +4,15 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <string_view>
 #include <thread>
 
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -63,20 +66,20 @@ Result<void> wait_for(pid_t child, const std::string& name) {
     return Error{ErrorCode::kInternal, name + " ended with " + how + ". Its own message says why."};
 }
 
-// posix_spawnp with the program's own name first; its standard output goes to `output`, or, with none, nowhere.
-Result<pid_t> spawn(const Program& program, const Fd& output) {
+// With the program's own name first.
+std::vector<std::string> whole_arguments(const Program& program) {
     std::vector<std::string> arguments{program.path.string()};
     arguments.insert(arguments.end(), program.arguments.begin(), program.arguments.end());
+    return arguments;
+}
+
+// Its standard output goes to `output`.
+Result<pid_t> spawn(const Program& program, const Fd& output) {
+    std::vector<std::string> arguments = whole_arguments(program);
     std::vector<std::string> environment = merged_environment(program.environment);
     posix_spawn_file_actions_t actions;
     ::posix_spawn_file_actions_init(&actions);
-    if (output) {
-        ::posix_spawn_file_actions_adddup2(&actions, output.get(), STDOUT_FILENO);
-    } else {
-        for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
-            ::posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
-        }
-    }
+    ::posix_spawn_file_actions_adddup2(&actions, output.get(), STDOUT_FILENO);
     pid_t child = -1;
     const int failure = ::posix_spawnp(&child, program.path.c_str(), &actions, nullptr, pointers(arguments).data(),
                                        pointers(environment).data());
@@ -111,10 +114,36 @@ Result<std::string> run(const Program& program) {
 }
 
 Result<void> run_beside(const Program& program) {
-    Program guarded{"setpriv", {"--pdeathsig", "KILL", program.path.string()}, program.environment};
-    guarded.arguments.insert(guarded.arguments.end(), program.arguments.begin(), program.arguments.end());
-    HWVAULT_CHECK(spawn(guarded, Fd{}));
-    return {};
+    std::vector<std::string> arguments = whole_arguments(program);
+    std::vector<std::string> environment = merged_environment(program.environment);
+    const std::vector<char*> argv = pointers(arguments);
+    const std::vector<char*> envp = pointers(environment);
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error("pipe2", errno);
+    const Fd failure{ends[0]};
+    Fd to_parent{ends[1]};
+    const pid_t parent = ::getpid();
+    const pid_t child = ::fork();
+    if (child < 0) return errno_error("fork", errno);
+    if (child == 0) {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (::getppid() != parent) ::_exit(EXIT_FAILURE);  // the parent ended before the kernel was told
+        const int nowhere = ::open("/dev/null", O_RDWR);
+        for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(nowhere, fd);
+        ::execvpe(program.path.c_str(), argv.data(), envp.data());
+        const int reason = errno;
+        [[maybe_unused]] const ssize_t told = ::write(to_parent.get(), &reason, sizeof reason);
+        ::_exit(EXIT_FAILURE);
+    }
+    to_parent = Fd{};
+    // The end of the pipe comes with exec.
+    int reason = 0;
+    ssize_t got = -1;
+    do got = ::read(failure.get(), &reason, sizeof reason);
+    while (got < 0 && errno == EINTR);
+    if (got == 0) return {};
+    ::waitpid(child, nullptr, 0);
+    return errno_error("starting " + program.path.string(), got == sizeof reason ? reason : EIO);
 }
 
 bool wait_for_socket(const std::filesystem::path& socket, std::chrono::milliseconds patience) {

@@ -22,8 +22,8 @@ struct Program {
 // exit with 0; its standard error goes where ours goes. Blocks.
 Result<std::string> run(const Program& program);
 
-// Starts it and does not wait. It ends when the thread that calls this ends, however that comes about: the kernel sees
-// to it (PR_SET_PDEATHSIG, by way of setpriv(1)). Its output goes nowhere. kInternal when it cannot be started.
+// Starts it and does not wait. It ends when the thread that calls this ends, however and however early that comes about:
+// the kernel sees to it (PR_SET_PDEATHSIG). Its output goes nowhere. kInternal when it cannot be started.
 Result<void> run_beside(const Program& program);
 
 // Waits until something accepts connections at a Unix stream socket; false when nothing did.
