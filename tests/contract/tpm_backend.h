@@ -27,7 +27,6 @@ public:
     [[nodiscard]] tpm::Config& config() { return config_; }
     // The TPM itself; none of ours behind tpm2-abrmd.
     [[nodiscard]] Swtpm& swtpm() { return *swtpm_; }
-    [[nodiscard]] bool has_own_tpm() const { return !behind_abrmd_; }
 
 private:
     bool behind_abrmd_;

@@ -2,6 +2,9 @@
 //
 // What a TPM adds to the contract: what a probe on the bus sees, other and cleared TPMs, damaged blobs, the counter in
 // the hands of others, what the TPM asks patience for, and setup that is cut at every step.
+//
+// [bare_tpm]: these stop the TPM, or put something before it, so it must be the test's own; [abrmd]: these need two
+// connections at once, and so tpm2-abrmd.
 #include <algorithm>
 #include <chrono>
 #include <future>
@@ -19,13 +22,6 @@ namespace hwvault::hardware::testing {
 namespace {
 
 using std::chrono::steady_clock;
-
-// Whoever holds a bare TPM keeps the others out, so tests that go to it behind the device's back need one of their own.
-bool lacks_own_tpm() {
-    if (tpm_backend().has_own_tpm()) return false;
-    WARN("skipped: the TPM behind tpm2-abrmd is not this test's own");
-    return true;
-}
 
 std::unique_ptr<tpm::Context> raw() {
     return tpm::Context::connect(tpm_config().tcti).value();
@@ -96,8 +92,7 @@ TPM2_HANDLE counter_index() {
 
 }  // namespace
 
-TEST_CASE("a probe on the bus sees no derived byte, no authorization value, no input and no random byte", "[tpm]") {
-    if (lacks_own_tpm()) return;
+TEST_CASE("a probe on the bus sees no derived byte, no authorization value, no input and no random byte", "[bare_tpm]") {
     make_blank_token();
     TpmWire wire(tpm_backend().swtpm().socket());
     tpm_config().tcti = wire.tcti();
@@ -122,8 +117,7 @@ TEST_CASE("a probe on the bus sees no derived byte, no authorization value, no i
     CHECK(contains(seen, BytesView(signing.public_area).last(32)));
 }
 
-TEST_CASE("a changed answer is not believed", "[tpm]") {
-    if (lacks_own_tpm()) return;
+TEST_CASE("a changed answer is not believed", "[bare_tpm]") {
     make_ready_token();
     TpmWire wire(tpm_backend().swtpm().socket());
     const std::string direct = std::exchange(tpm_config().tcti, wire.tcti());
@@ -158,8 +152,7 @@ TEST_CASE("no TPM, and a way that leads nowhere, are said", "[tpm]") {
     CHECK(backend().open());
 }
 
-TEST_CASE("another TPM behind the same path is refused by its name", "[tpm]") {
-    if (lacks_own_tpm()) return;
+TEST_CASE("another TPM behind the same path is refused by its name", "[bare_tpm]") {
     make_ready_token();
     const Swtpm other;
     const std::string there = std::exchange(tpm_config().tcti, other.tcti());
@@ -170,8 +163,7 @@ TEST_CASE("another TPM behind the same path is refused by its name", "[tpm]") {
     CHECK(backend().open());
 }
 
-TEST_CASE("a cleared TPM is told from another one", "[tpm]") {
-    if (lacks_own_tpm()) return;
+TEST_CASE("a cleared TPM is told from another one", "[bare_tpm]") {
     make_ready_token();
     forget_ready_token();
     REQUIRE(Esys_Clear(raw()->esys(), ESYS_TR_RH_PLATFORM, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE) ==
@@ -214,8 +206,7 @@ TEST_CASE("a truncated or edited file is named, and nothing is lost", "[tpm]") {
     CHECK(derived(*backend().open().value(), "x") == before);
 }
 
-TEST_CASE("a key that was brought into the TPM from outside is refused, though the TPM would use it", "[tpm]") {
-    if (lacks_own_tpm()) return;
+TEST_CASE("a key that was brought into the TPM from outside is refused, though the TPM would use it", "[bare_tpm]") {
     make_ready_token();
     forget_ready_token();
     const tpm::Folder folder(tpm_config().folder);
@@ -253,8 +244,7 @@ TEST_CASE("a key that was brought into the TPM from outside is refused, though t
           std::string::npos);
 }
 
-TEST_CASE("a counter that was deleted, or is another one, is RolledBack until setup makes one", "[tpm]") {
-    if (lacks_own_tpm()) return;
+TEST_CASE("a counter that was deleted, or is another one, is RolledBack until setup makes one", "[bare_tpm]") {
     auto device = fresh_device();
     REQUIRE(advance(*device));
     const std::uint64_t reached = advance(*device).value();
@@ -290,11 +280,7 @@ TEST_CASE("a counter that was deleted, or is another one, is RolledBack until se
     CHECK(backend().open().value()->epoch().value() > reached);
 }
 
-TEST_CASE("a counter that is deleted under an open device is RolledBack", "[tpm]") {
-    if (tpm_backend().has_own_tpm()) {
-        WARN("skipped: a bare TPM serves one connection at a time; tpm2-abrmd's run shows it");
-        return;
-    }
+TEST_CASE("a counter that is deleted under an open device is RolledBack", "[abrmd]") {
     const auto device = fresh_device();
     const std::uint64_t epoch = advance(*device).value();
     undefine(*raw(), counter_index());
@@ -302,8 +288,7 @@ TEST_CASE("a counter that is deleted under an open device is RolledBack", "[tpm]
     CHECK(device->epoch().error().code == ErrorCode::kRolledBack);
 }
 
-TEST_CASE("a full NV memory is said, and setup succeeds once there is room", "[tpm]") {
-    if (lacks_own_tpm()) return;
+TEST_CASE("a full NV memory is said, and setup succeeds once there is room", "[bare_tpm]") {
     make_blank_token();
     constexpr TPM2_HANDLE kFirst = 0x01000000;
     TPM2_HANDLE last = kFirst;
@@ -327,8 +312,7 @@ TEST_CASE("a full NV memory is said, and setup succeeds once there is room", "[t
     CHECK(backend().initialise());
 }
 
-TEST_CASE("what the TPM asks patience for is asked again", "[tpm]") {
-    if (lacks_own_tpm()) return;
+TEST_CASE("what the TPM asks patience for is asked again", "[bare_tpm]") {
     make_ready_token();
     TpmWire wire(tpm_backend().swtpm().socket());
     const std::string direct = std::exchange(tpm_config().tcti, wire.tcti());
@@ -349,8 +333,7 @@ TEST_CASE("what the TPM asks patience for is asked again", "[tpm]") {
     tpm_config().tcti = direct;
 }
 
-TEST_CASE("what the TPM forgot is loaded again, and the call made once more", "[tpm]") {
-    if (lacks_own_tpm()) return;
+TEST_CASE("what the TPM forgot is loaded again, and the call made once more", "[bare_tpm]") {
     make_ready_token();
     TpmWire wire(tpm_backend().swtpm().socket());
     const std::string direct = std::exchange(tpm_config().tcti, wire.tcti());
@@ -369,8 +352,7 @@ TEST_CASE("what the TPM forgot is loaded again, and the call made once more", "[
     tpm_config().tcti = direct;
 }
 
-TEST_CASE("codes of the TPM are named, with what to try", "[tpm]") {
-    if (lacks_own_tpm()) return;
+TEST_CASE("codes of the TPM are named, with what to try", "[bare_tpm]") {
     make_ready_token();
     TpmWire wire(tpm_backend().swtpm().socket());
     const std::string direct = std::exchange(tpm_config().tcti, wire.tcti());
@@ -398,8 +380,7 @@ TEST_CASE("codes of the TPM are named, with what to try", "[tpm]") {
     tpm_config().tcti = direct;
 }
 
-TEST_CASE("a TPM that dies in the middle of a command is said, and used again when it is back", "[tpm]") {
-    if (lacks_own_tpm()) return;
+TEST_CASE("a TPM that dies in the middle of a command is said, and used again when it is back", "[bare_tpm]") {
     make_ready_token();
     Swtpm& chip = tpm_backend().swtpm();
     const auto device = backend().open().value();
@@ -420,8 +401,7 @@ TEST_CASE("a TPM that dies in the middle of a command is said, and used again wh
     CHECK(device->epoch().value() == epoch);
 }
 
-TEST_CASE("setup that is cut at any step leaves nothing behind that the next one does not clean up", "[tpm]") {
-    if (lacks_own_tpm()) return;
+TEST_CASE("setup that is cut at any step leaves nothing behind that the next one does not clean up", "[bare_tpm]") {
     make_blank_token();
     TpmWire wire(tpm_backend().swtpm().socket());
     tpm_config().tcti = wire.tcti();
@@ -442,8 +422,7 @@ TEST_CASE("setup that is cut at any step leaves nothing behind that the next one
     CHECK(backend().open());
 }
 
-TEST_CASE("very many operations leak no handle and no session", "[tpm]") {
-    if (lacks_own_tpm()) return;
+TEST_CASE("very many operations leak no handle and no session", "[bare_tpm]") {
     make_ready_token();
     TpmWire wire(tpm_backend().swtpm().socket());
     const std::string direct = std::exchange(tpm_config().tcti, wire.tcti());
@@ -460,8 +439,7 @@ TEST_CASE("very many operations leak no handle and no session", "[tpm]") {
     CHECK(handles_from(TPM2_LOADED_SESSION_FIRST) == 1);  // the one session
 }
 
-TEST_CASE("what a killed process left in a bare TPM does not take up its places", "[tpm]") {
-    if (lacks_own_tpm()) return;
+TEST_CASE("what a killed process left in a bare TPM does not take up its places", "[bare_tpm]") {
     make_ready_token();
     TpmWire wire(tpm_backend().swtpm().socket());
     const std::string direct = std::exchange(tpm_config().tcti, wire.tcti());

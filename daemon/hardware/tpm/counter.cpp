@@ -38,8 +38,9 @@ Error lost(const Context& context, TPM2_HANDLE index, std::string_view what) {
     std::snprintf(number.data(), number.size(), "0x%08x", index);
     return {ErrorCode::kRolledBack,
             "The counter at NV index " + std::string(number.data()) + " of the TPM at " + context.tcti() + " " +
-                std::string(what) + ", so an old store could not be told from a new one. If that was you, run `hwvault "
-                                    "init`, which makes another, and then `hwvault recover --accept-rollback`."};
+                std::string(what) +
+                ", so an old store could not be told from a new one. If that was you, run `hwvault init`, which makes "
+                "another and leaves the store as it is, and then `hwvault recover --accept-rollback`."};
 }
 
 }  // namespace
