@@ -153,7 +153,8 @@ service::OpeningParts Daemon::opening_parts() {
     return {.store_thread = store_thread_,
             .hardware = *hardware_,
             .store_file = settings_.store_file(),
-            .quotas = settings_.quotas};
+            .quotas = settings_.quotas,
+            .recipient_file = settings_.recipient};
 }
 
 // Says that it is ready once its doors are open and it knows how the vault is.
@@ -200,6 +201,7 @@ awaitable<Result<void>> Daemon::serve() {
         .resolver = *resolver_,
         .store_file = settings_.store_file(),
         .quotas = settings_.quotas,
+        .recipient_file = settings_.recipient,
         .clock = clock_now,
         .state_changed = [this](const service::Status& status) { announce(status); },
     });

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What hwvaultd reads of hwvault.toml (hwvault.toml(5)): its own tables, `[vault]`, `[limits]` and `[doors]`. The
-// tables `[hardware]` and `[credential]` are others' and are left to them. Any other, and an unknown key in one of its
-// own, is an error that names the line, so that a misspelt limit is not silently none.
+// What hwvaultd reads of hwvault.toml (hwvault.toml(5)): its own tables, `[vault]`, `[limits]`, `[doors]` and
+// `[recovery]`. The tables `[hardware]` and `[credential]` are others' and are left to them. Any other, and an unknown
+// key in one of its own, is an error that names the line, so that a misspelt limit is not silently none.
 #pragma once
 
 #include <filesystem>
@@ -19,6 +19,7 @@ struct Settings {
     std::filesystem::path hardware_socket{"/run/hwvault-hardware/socket"};  // [vault] hardware_socket
     std::filesystem::path socket{"/run/hwvault/org.hwvault.Vault"};         // [doors] socket
     bool dbus{true};                                                        // [doors] dbus
+    std::filesystem::path recipient;                                        // [recovery] recipient; empty: none
     vault::Quotas quotas;                                                   // [limits] tokens, tokens_per_account
 
     [[nodiscard]] std::filesystem::path store_file() const { return state / "store.db"; }

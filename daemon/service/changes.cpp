@@ -65,6 +65,7 @@ Awaitable<vault::Info> VaultService::import(policy::Caller caller, std::string a
     HWVAULT_CO_TRY(const vault::Occasion drafting, occasion(caller, decision));
     HWVAULT_CO_TRY(vault::ImportDraft draft, vault::draft_import(*vault->vault, target, options, drafting));
 
+    const vault::Account home = draft.new_account ? *draft.new_account : *vault->vault->find(target.account);
     const vault::Nonce nonce = *draft.token.seal_nonce;
     Bytes context = vault::seal_context(vault->vault->id(), draft.token, nonce);
     auto key = co_await parts_.hardware.derive(hardware::Label::kSeal, std::move(context),
@@ -72,6 +73,7 @@ Awaitable<vault::Info> VaultService::import(policy::Caller caller, std::string a
     if (!key) co_return key.error();
     const Bytes identity = vault::seal_identity(vault->vault->id(), draft.token, nonce);
     HWVAULT_CO_TRY(Bytes sealed, crypto::seal_once(*key, identity, secret.reveal()));
+    HWVAULT_CO_TRY(draft.escrow, co_await escrow_of(home, draft.token, secret));
 
     Planning planning = [target, draft, sealed](const vault::Vault& state,
                                                 const vault::Occasion& now) -> Result<vault::Plan> {

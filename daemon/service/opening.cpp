@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "crypto/random.h"
+#include "daemon/service/escrow.h"
 #include "daemon/service/signal.h"
 
 namespace hwvault::service {
@@ -68,6 +69,8 @@ awaitable<Result<Opened>> open_authentic(const OpeningParts& parts) {
         for (auto& token : contents.tokens) opened.vault->load(std::move(token));
         opened.epochs = contents.epoch;
         opened.time_mark = contents.time_mark;
+        opened.on_record = contents.recipient;
+        opened.all_signed = contents.all_signed;
         return opened;
     });
 }
@@ -89,11 +92,20 @@ awaitable<Result<Opened>> open_vault(OpeningParts parts) {
                             ": an older copy was put back, and what was revoked since would live again. Put the latest"
                             " copy back, or run `hwvault recover --accept-rollback`."};
     }
+    HWVAULT_CO_TRY(opened.recipient, read_recipient(parts.recipient_file));
+    HWVAULT_CO_CHECK(check_recipient(opened.recipient, opened.on_record));
     co_return opened;
 }
 
+awaitable<Result<std::string>> signing_key_pem(hardware::Hardware& hardware) {
+    HWVAULT_CO_TRY(const auto device, co_await hardware.describe(soon()));
+    co_return crypto::public_key_pem(device.signing_key);
+}
+
 awaitable<Result<void>> initialise_vault(OpeningParts parts, std::string prefix) {
-    store::Header header{.vault = {}, .prefix = std::move(prefix)};
+    HWVAULT_CO_TRY(const auto recipient, read_recipient(parts.recipient_file));
+    store::Header header{.vault = {}, .prefix = std::move(prefix), .recipient = {}};
+    if (recipient) header.recipient = recipient->fingerprint();
     HWVAULT_CO_CHECK(crypto::fill_random(header.vault));
     HWVAULT_CO_TRY(const auto origin, co_await device_epoch(parts.hardware));
     auto root = co_await parts.hardware.derive(hardware::Label::kStore, store::store_context(header), soon());

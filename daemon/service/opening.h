@@ -16,6 +16,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/thread_pool.hpp>
 
+#include "crypto/cms.h"
 #include "daemon/audit/trail.h"
 #include "daemon/hardware/hardware.h"
 #include "daemon/store/store.h"
@@ -28,6 +29,7 @@ struct OpeningParts {
     hardware::Hardware& hardware;
     std::filesystem::path store_file;
     vault::Quotas quotas;
+    std::filesystem::path recipient_file{};  // [recovery] recipient; empty: a vault without recovery
 };
 
 struct Opened {
@@ -37,13 +39,20 @@ struct Opened {
     std::optional<std::uint64_t> device_epoch;  // none where the device keeps no counter
     audit::Trail trail{0, {}};
     vault::UnixTime time_mark{0};
+    std::optional<crypto::Digest> on_record;     // the fingerprint of the recovery recipient
+    std::optional<crypto::Recipient> recipient;  // the same
+    bool all_signed{false};  // the newest checkpoint covers the records as they are
 };
 
-// kNotInitialised when there is no store, kHardwareUnavailable, kStoreTampered, kRolledBack naming both epochs.
+// kNotInitialised when there is no store, kHardwareUnavailable, kStoreTampered, kRolledBack naming both epochs;
+// kInvalidArgument when the recovery recipient is not the one on record, or no recipient at all.
 boost::asio::awaitable<Result<Opened>> open_vault(OpeningParts parts);
 
 // Makes a new, empty store with a random id. kAlreadyExists when there is one: nothing is overwritten.
 boost::asio::awaitable<Result<void>> initialise_vault(OpeningParts parts, std::string prefix);
+
+// The public half of the device's signing key, in PEM: what recovery checks the newest checkpoint with.
+boost::asio::awaitable<Result<std::string>> signing_key_pem(hardware::Hardware& hardware);
 
 // Takes an authentic store that is behind the device as the latest one, and says so in its audit trail; gives the
 // epoch that was accepted. kInvalidArgument when it is not behind.

@@ -80,6 +80,7 @@ awaitable<void> VaultService::stop() {
     if (!open_) co_return;
     open_->epochs->stop();
     (void)co_await open_->committer->flush();
+    if (open_->checkpoints) co_await open_->checkpoints->stop();
 }
 
 awaitable<void> VaultService::bring_up() {
@@ -105,7 +106,8 @@ awaitable<Result<void>> VaultService::try_to_open() {
     OpeningParts parts{.store_thread = parts_.store_thread,
                        .hardware = parts_.hardware,
                        .store_file = parts_.store_file,
-                       .quotas = parts_.quotas};
+                       .quotas = parts_.quotas,
+                       .recipient_file = parts_.recipient_file};
     auto opened = co_await open_vault(std::move(parts));
     if (!opened) co_return opened.error();
     adopt(std::move(*opened));
@@ -130,6 +132,14 @@ void VaultService::adopt(Opened opened) {
         .clock = parts_.clock,
         .publishing = [this](const vault::Change& change) { publish(change); },
     });
+    open_->recipient = std::move(opened.recipient);
+    if (open_->recipient) {
+        open_->checkpoints = std::make_shared<Checkpointer>(Checkpointer::Parts{.strand = parts_.strand,
+                                                                                .store_thread = parts_.store_thread,
+                                                                                .store = *open_->store,
+                                                                                .hardware = parts_.hardware});
+        if (!opened.all_signed) open_->checkpoints->changed();
+    }
     open_->epochs->on_change([this] { announce(); });
     // A store that is ahead of the device is the latest one: the device was not told before a crash.
     open_->epochs->committed(opened.epochs.epoch);
@@ -260,6 +270,7 @@ Result<vault::Occasion> VaultService::occasion(const policy::Caller& caller, con
 // Comes before the change is in the vault: what it erases is there still, and what it makes is in the change alone.
 void VaultService::publish(const vault::Change& change) {
     forget_uses(change);
+    if (open_->checkpoints) open_->checkpoints->changed();
     if (!change.notice) return;
     const auto name = vault::AccountName::parse(change.notice->account);
     const auto token_name = vault::TokenName::parse(change.notice->name);

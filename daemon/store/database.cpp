@@ -128,13 +128,17 @@ Result<void> fill_new_file(const path& file, const std::function<Result<void>(Co
 
 }  // namespace
 
-Result<Connection> open_database(const path& file) {
+Result<Connection> open_database(const path& file, OlderSchema older) {
     HWVAULT_CHECK(check_file(file));
     HWVAULT_TRY(Connection connection, connect(file));
     HWVAULT_CHECK(check_version(connection));
     HWVAULT_CHECK(check_settings(connection));
     HWVAULT_CHECK(check_wal(beside(file, "-wal")));
-    HWVAULT_CHECK(migrate(connection, migrations()));
+    if (older == OlderSchema::kMigrate) {
+        HWVAULT_CHECK(migrate(connection, migrations()));
+    } else {
+        HWVAULT_CHECK(check_is_newest(connection));
+    }
     HWVAULT_CHECK(check_schema(connection));
     return connection;
 }

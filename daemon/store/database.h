@@ -23,7 +23,8 @@ constexpr int kCheckpointPages = 1'000;
 
 // kNotFound when there is no file; kBusy when another process has it; kInvalidArgument when its schema is newer
 // than this program; kStoreTampered when it cannot have been left like that by hwvaultd.
-Result<Connection> open_database(const std::filesystem::path& file);
+enum class OlderSchema : std::uint8_t { kMigrate, kRefuse };  // refused: kInvalidArgument, too
+Result<Connection> open_database(const std::filesystem::path& file, OlderSchema older = OlderSchema::kMigrate);
 
 // Moves the WAL into the file, now and at the end.
 void accept(const Connection& connection);

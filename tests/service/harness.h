@@ -36,6 +36,7 @@ public:
     bool hang{false};
     bool lose_advance{false};  // the next step is made, and its answer lost
     std::optional<Error> refuse_advance;  // what each step comes to, while it is set
+    std::uint64_t last_sequence{0};       // of a checkpoint; as the child's ledger, but forgotten at the next start
     std::function<void()> before_derive;  // runs while the caller waits for a derivation
 
     boost::asio::awaitable<Result<SecretBytes>> derive(hardware::Label label, Bytes context,
@@ -47,7 +48,10 @@ public:
     boost::asio::awaitable<Result<Bytes>> checkpoint(hardware::Checkpoint checkpoint,
                                                      hardware::Deadline deadline) override {
         HWVAULT_CO_CHECK(co_await answer(deadline));
-        co_return device_.sign(hardware::checkpoint_message(checkpoint));
+        if (checkpoint.sequence <= last_sequence) co_return invalid_argument("The sequence must grow.");
+        auto signature = device_.sign(hardware::checkpoint_message(checkpoint));
+        if (signature) last_sequence = checkpoint.sequence;
+        co_return signature;
     }
     boost::asio::awaitable<Result<SecretBytes>> random(std::size_t size, hardware::Deadline deadline) override {
         HWVAULT_CO_CHECK(co_await answer(deadline));
@@ -135,13 +139,18 @@ inline policy::Caller user(const std::string& name, std::uint32_t uid) {
 class Harness {
 public:
     Harness() { start(); }
+    // With recovery.
+    explicit Harness(std::filesystem::path recipient) : recipient_file(std::move(recipient)) { start(); }
     Harness(const Harness&) = delete;
     Harness& operator=(const Harness&) = delete;
-    ~Harness() { shut(); }
+    ~Harness() {
+        if (service_) shut();
+    }
 
     std::shared_ptr<hardware::FakeToken> token{std::make_shared<hardware::FakeToken>()};
     vault::UnixTime now{1'800'000'000};
     vault::Quotas quotas;
+    std::filesystem::path recipient_file;  // takes effect at the next start
     TemporaryFolder folder;
     std::vector<std::string> states;  // that were told, with those of the hardware
     policy::Caller root = user("root", 0);
@@ -198,6 +207,7 @@ public:
                                                                       .resolver = *users_,
                                                                       .store_file = file(),
                                                                       .quotas = quotas,
+                                                                      .recipient_file = recipient_file,
                                                                       .clock = [this] { return now; },
                                                                       .state_changed = [this](const Status& status) {
                                                                           states.push_back(status.state + "/" +
@@ -240,7 +250,8 @@ public:
     }
 
     OpeningParts opening_parts() {
-        return {.store_thread = *store_thread_, .hardware = *hardware_, .store_file = file(), .quotas = quotas};
+        return {.store_thread = *store_thread_, .hardware = *hardware_, .store_file = file(), .quotas = quotas,
+                .recipient_file = recipient_file};
     }
 
     // What a caller gets of its own `default`, as text; the test reads it as a verifier would.
