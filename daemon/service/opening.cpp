@@ -50,14 +50,19 @@ Result<audit::Trail> checked_trail(store::Store& store, const store::Contents& c
     return trail;
 }
 
+awaitable<Result<void>> mix_in_entropy(hardware::Hardware& hardware) {
+    const auto entropy = co_await hardware.random(kEntropySize, soon());
+    if (!entropy) co_return entropy.error();
+    crypto::mix_into_generator(entropy->reveal());
+    co_return Result<void>{};
+}
+
 // Everything but the comparison with the device's epoch.
 awaitable<Result<Opened>> open_authentic(const OpeningParts& parts) {
     HWVAULT_CO_TRY(const auto header, co_await read_header(parts));
     auto root = co_await parts.hardware.derive(hardware::Label::kStore, store::store_context(header), soon());
     if (!root) co_return root.error();
-    auto entropy = co_await parts.hardware.random(kEntropySize, soon());
-    if (!entropy) co_return entropy.error();
-    crypto::mix_into_generator(entropy->reveal());
+    HWVAULT_CO_CHECK(co_await mix_in_entropy(parts.hardware));
 
     co_return co_await run_on(parts.store_thread, [&]() -> Result<Opened> {
         Opened opened;
@@ -81,7 +86,7 @@ bool is_behind(const Opened& opened) {
 
 }  // namespace
 
-awaitable<Result<Opened>> open_vault(OpeningParts parts) {
+awaitable<Result<Opened>> open_latest(OpeningParts parts) {
     HWVAULT_CO_TRY(Opened opened, co_await open_authentic(parts));
     HWVAULT_CO_TRY(opened.device_epoch, co_await device_epoch(parts.hardware));
     if (is_behind(opened)) {
@@ -92,6 +97,11 @@ awaitable<Result<Opened>> open_vault(OpeningParts parts) {
                             ": an older copy was put back, and what was revoked since would live again. Put the latest"
                             " copy back, or run `hwvault recover --accept-rollback`."};
     }
+    co_return opened;
+}
+
+awaitable<Result<Opened>> open_vault(OpeningParts parts) {
+    HWVAULT_CO_TRY(Opened opened, co_await open_latest(parts));
     HWVAULT_CO_TRY(opened.recipient, read_recipient(parts.recipient_file));
     HWVAULT_CO_CHECK(check_recipient(opened.recipient, opened.on_record));
     co_return opened;
@@ -102,16 +112,22 @@ awaitable<Result<std::string>> signing_key_pem(hardware::Hardware& hardware) {
     co_return crypto::public_key_pem(device.signing_key);
 }
 
+awaitable<Result<NewDevice>> new_device(hardware::Hardware& hardware, store::Header header) {
+    HWVAULT_CO_TRY(const auto epoch, co_await device_epoch(hardware));
+    HWVAULT_CO_CHECK(co_await mix_in_entropy(hardware));
+    auto root = co_await hardware.derive(hardware::Label::kStore, store::store_context(header), soon());
+    if (!root) co_return root.error();
+    co_return NewDevice{std::move(*root), epoch.value_or(0)};
+}
+
 awaitable<Result<void>> initialise_vault(OpeningParts parts, std::string prefix) {
     HWVAULT_CO_TRY(const auto recipient, read_recipient(parts.recipient_file));
     store::Header header{.vault = {}, .prefix = std::move(prefix), .recipient = {}};
     if (recipient) header.recipient = recipient->fingerprint();
     HWVAULT_CO_CHECK(crypto::fill_random(header.vault));
-    HWVAULT_CO_TRY(const auto origin, co_await device_epoch(parts.hardware));
-    auto root = co_await parts.hardware.derive(hardware::Label::kStore, store::store_context(header), soon());
-    if (!root) co_return root.error();
+    HWVAULT_CO_TRY(const NewDevice device, co_await new_device(parts.hardware, header));
     co_return co_await run_on(parts.store_thread, [&] {
-        return store::Store::create(parts.store_file, header, *root, origin.value_or(0));
+        return store::Store::create(parts.store_file, header, device.root, device.epoch);
     });
 }
 

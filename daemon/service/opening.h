@@ -48,6 +48,16 @@ struct Opened {
 // kInvalidArgument when the recovery recipient is not the one on record, or no recipient at all.
 boost::asio::awaitable<Result<Opened>> open_vault(OpeningParts parts);
 
+// The same but for the recipient, which an administrator may be about to change.
+boost::asio::awaitable<Result<Opened>> open_latest(OpeningParts parts);
+
+// What a new store needs of the device that it will be under.
+struct NewDevice {
+    SecretBytes root;
+    std::uint64_t epoch{0};  // 0 where it keeps no counter
+};
+boost::asio::awaitable<Result<NewDevice>> new_device(hardware::Hardware& hardware, store::Header header);
+
 // Makes a new, empty store with a random id. kAlreadyExists when there is one: nothing is overwritten.
 boost::asio::awaitable<Result<void>> initialise_vault(OpeningParts parts, std::string prefix);
 

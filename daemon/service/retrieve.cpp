@@ -5,10 +5,10 @@
 // commit, at the latest Committer::kEventDelay later.
 #include <utility>
 
-#include "crypto/aead.h"
 #include "crypto/token_text.h"
 #include "daemon/service/escrow.h"
 #include "daemon/service/signal.h"
+#include "daemon/service/strings.h"
 #include "daemon/service/vault_service.h"
 
 namespace hwvault::service {
@@ -16,7 +16,6 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr auto kDeriveDeadline = std::chrono::seconds(3);
 constexpr int kAttempts = 3;  // when the token changes while the device works
 
 bool is_own(const policy::Caller& caller, const vault::AccountName& account) {
@@ -77,12 +76,8 @@ Awaitable<void> VaultService::first_use(policy::Caller caller, vault::Target tar
 }
 
 Awaitable<SecretBytes> VaultService::derived_text(const vault::Token& token) {
-    const vault::Vault& vault = *open_->vault;
-    auto secret = co_await parts_.hardware.derive(hardware::Label::kToken,
-                                                  vault::token_context(vault.id(), token, token.current()),
-                                                  steady_clock::now() + kDeriveDeadline);
-    if (!secret) co_return secret.error();
-    co_return crypto::make_token_text(vault.prefix(), token.current().id, *secret);
+    VaultName name{open_->vault->id(), open_->vault->prefix()};
+    co_return co_await derive_string(parts_.hardware, std::move(name), token);
 }
 
 Awaitable<SecretBytes> VaultService::sealed_content(const vault::Token& token) {
@@ -92,16 +87,14 @@ Awaitable<SecretBytes> VaultService::sealed_content(const vault::Token& token) {
     if (!sealed) co_return sealed.error();
     // The record was revoked or imported over while the store's thread was busy.
     if (!*sealed) co_return Error{ErrorCode::kBusy, "The secret has just changed. Try again."};
-    auto key = co_await parts_.hardware.derive(hardware::Label::kSeal, vault::seal_context(vault, token, nonce),
-                                               steady_clock::now() + kDeriveDeadline);
-    if (!key) co_return key.error();
+    auto string = co_await unseal_string(parts_.hardware, vault, token, std::move(**sealed));
     // The content is the one of `token` only if its record still is.
     const vault::Account* account = open_->vault->account(token.account);
     const vault::Token* now = account == nullptr ? nullptr : open_->vault->find(account->name, token.name);
     if (now == nullptr || now->seal_nonce != nonce) {
         co_return Error{ErrorCode::kBusy, "The secret has just changed. Try again."};
     }
-    co_return crypto::open_sealed(*key, vault::seal_identity(vault, token, nonce), **sealed);
+    co_return string;
 }
 
 Awaitable<std::optional<Bytes>> VaultService::escrow_of(vault::Account account, vault::Token token,

@@ -37,4 +37,7 @@ Result<void> renew_log(const Connection& connection);
 // complete and on disk. kAlreadyExists when a file of that name, or what an earlier store left, is there.
 Result<void> create_database(const std::filesystem::path& file, const std::function<Result<void>(Connection&)>& fill);
 
+// Gives one that was made elsewhere on the same disk, and closed, its name. kAlreadyExists as above.
+Result<void> move_new_database(const std::filesystem::path& made, const std::filesystem::path& file);
+
 }  // namespace hwvault::store

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <system_error>
 #include <utility>
 
 #include "daemon/store/codec.h"
@@ -14,6 +15,25 @@
 
 namespace hwvault::store {
 namespace {
+
+// SQLite leaves an empty log beside a store that it has read. This takes it away again, if there was none.
+class NoNewLog {
+public:
+    explicit NoNewLog(const std::filesystem::path& file) : log_(file.string() + "-wal") {
+        std::error_code ignored;
+        was_there_ = std::filesystem::exists(log_, ignored);
+    }
+    NoNewLog(NoNewLog&& other) noexcept : log_(std::move(other.log_)), was_there_(std::exchange(other.was_there_, true)) {}
+    NoNewLog& operator=(NoNewLog&&) = delete;
+    ~NoNewLog() {
+        std::error_code ignored;
+        if (!was_there_ && std::filesystem::file_size(log_, ignored) == 0) std::filesystem::remove(log_, ignored);
+    }
+
+private:
+    std::filesystem::path log_;
+    bool was_there_{true};
+};
 
 // What the file has under one id.
 struct Found {
@@ -72,7 +92,8 @@ std::string name_in(const Rows& rows, const vault::Token& token) {
 
 class FileSalvage final : public Salvage {
 public:
-    FileSalvage(Connection connection, Rows now) : connection_(std::move(connection)), now_(std::move(now)) {}
+    FileSalvage(NoNewLog log, Connection connection, Rows now)
+        : log_(std::move(log)), connection_(std::move(connection)), now_(std::move(now)) {}
 
     Result<void> read(const Head& head);
     Salvaged take() override { return std::move(salvaged_); }
@@ -81,7 +102,8 @@ public:
 private:
     bool take_record(const vault::Id& id, const Image& image);
 
-    Connection connection_;  // first, so that it is closed last
+    NoNewLog log_;  // first, so that the file is closed when it goes
+    Connection connection_;
     Statement select_;
     Rows now_;
     std::map<vault::Id, crypto::Digest> escrows_then_;
@@ -112,7 +134,7 @@ Result<void> FileSalvage::read(const Head& head) {
     SetDigest digest;
     for (const auto& [id, image] : then) {
         digest.put(id, hash_of(image.row));
-        if (!take_record(id, image)) return tampered("a record that was signed does not read as one.");
+        if (!take_record(id, image)) salvaged_.unreadable = true;
     }
     salvaged_.set = digest.value(head.header);
     for (const auto& [id, found] : now_) {
@@ -136,10 +158,11 @@ Result<std::optional<Bytes>> FileSalvage::escrow(const vault::Id& token) {
 }  // namespace
 
 Result<std::unique_ptr<Salvage>> Salvage::open(const std::filesystem::path& file) {
+    NoNewLog log(file);
     HWVAULT_TRY(Connection connection, open_database(file, OlderSchema::kRefuse));
     HWVAULT_TRY(const StoredHead stored, read_head(connection));
     HWVAULT_TRY(Rows rows, read_rows(connection));
-    auto salvage = std::make_unique<FileSalvage>(std::move(connection), std::move(rows));
+    auto salvage = std::make_unique<FileSalvage>(std::move(log), std::move(connection), std::move(rows));
     HWVAULT_CHECK(salvage->read(stored.head));
     return std::unique_ptr<Salvage>{std::move(salvage)};
 }

@@ -35,6 +35,7 @@ struct Salvaged {
     crypto::Digest set{};                               // of all that was there at the checkpoint
     std::vector<Twofold<vault::Account>> accounts;
     std::vector<SalvagedToken> tokens;
+    bool unreadable{false};  // a record of then does not read as one; it is in the set, and not among those above
     std::vector<std::string> later;  // tokens that the checkpoint does not know, as "account/name"
 };
 

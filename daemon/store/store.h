@@ -77,6 +77,8 @@ public:
     // `root` is what the device derived for Label::kStore over store_context(header).
     static Result<void> create(const std::filesystem::path& file, const Header& header, const SecretBytes& root,
                                std::uint64_t device_epoch);
+    // Gives a complete one, made elsewhere on the same disk and closed, its place; kAlreadyExists when a file is there.
+    static Result<void> move_into_place(const std::filesystem::path& made, const std::filesystem::path& file);
     static Result<std::unique_ptr<Store>> open(const std::filesystem::path& file, const SecretBytes& root);
     virtual ~Store() = default;
 

@@ -194,12 +194,18 @@ public:
         }
     }
 
-    void start() {
+    // The device and what works for it, without a service: for what is done while hwvaultd is stopped.
+    void plug_in() {
+        if (store_thread_) store_thread_->join();
         io_ = std::make_unique<boost::asio::io_context>(1);
         store_thread_ = std::make_unique<boost::asio::thread_pool>(1);
         hardware_ = std::make_unique<FakeHardware>(io_->get_executor(), token);
         users_ = std::make_unique<TableOfUsers>();
         users_->uids = {{"root", 0}, {"alice", 1000}, {"bob", 1001}};
+    }
+
+    void start() {
+        plug_in();
         if (!std::filesystem::exists(file())) run(initialise_vault(opening_parts(), "hwv_")).value();
         service_ = std::make_unique<VaultService>(VaultService::Parts{.strand = io_->get_executor(),
                                                                       .store_thread = *store_thread_,

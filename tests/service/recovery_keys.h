@@ -18,6 +18,10 @@
 
 namespace hwvault::service {
 
+inline SecretBytes secret(std::string_view text) {
+    return SecretBytes::copy_of(bytes_of(text));
+}
+
 class RecoveryKeys {
 public:
     RecoveryKeys() : pair_(EVP_EC_gen("P-256")) {

@@ -13,10 +13,6 @@ using namespace hwvault::service;
 
 namespace {
 
-SecretBytes secret(std::string_view text) {
-    return SecretBytes::copy_of(bytes_of(text));
-}
-
 // What a stopped vault's file holds.
 class Read {
 public:
