@@ -34,7 +34,12 @@ Configuration configuration_of(const toml::table& root) {
         configuration.hardware_kind = text_at(*hardware, "kind");
         configuration.module = text_at(*hardware, "module");
         configuration.serial = text_at(*hardware, "serial");
+        configuration.tcti = text_at(*hardware, "tcti", "device:/dev/tpmrm0");
         configuration.pin_credential = text_at(*hardware, "pin_credential");
+        configuration.anti_rollback = text_at(*hardware, "anti_rollback", "strict");
+        if (const toml::array* const pcrs = (*hardware)["pcrs"].as_array()) {
+            for (const toml::node& pcr : *pcrs) configuration.pcrs.push_back(pcr.value_or(0U));
+        }
     }
     if (const toml::table* const credentials = root["credential"].as_table()) {
         for (const auto& [unit, node] : *credentials) {

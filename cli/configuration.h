@@ -22,9 +22,12 @@ struct UnitCredential {
 
 struct Configuration {
     std::string hardware_kind;
-    std::string module;
+    std::string module;  // kind "pkcs11": this and the next
     std::string serial;
+    std::string tcti;    // kind "tpm": this and the next
+    std::vector<unsigned> pcrs;
     std::string pin_credential;
+    std::string anti_rollback;
     std::vector<UnitCredential> units;  // by unit and credential
 };
 

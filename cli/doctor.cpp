@@ -2,11 +2,7 @@
 #include "cli/doctor.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <memory>
-#include <system_error>
-
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <boost/json/array.hpp>
@@ -25,65 +21,29 @@ std::string value_of(const Report& report, std::string_view key) {
     return line == report.end() ? std::string() : line->second;
 }
 
-bool is_there(const std::filesystem::path& file) {
-    std::error_code ignored;
-    return std::filesystem::exists(file, ignored);
-}
-
-Finding examine_module(const Configuration& configuration) {
-    const std::string& module = configuration.module;
-    if (module.empty()) {
-        return {"module", Verdict::kBad, "[hardware] names no module.",
-                "Set `module` to your token's PKCS#11 module; `p11-kit list-modules` shows those that are installed."};
-    }
-    if (!is_there(module)) {
-        return {"module", Verdict::kBad, module + " is not there.",
-                "Install the package of your token, for SoftHSM2 `apt install softhsm2`, or correct `module`."};
-    }
-    return {"module", Verdict::kGood, module + " is there.", ""};
-}
-
-Finding examine_serial(const Configuration& configuration) {
-    if (!configuration.serial.empty()) {
-        return {"token", Verdict::kGood, "Only the token with serial " + configuration.serial + " is used.", ""};
-    }
-    const std::string module = configuration.module.empty() ? "MODULE" : configuration.module;
-    return {"token", Verdict::kBad, "[hardware] names no serial, so no token is used.",
-            "Run `pkcs11-tool --module " + module + " --list-token-slots` and set `serial`."};
-}
-
-Finding examine_pin(const Configuration& configuration) {
-    const std::string& name = configuration.pin_credential;
-    if (name.empty()) {
-        return {"pin", Verdict::kNote, "[hardware] names no pin_credential; hwvault-hardware needs --pin-file then.",
-                "Set `pin_credential`, unless hwvault-hardware is started with --pin-file."};
-    }
-    if (::access("/etc/credstore", R_OK) != 0 && ::geteuid() != 0) {
-        return {"pin", Verdict::kNote, "The PIN is the credential " + name + "; only root can see whether it is there.",
-                "Run `sudo hwvault doctor`."};
-    }
-    for (const char* const folder : {"/etc/credstore.encrypted/", "/etc/credstore/"}) {
-        if (is_there(folder + name)) return {"pin", Verdict::kGood, "The PIN is in " + (folder + name) + ".", ""};
-    }
-    return {"pin", Verdict::kNote, "The credential " + name + " is in neither of systemd's credential stores.",
-            "Unless the unit has it from elsewhere: `systemd-creds encrypt --name=" + name +
-                " - /etc/credstore.encrypted/" + name + "`, and type the PIN."};
-}
-
 std::string device_of(const Report& report) {
     return value_of(report, "hardware_model") + ", serial " + value_of(report, "hardware_serial");
 }
 
+bool is_tpm(const Report& report) {
+    return value_of(report, "hardware_kind") == "tpm";
+}
+
 // What to do about a device that is not available, by the word that Status gives.
-std::string remedy_for(const std::string& state) {
+std::string remedy_for(const std::string& state, const Report& report) {
+    if (state == "HardwareLocked" && is_tpm(report)) {
+        return "A PIN was rejected, a PCR moved, or the TPM is locked out: the message of `hwvault status` says which, and "
+               "what to do.";
+    }
     if (state == "HardwareLocked") {
         return "The PIN was rejected, or may have been, and is not tried again. Put the right PIN into the credential, "
                "and restart hwvault-hardware.";
     }
     if (state == "RolledBack") {
-        return "The device's counter was set back or is gone, which takes its PIN. Read the message of `hwvault status`.";
+        return "The device's counter was set back, or is gone or another. Read the message of `hwvault status`.";
     }
     if (state == "NotInitialised") return "Run `sudo hwvault init`.";
+    if (is_tpm(report)) return "Check that the TPM is there (`ls /dev/tpm*`), and look at `journalctl -u hwvault-hardware`.";
     return "Plug the device in, and look at `journalctl -u hwvault-hardware`.";
 }
 
@@ -91,7 +51,7 @@ Finding examine_device(const Report& report) {
     const std::string state = value_of(report, "hardware_state");
     if (state == "available") return {"device", Verdict::kGood, device_of(report) + ", is available.", ""};
     return {"device", Verdict::kBad, "The device is not available: " + (state.empty() ? "not seen yet" : state) + ".",
-            remedy_for(state)};
+            remedy_for(state, report)};
 }
 
 Finding examine_identity(const Report& report, const Configuration& configuration) {
@@ -104,12 +64,27 @@ Finding examine_identity(const Report& report, const Configuration& configuratio
 
 std::vector<Finding> examine_keys(const Report& report, const std::string& module) {
     const std::string home = "lives in " + device_of(report);
-    const std::string shown = module.empty() ? "" : " `pkcs11-tool --module " + module + " --login --list-objects` lists it.";
+    const std::string held = is_tpm(report) ? "fixed to this TPM and born inside it." : "sensitive, never extractable and made there.";
+    std::string shown;
+    if (is_tpm(report)) shown = " `tpm2_print -t TPM2B_PUBLIC` shows it, of root.pub in the folder of hwvault-hardware.";
+    if (!is_tpm(report) && !module.empty()) shown = " `pkcs11-tool --module " + module + " --login --list-objects` lists it.";
     return {{"root key", Verdict::kGood,
-             "hwvault-root, for HMAC-SHA-256, " + home +
-                 "; held at each start to be sensitive, never extractable and made there." + shown,
-             ""},
+             "hwvault-root, for HMAC-SHA-256, " + home + "; held at each start to be " + held + shown, ""},
             {"signing key", Verdict::kGood, "hwvault-signing, for ECDSA P-256, " + home + "; held to the same.", ""}};
+}
+
+// What besides the device itself a thief of the machine would need.
+Finding examine_policy(const Report& report) {
+    const std::string policy = value_of(report, "hardware_policy");
+    if (policy.empty() || policy == "none") {
+        return {"bound to", Verdict::kNote, "The keys open in this device without a PIN and whatever was started.",
+                "That is a choice. With a TPM, `pcrs` or a PIN and `hwvault reseal` change it."};
+    }
+    if (policy.find("PCR") == std::string::npos) {
+        return {"bound to", Verdict::kGood, "The keys open in this device with " + policy + ".", ""};
+    }
+    return {"bound to", Verdict::kGood, "The keys open in this device with " + policy + ", as they are now.",
+            "Before an update of firmware, boot loader or kernel: `hwvault reseal --expect PCR=VALUE`."};
 }
 
 Finding examine_rollback(const Report& report) {
@@ -182,24 +157,6 @@ std::string_view word(Verdict verdict) {
     return "bad";
 }
 
-std::vector<Finding> examine_configuration(const std::string& file, const Answer<Configuration>& configuration) {
-    if (!configuration) {
-        // A development vault has its configuration elsewhere, and another user may not read it: no reason to stop.
-        const bool wrong = configuration.error().code == HWVAULT_ERROR_INVALID_ARGUMENT;
-        return {{"configuration", wrong ? Verdict::kBad : Verdict::kNote, configuration.error().message,
-                 wrong ? "Correct the file." : "Name another with --config, if there is one."}};
-    }
-    std::vector<Finding> findings{{"configuration", Verdict::kGood, file + " can be read.", ""}};
-    if (configuration->hardware_kind != "pkcs11") {
-        findings.push_back({"hardware", Verdict::kBad, "[hardware] kind is not \"pkcs11\".", "Set it in " + file + "."});
-        return findings;
-    }
-    findings.push_back(examine_module(*configuration));
-    findings.push_back(examine_serial(*configuration));
-    findings.push_back(examine_pin(*configuration));
-    return findings;
-}
-
 std::vector<Finding> examine_vault(const Answer<Report>& report, const Answer<Configuration>& configuration) {
     if (!report) {
         return {{"daemon", Verdict::kBad, report.error().message, "Look at `journalctl -u hwvaultd`."}};
@@ -216,6 +173,7 @@ std::vector<Finding> examine_vault(const Answer<Report>& report, const Answer<Co
     if (findings.back().verdict == Verdict::kGood) {
         if (configuration && !configuration->serial.empty()) findings.push_back(examine_identity(*report, *configuration));
         for (Finding& key : examine_keys(*report, configuration ? configuration->module : "")) findings.push_back(std::move(key));
+        findings.push_back(examine_policy(*report));
         findings.push_back(examine_rollback(*report));
     }
     findings.push_back(examine_pending(*report));

@@ -27,6 +27,8 @@ using std::filesystem::path;
 struct Setup {
     std::string hardware_state{"/var/lib/hwvault-hardware"};
     std::string pin_file;
+    std::string current_pin_file;
+    std::vector<std::string> expected;
     bool accept_rollback{false};
     bool new_recipient{false};
     bool show_signing_key{false};
@@ -59,13 +61,17 @@ Answer<std::string> run_program(const std::string& name, std::vector<std::string
     return output;
 }
 
+std::vector<std::string> hardware_arguments(const std::string& verb, const Session& session, const Setup& setup) {
+    std::vector<std::string> arguments{verb, "--config", session.settings.configuration, "--state", setup.hardware_state};
+    if (!setup.pin_file.empty()) arguments.insert(arguments.end(), {"--pin-file", setup.pin_file});
+    return arguments;
+}
+
 Answer<Exit> init(Session& session, const Setup& setup) {
     HWVAULT_CHECK(require_root("init"));
     const std::string& configuration = session.settings.configuration;
-    std::vector<std::string> arguments{"init", "--config", configuration, "--state", setup.hardware_state};
-    if (!setup.pin_file.empty()) arguments.insert(arguments.end(), {"--pin-file", setup.pin_file});
-    HWVAULT_TRY(const std::string keys,
-                run_program("hwvault-hardware", std::move(arguments), "Making the keys inside the device ..."));
+    HWVAULT_TRY(const std::string keys, run_program("hwvault-hardware", hardware_arguments("init", session, setup),
+                                                    "Making the keys inside the device ..."));
     HWVAULT_TRY(const std::string store, run_program("hwvaultd", {"--config", configuration, "init"},
                                                      "Making the store ..."));
     HWVAULT_CHECK(session.print(keys + store + "The vault is set up. Next: start hwvaultd, then `hwvault get`.\n",
@@ -110,9 +116,10 @@ Answer<Exit> recover(Session& session, const Setup& setup) {
     }
     if (!setup.accept_rollback) {
         return Failure{HWVAULT_ERROR_INVALID_ARGUMENT,
-                       "Of a store that is older than the device remembers: what was revoked since then would live again. Put "
-                       "the latest copy of the store back, or accept that with `hwvault recover --accept-rollback`. Of a "
-                       "device that is lost: `hwvault recover --from STORE --recovery-key KEY --signing-key PUB`."};
+                       "Of a store that is older than the device remembers: what was made since then is lost, and every token "
+                       "that the store had issued is revoked, since any of them may have been. Put the latest copy of the store "
+                       "back, or accept that with `hwvault recover --accept-rollback`. Of a device that is lost: `hwvault "
+                       "recover --from STORE --recovery-key KEY --signing-key PUB`."};
     }
     HWVAULT_TRY(const std::string output, run_recover(session, {"--accept-rollback"}, "Taking the store as it is ..."));
     HWVAULT_CHECK(session.print(output + "The store is accepted as it is, and that is on the record.\n",
@@ -120,13 +127,21 @@ Answer<Exit> recover(Session& session, const Setup& setup) {
     return kYes;
 }
 
-Answer<Exit> reseal(Session& session) {
+Answer<Exit> reseal(Session& session, const Setup& setup) {
     HWVAULT_TRY(const Configuration configuration, read_configuration(session.settings.configuration));
-    if (configuration.hardware_kind != "pkcs11") {
-        return Failure{HWVAULT_ERROR_INVALID_ARGUMENT, "This version seals to PKCS#11 tokens alone, which have no PCR policy."};
+    if (configuration.hardware_kind != "tpm") {
+        HWVAULT_CHECK(session.print("Nothing to do: a PKCS#11 token has no PCR policy that an update could break.\n",
+                                    json::object{{"resealed", false}, {"kind", configuration.hardware_kind}}));
+        return kYes;
     }
-    HWVAULT_CHECK(session.print("Nothing to do: a PKCS#11 token has no PCR policy that an update could break.\n",
-                                json::object{{"resealed", false}, {"kind", "pkcs11"}}));
+    HWVAULT_CHECK(require_root("reseal"));
+    std::vector<std::string> arguments = hardware_arguments("reseal", session, setup);
+    if (!setup.current_pin_file.empty()) arguments.insert(arguments.end(), {"--current-pin-file", setup.current_pin_file});
+    for (const std::string& value : setup.expected) arguments.insert(arguments.end(), {"--expect", value});
+    HWVAULT_TRY(const std::string output,
+                run_program("hwvault-hardware", std::move(arguments), "Binding the TPM's keys anew ..."));
+    HWVAULT_CHECK(session.print(output + "The keys are bound anew; they are the same keys, and every token stays as it is.\n",
+                                json::object{{"resealed", true}, {"kind", "tpm"}, {"hardware", output}}));
     return kYes;
 }
 
@@ -149,11 +164,16 @@ void add_configuration(CLI::App& command, Session& session) {
     command.add_option("--config", session.settings.configuration, "Configuration file")->capture_default_str();
 }
 
+void add_hardware(CLI::App& command, Setup& setup) {
+    command.add_option("--pin-file", setup.pin_file, "File of mode 0600 with the device's PIN");
+    command.add_option("--hardware-state", setup.hardware_state, "Folder of hwvault-hardware")->capture_default_str();
+}
+
 void add_recover(CLI::App& app, Session& session, const std::shared_ptr<Setup>& setup) {
     CLI::App* const command = app.add_subcommand("recover", "Take an older store, or that of a lost device");
     add_configuration(*command, session);
     CLI::Option* const rollback = command->add_flag("--accept-rollback", setup->accept_rollback,
-                                                    "Yes, what was revoked since may live again");
+                                                    "Yes, and revoke every token that it had issued");
     CLI::Option* const recipient = command->add_flag("--new-recipient", setup->new_recipient,
                                                      "Encrypt the escrow to [recovery] recipient, or to nobody");
     CLI::Option* const show = command->add_flag("--show-signing-key", setup->show_signing_key,
@@ -176,16 +196,18 @@ void add_setup_commands(CLI::App& app, Session& session) {
 
     CLI::App* const init_command = app.add_subcommand("init", "Make the keys in the device, and the store");
     add_configuration(*init_command, session);
-    init_command->add_option("--pin-file", setup->pin_file, "File of mode 0600 with the device's PIN");
-    init_command->add_option("--hardware-state", setup->hardware_state, "Folder of hwvault-hardware")
-        ->capture_default_str();
+    add_hardware(*init_command, *setup);
     init_command->callback([&session, setup] { session.work = [&session, setup] { return init(session, *setup); }; });
 
     add_recover(app, session, setup);
 
-    CLI::App* const reseal_command = app.add_subcommand("reseal", "Bind the keys to the machine's new state, for a TPM");
+    CLI::App* const reseal_command =
+        app.add_subcommand("reseal", "Bind a TPM's keys to the PCR values and the PIN of now, or to values to come");
     add_configuration(*reseal_command, session);
-    reseal_command->callback([&session] { session.work = [&session] { return reseal(session); }; });
+    add_hardware(*reseal_command, *setup);
+    reseal_command->add_option("--current-pin-file", setup->current_pin_file, "File with the PIN until now, if it changes");
+    reseal_command->add_option("--expect", setup->expected, "PCR=VALUE that an update will bring; once for each PCR");
+    reseal_command->callback([&session, setup] { session.work = [&session, setup] { return reseal(session, *setup); }; });
 
     CLI::App* const units_command = app.add_subcommand("units", "List which unit is handed which token");
     add_configuration(*units_command, session);

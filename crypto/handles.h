@@ -7,6 +7,8 @@
 #include <memory>
 #include <string_view>
 
+#include <openssl/bn.h>
+#include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 
@@ -22,7 +24,10 @@ struct Deleter {
     }
 };
 
+using Bignum = std::unique_ptr<BIGNUM, Deleter<BN_free>>;
+using EcdsaSignature = std::unique_ptr<ECDSA_SIG, Deleter<ECDSA_SIG_free>>;
 using Pkey = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
+using PkeyContext = std::unique_ptr<EVP_PKEY_CTX, Deleter<EVP_PKEY_CTX_free>>;
 using MdContext = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
 using Mac = std::unique_ptr<EVP_MAC, Deleter<EVP_MAC_free>>;
 using MacContext = std::unique_ptr<EVP_MAC_CTX, Deleter<EVP_MAC_CTX_free>>;

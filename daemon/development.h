@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// `hwvaultd --dev DIR`: a whole vault below one folder, made on first use: a SoftHSM2 token of its own, its PIN, the
-// configuration, the keys. A second start finds the same vault and the same device.
+// `hwvaultd --dev DIR [--hardware softhsm|swtpm]`: a whole vault below one folder, made on first use: a simulated device
+// of its own, the configuration, the keys. A second start finds the same vault and the same device.
 //
-//     DIR/hwvault.toml  DIR/softhsm2.conf  DIR/tokens/  DIR/hardware/ (PIN, the child's state)  DIR/state/  DIR/run/
+//     DIR/hwvault.toml  DIR/hardware/ (PIN, the child's state)  DIR/state/  DIR/run/
+//     softhsm: DIR/softhsm2.conf  DIR/tokens/      swtpm: DIR/swtpm/ (the TPM's state and its socket)
 //
-// For development: a SoftHSM2 token is a file. It is used because it was asked for, never instead of hardware.
+// For development: a simulated device is a file. It is used because it was asked for, never instead of hardware.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 
 #include "daemon/hardware/child_process.h"
@@ -16,12 +18,17 @@
 
 namespace hwvault {
 
+// What --dev simulates. kAsBefore: what DIR has, and for a new one SoftHSM2.
+enum class Simulated : std::uint8_t { kAsBefore, kSoftHsm, kSwtpm };
+
 struct Development {
     Settings settings;
     hardware::Spawn child;  // how to start the hardware child on DIR
 };
 
-// `program` is the path of hwvault-hardware. Runs its `create-token` and `init` where DIR has none yet.
-Result<Development> prepare_development(const std::filesystem::path& folder, const std::filesystem::path& program);
+// `program` is the path of hwvault-hardware. Runs its `create-token` and `init` where DIR has none yet. A simulated TPM
+// is started beside this process and ends with it. kInvalidArgument when DIR has the other device.
+Result<Development> prepare_development(const std::filesystem::path& folder, Simulated simulated,
+                                        const std::filesystem::path& program);
 
 }  // namespace hwvault

@@ -57,6 +57,7 @@ constexpr auto kDeviceAtSetup = std::chrono::seconds(20);  // that init and reco
 struct Command {
     std::filesystem::path configuration{"/etc/hwvault/hwvault.toml"};
     std::filesystem::path development;
+    Simulated simulated{Simulated::kAsBefore};
     std::filesystem::path hardware_program{os::own_folder() / "hwvault-hardware"};
     bool initialise{false};
     bool accept_rollback{false};
@@ -66,8 +67,10 @@ struct Command {
     bool revoke_all{false};
 };
 
-// Its own memory is worth stealing: no core file, no debugger of the same user.
+// Its own memory is worth stealing: no core file, no debugger of the same user. And a reader of its log that goes away
+// must not end it.
 void harden() {
+    ::signal(SIGPIPE, SIG_IGN);
     ::prctl(PR_SET_DUMPABLE, 0);
     const rlimit none{0, 0};
     ::setrlimit(RLIMIT_CORE, &none);
@@ -90,13 +93,6 @@ void set_up_log() {
 
 vault::UnixTime clock_now() {
     return static_cast<vault::UnixTime>(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()));
-}
-
-// What --dev can simulate. The contract names both; swtpm comes with the TPM.
-std::string check_development_hardware(const std::string& kind) {
-    if (kind == "softhsm") return "";
-    if (kind == "swtpm") return "swtpm is not there yet: this version knows SoftHSM2 alone. Say `--hardware softhsm`.";
-    return "there is no `" + kind + "`. Say `--hardware softhsm`.";
 }
 
 // A listening socket that systemd made, or -1.
@@ -178,6 +174,7 @@ service::OpeningParts Daemon::opening_parts() {
             .hardware = *hardware_,
             .store_file = settings_.store_file(),
             .quotas = settings_.quotas,
+            .anti_rollback = settings_.anti_rollback,
             .recipient_file = settings_.recipient};
 }
 
@@ -226,6 +223,7 @@ awaitable<Result<void>> Daemon::serve() {
         .resolver = *resolver_,
         .store_file = settings_.store_file(),
         .quotas = settings_.quotas,
+        .anti_rollback = settings_.anti_rollback,
         .recipient_file = settings_.recipient,
         .clock = clock_now,
         .state_changed = [this](const service::Status& status) { announce(status); },
@@ -278,7 +276,8 @@ awaitable<Result<void>> Daemon::accept_rollback() {
     HWVAULT_CO_CHECK(co_await device_ready());
     const vault::Event event = recovery_event("recover --accept-rollback");
     HWVAULT_CO_TRY(const std::uint64_t epoch, co_await service::accept_rollback(opening_parts(), event));
-    std::cout << "The store of epoch " << epoch << " is the latest one from now on. This is on the audit trail.\n";
+    std::cout << "The store of epoch " << epoch << " is the latest one from now on. Every token that it had issued is revoked, "
+                 "since any of them may have been since. This is on the audit trail.\n";
     co_return Result<void>{};
 }
 
@@ -307,7 +306,7 @@ Result<std::pair<Settings, hardware::Options>> assemble(const Command& command) 
         hardware::Options options{.child = hardware::Connect{settings.hardware_socket}};
         return std::pair{std::move(settings), std::move(options)};
     }
-    HWVAULT_TRY(Development development, prepare_development(command.development, command.hardware_program));
+    HWVAULT_TRY(Development development, prepare_development(command.development, command.simulated, command.hardware_program));
     hardware::Options options{.child = std::move(development.child)};
     return std::pair{std::move(development.settings), std::move(options)};
 }
@@ -351,16 +350,14 @@ void add_recover(CLI::App& app, Command& command) {
 
 int main(int argc, char** argv) {
     hwvault::Command command;
+    std::string simulated;
     CLI::App app{"hwvaultd: access tokens whose keys live in hardware. See hwvaultd(8)."};
     app.set_version_flag("--version", HWVAULT_VERSION);
     app.add_option("--config", command.configuration, "Configuration file")->capture_default_str();
     CLI::Option* const development =
         app.add_option("--dev", command.development, "Development: everything below this folder, made on first use");
-    // There is one kind, so that nobody has to know which.
-    app.add_option("--hardware")
-        ->description("With --dev: the simulated device")
-        ->type_name("softhsm")
-        ->check(CLI::Validator(hwvault::check_development_hardware, ""))
+    app.add_option("--hardware", simulated, "With --dev: the simulated device, for a new DIR softhsm")
+        ->check(CLI::IsMember({"softhsm", "swtpm"}))
         ->needs(development);
     app.add_option("--hardware-program", command.hardware_program, "With --dev: path of hwvault-hardware")
         ->capture_default_str();
@@ -372,6 +369,8 @@ int main(int argc, char** argv) {
     } catch (const CLI::ParseError& usage) {
         return app.exit(usage) == 0 ? EXIT_SUCCESS : hwvault::kUsedWrongly;
     }
+    if (simulated == "softhsm") command.simulated = hwvault::Simulated::kSoftHsm;
+    if (simulated == "swtpm") command.simulated = hwvault::Simulated::kSwtpm;
     command.initialise = init->parsed();
     hwvault::harden();
     hwvault::allow_many_connections();

@@ -3,6 +3,8 @@
 
 #include <array>
 #include <algorithm>
+#include <functional>
+#include <map>
 #include <string_view>
 
 #include <toml++/toml.h>
@@ -15,6 +17,11 @@ namespace hwvault {
 namespace {
 
 constexpr std::size_t kMaxFileSize = 1 << 20;
+
+const std::map<std::string, service::AntiRollback, std::less<>> kAntiRollback{
+    {"strict", service::AntiRollback::kStrict},
+    {"batch", service::AntiRollback::kBatch},
+    {"off", service::AntiRollback::kOff}};
 
 Error wrong(const std::filesystem::path& file, const toml::source_region& where, std::string_view what) {
     return {ErrorCode::kInvalidArgument,
@@ -120,6 +127,11 @@ Result<Settings> settings_of(const std::filesystem::path& file, toml::table& roo
     HWVAULT_CHECK(doors.path("socket", settings.socket));
     HWVAULT_CHECK(doors.take("dbus", settings.dbus, "true or false"));
     HWVAULT_CHECK(doors.no_more());
+    Table hardware(file, root, "hardware");
+    std::string anti_rollback = "strict";
+    HWVAULT_CHECK(hardware.take("anti_rollback", anti_rollback, "\"strict\", \"batch\" or \"off\"",
+                                [](const std::string& word) { return kAntiRollback.contains(word); }));
+    settings.anti_rollback = kAntiRollback.at(anti_rollback);
     Table recovery(file, root, "recovery");
     HWVAULT_CHECK(take_recipient(file, root, recovery, settings.recipient));
     Table limits(file, root, "limits");

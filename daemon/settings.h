@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // What hwvaultd reads of hwvault.toml (hwvault.toml(5)): its own tables, `[vault]`, `[limits]`, `[doors]` and
-// `[recovery]`. The tables `[hardware]` and `[credential]` are others' and are left to them. Any other, and an unknown
-// key in one of its own, is an error that names the line, so that a misspelt limit is not silently none.
+// `[recovery]`, and `anti_rollback` of `[hardware]`. The rest of that table, and `[credential]`, are others' and are left
+// to them. Any other, and an unknown key in one of its own, is an error that names the line, so that a misspelt limit is
+// not silently none.
 #pragma once
 
 #include <filesystem>
 #include <string>
 
+#include "daemon/service/anti_rollback.h"
 #include "daemon/vault/vault.h"
 #include "foundation/result.h"
 
@@ -18,6 +20,8 @@ struct Settings {
     std::string prefix{"hwv_"};                                             // [vault] prefix; used by init alone
     std::filesystem::path hardware_socket{"/run/hwvault-hardware/socket"};  // [vault] hardware_socket
     std::filesystem::path socket{"/run/hwvault/org.hwvault.Vault"};         // [doors] socket
+    // [hardware] anti_rollback: "strict", "batch" or "off"
+    service::AntiRollback anti_rollback{service::AntiRollback::kStrict};
     bool dbus{true};                                                        // [doors] dbus
     std::filesystem::path recipient;                                        // [recovery] recipient; empty: none
     vault::Quotas quotas;                                                   // [limits] tokens, tokens_per_account

@@ -59,11 +59,17 @@ struct Description {
     std::string serial;
     std::string label;   // the token's
     std::string module;  // path of the PKCS#11 module, or the TCTI
+    std::string policy;  // what the keys are bound to besides the device: "a PIN", "PCR 7 and a PIN", "none"
     std::vector<KeyDescription> keys;
     std::vector<std::string> abilities;  // "derive", "sign", "random", "epoch"
     RollbackProtection rollback_protection{RollbackProtection::kNone};
     Bytes signing_key;   // DER SubjectPublicKeyInfo
 };
+
+// How the message of a kHardwareLocked begins that does not say that the device rejected the PIN: it was not given to
+// it, or it gave no reason.
+constexpr std::string_view kNoLoginTried = "No login was tried";
+constexpr std::string_view kRejectionUnknown = "It is unknown whether the PIN was rejected";
 
 class Device {
 public:

@@ -214,7 +214,7 @@ std::optional<std::uint64_t> decode_number(BytesView payload) {
 SecretBytes encode_description(const Description& description) {
     FieldWriter<LockedBytes> writer{LockedBytes(&locked_memory())};
     writer.text(description.kind).text(description.vendor).text(description.model).text(description.serial);
-    writer.text(description.label).text(description.module);
+    writer.text(description.label).text(description.module).text(description.policy);
     writer.number(static_cast<std::uint64_t>(description.rollback_protection)).bytes(description.signing_key);
     writer.number(description.keys.size());
     for (const KeyDescription& key : description.keys) write_key(writer, key);
@@ -227,7 +227,7 @@ std::optional<Description> decode_description(BytesView payload) {
     FieldReader reader(payload);
     Description description;
     for (std::string* text : {&description.kind, &description.vendor, &description.model, &description.serial,
-                              &description.label, &description.module}) {
+                              &description.label, &description.module, &description.policy}) {
         auto read = read_string(reader);
         if (!read) return std::nullopt;
         *text = std::move(*read);

@@ -25,7 +25,7 @@ struct Committer::Job : std::enable_shared_from_this<Committer::Job> {
     Signal done;
     Result<Committed> outcome{Error{ErrorCode::kInternal, "The change was not carried out."}};
     bool withdraws{false};
-    std::optional<std::uint64_t> withdrawn_at;  // the epoch of a commit that took trust away
+    std::optional<std::uint64_t> protected_at;  // the epoch from which on the device knows what was taken away
 
     void finish(Result<Committed> result) {
         outcome = std::move(result);
@@ -80,8 +80,8 @@ awaitable<Result<Committed>> Committer::commit(Touches touches, Planner planner)
     queue_.push_back(job);
     start();
     co_await job->done.wait();
-    if (job->outcome && job->withdrawn_at) {
-        const bool reached = co_await parts_.epochs->reached(*job->withdrawn_at, steady_clock::now() + kDeviceDeadline);
+    if (job->outcome && job->protected_at) {
+        const bool reached = co_await parts_.epochs->reached(*job->protected_at, steady_clock::now() + kDeviceDeadline);
         job->outcome->rollback_protected = reached;
     }
     co_return std::move(job->outcome);
@@ -169,8 +169,9 @@ awaitable<Result<void>> Committer::run_batch(std::vector<std::shared_ptr<Job>> j
 }
 
 awaitable<Result<void>> Committer::write(Draft& draft) {
-    if (draft.batch.changes.empty() && draft.batch.events.empty() && last_write_) co_return Result<void>{};
-    draft.batch.epoch = parts_.epochs->epoch() + (draft.withdraws ? 1 : 0);
+    const bool nothing = draft.batch.changes.empty() && draft.batch.events.empty() && !parts_.epochs->is_batch_over();
+    if (nothing && last_write_) co_return Result<void>{};
+    draft.batch.epoch = parts_.epochs->of_next_commit(draft.withdraws);
     draft.batch.time_mark = now();
     co_return co_await run_on(parts_.store_thread,
                               [&store = parts_.store, &batch = draft.batch] { return store.commit(batch); });
@@ -182,10 +183,14 @@ void Committer::publish(const Draft& draft) {
         parts_.publishing(change);
         parts_.vault.apply(change);
     }
-    if (draft.withdraws) parts_.epochs->committed(draft.batch.epoch);
+    const auto protected_at = parts_.epochs->committed(draft.batch.epoch, draft.withdraws);
     for (const auto& job : draft.writing) {
-        if (job->withdraws) job->withdrawn_at = draft.batch.epoch;
-        job->finish(Committed{.changed = true, .rollback_protected = std::nullopt});
+        Committed committed{.changed = true, .rollback_protected = std::nullopt};
+        if (job->withdraws) {
+            job->protected_at = protected_at;
+            committed.rollback_protected = false;  // until the device has answered
+        }
+        job->finish(committed);
     }
 }
 

@@ -43,7 +43,7 @@ using Planner = std::function<Result<vault::Plan>(const vault::Vault&)>;
 
 struct Committed {
     bool changed{false};
-    // Of what takes trust away: whether the device knows of it already.
+    // Of what takes trust away: whether the device knows of it by now.
     std::optional<bool> rollback_protected;
 };
 
@@ -82,11 +82,13 @@ public:
     vault::UnixTime now();
     [[nodiscard]] std::uint64_t audit_sequence() const { return parts_.trail.sequence(); }
 
+    // Makes the commit that is due, if one is.
+    void start();
+
 private:
     struct Job;
     struct Draft;
     class Claims;
-    void start();
     boost::asio::awaitable<void> run();
     boost::asio::awaitable<Result<void>> run_batch(std::vector<std::shared_ptr<Job>> jobs);
     std::vector<std::shared_ptr<Job>> take_batch();

@@ -23,9 +23,20 @@ constexpr auto kPauseAfterFailure = std::chrono::milliseconds(500);
 
 }  // namespace
 
-EpochKeeper::EpochKeeper(boost::asio::any_io_executor strand, hardware::Hardware& hardware, store::EpochState epochs,
-                         std::optional<std::uint64_t> device)
-    : strand_(std::move(strand)), hardware_(hardware), epochs_(epochs), device_(device), pause_(strand_) {}
+EpochKeeper::EpochKeeper(Parts parts)
+    : strand_(std::move(parts.strand)),
+      hardware_(parts.hardware),
+      epochs_(parts.epochs),
+      device_(parts.device),
+      mode_(parts.mode),
+      batch_interval_(parts.batch_interval),
+      pause_(strand_),
+      batch_timer_(strand_) {}
+
+void EpochKeeper::start() {
+    tell_device();
+    if (mode_ == AntiRollback::kBatch) open_batch();
+}
 
 std::uint64_t EpochKeeper::pending() const {
     return device_ ? epochs_.device_target() - *device_ : 0;
@@ -36,8 +47,50 @@ bool EpochKeeper::knows(std::uint64_t epoch) const {
            *device_ - epochs_.device_origin >= epoch - epochs_.base;
 }
 
-void EpochKeeper::committed(std::uint64_t epoch) {
-    epochs_.epoch = std::max(epochs_.epoch, epoch);
+std::uint64_t EpochKeeper::of_next_commit(bool withdraws) const {
+    switch (mode_) {
+        case AntiRollback::kStrict: return epochs_.epoch + (withdraws ? 1 : 0);
+        case AntiRollback::kBatch: return epochs_.epoch + (batch_is_over_ ? 1 : 0);
+        case AntiRollback::kOff: return epochs_.epoch;
+    }
+    return epochs_.epoch;
+}
+
+std::optional<std::uint64_t> EpochKeeper::committed(std::uint64_t epoch, bool withdraws) {
+    const bool is_new = epoch > epochs_.epoch;
+    if (is_new) {
+        epochs_.epoch = epoch;
+        batch_is_open_ = batch_is_over_ = false;
+        tell_device();
+        return epoch;
+    }
+    if (withdraws && mode_ == AntiRollback::kBatch) open_batch();
+    return std::nullopt;
+}
+
+void EpochKeeper::open_batch() {
+    batch_is_open_ = device_.has_value();
+    if (!batch_is_open_ || batch_runs_ || stopped_) return;
+    batch_runs_ = true;
+    boost::asio::co_spawn(
+        strand_, [self = shared_from_this()]() -> awaitable<void> { co_await self->run_batch(); },
+        boost::asio::detached);
+}
+
+awaitable<void> EpochKeeper::run_batch() {
+    batch_timer_.expires_after(batch_interval_);
+    co_await batch_timer_.async_wait(os::kAsTuple);
+    batch_runs_ = false;
+    if (stopped_) co_return;
+    end_batch();
+    batch_ended_();
+}
+
+void EpochKeeper::end_batch() {
+    batch_is_over_ = batch_is_open_;
+}
+
+void EpochKeeper::tell_device() {
     if (!device_ || catching_up_ || stopped_ || pending() == 0) return;
     catching_up_ = true;
     boost::asio::co_spawn(
@@ -71,6 +124,7 @@ awaitable<void> EpochKeeper::catch_up() {
 void EpochKeeper::stop() {
     stopped_ = true;
     pause_.cancel();
+    batch_timer_.cancel();
 }
 
 awaitable<bool> EpochKeeper::reached(std::uint64_t epoch, hardware::Deadline deadline) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Keeps the device's counter up with the store's epoch: what was revoked stays revoked after the disk is rolled
-// back, once the device has been told.
+// Says which epoch each commit has, and keeps the device's counter up with it: what was revoked stays revoked after the
+// disk is rolled back, once the device has been told.
 //
 // Advances are one step a call and happen in the background, in order; a device that is gone is tried again when
 // it is back. Lives on the service's strand; not thread-safe.
@@ -20,20 +20,40 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "daemon/hardware/hardware.h"
+#include "daemon/service/anti_rollback.h"
 #include "daemon/store/store.h"
 
 namespace hwvault::service {
 
 class EpochKeeper : public std::enable_shared_from_this<EpochKeeper> {
 public:
-    // `device` is where the counter stands; nullopt where the device has none, and then nothing is ever protected.
-    EpochKeeper(boost::asio::any_io_executor strand, hardware::Hardware& hardware, store::EpochState epochs,
-                std::optional<std::uint64_t> device);
+    struct Parts {
+        boost::asio::any_io_executor strand;
+        hardware::Hardware& hardware;
+        store::EpochState epochs;
+        std::optional<std::uint64_t> device;  // where the counter stands; none: then nothing is ever protected
+        AntiRollback mode{AntiRollback::kStrict};
+        std::chrono::milliseconds batch_interval{kBatchInterval};
+    };
+    explicit EpochKeeper(Parts parts);
+    // A store that is ahead of the device is the latest one: the device was not told before a crash, and is now. With
+    // kBatch a batch may have been under way.
+    void start();
+
     // `changed` is called each time the device knows everything again, and when it begins to refuse a step.
     void on_change(std::function<void()> changed) { changed_ = std::move(changed); }
+    // `ended` is called when a batch is over, so that a commit is made even if there is nothing else to write.
+    void on_batch_end(std::function<void()> ended) { batch_ended_ = std::move(ended); }
 
-    // Tells the device of an epoch that the store has committed.
-    void committed(std::uint64_t epoch);
+    // The epoch that the next commit must have; `withdraws`: it takes trust away.
+    [[nodiscard]] std::uint64_t of_next_commit(bool withdraws) const;
+    // Whether that is a new one though nothing is taken away: the end of a batch.
+    [[nodiscard]] bool is_batch_over() const { return batch_is_over_; }
+    // Such a commit is durable: tells the device of its epoch. The epoch at which the device protects what the commit
+    // took away; none: not by this commit.
+    std::optional<std::uint64_t> committed(std::uint64_t epoch, bool withdraws);
+    // Ends a batch that is under way, with the next commit.
+    void end_batch();
     // Ends the work in the background; the next start goes on with it.
     void stop();
     // Whether the device knows `epoch`, waiting for it until `deadline`.
@@ -42,22 +62,35 @@ public:
     [[nodiscard]] std::uint64_t epoch() const { return epochs_.epoch; }
     // Steps that the device is behind; 0 where it has no counter.
     [[nodiscard]] std::uint64_t pending() const;
+    // Whether something was taken away that is in no epoch yet.
+    [[nodiscard]] bool has_open_batch() const { return batch_is_open_; }
     // Why the device did not take the last step; none when it did.
     [[nodiscard]] const std::optional<Error>& trouble() const { return trouble_; }
 
 private:
+    void tell_device();
     boost::asio::awaitable<void> catch_up();
     [[nodiscard]] bool knows(std::uint64_t epoch) const;
+
+    void open_batch();
+    boost::asio::awaitable<void> run_batch();
 
     boost::asio::any_io_executor strand_;
     hardware::Hardware& hardware_;
     store::EpochState epochs_;
     std::optional<std::uint64_t> device_;
+    AntiRollback mode_;
+    std::chrono::milliseconds batch_interval_;
     std::optional<Error> trouble_;
     std::function<void()> changed_{[] {}};
+    std::function<void()> batch_ended_{[] {}};
+    bool batch_is_open_{false};
+    bool batch_is_over_{false};
+    bool batch_runs_{false};
     bool catching_up_{false};
     bool stopped_{false};
     boost::asio::steady_timer pause_;
+    boost::asio::steady_timer batch_timer_;
     std::list<std::pair<std::uint64_t, boost::asio::steady_timer*>> waiting_;  // epochs, and whom to wake
 };
 

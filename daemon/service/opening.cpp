@@ -5,6 +5,7 @@
 
 #include "crypto/random.h"
 #include "daemon/service/escrow.h"
+#include "daemon/service/revoke_all.h"
 #include "daemon/service/signal.h"
 
 namespace hwvault::service {
@@ -88,6 +89,7 @@ bool is_behind(const Opened& opened) {
 
 awaitable<Result<Opened>> open_latest(OpeningParts parts) {
     HWVAULT_CO_TRY(Opened opened, co_await open_authentic(parts));
+    if (parts.anti_rollback == AntiRollback::kOff) co_return opened;
     HWVAULT_CO_TRY(opened.device_epoch, co_await device_epoch(parts.hardware));
     if (is_behind(opened)) {
         const std::uint64_t newest = opened.epochs.base + (*opened.device_epoch - opened.epochs.device_origin);
@@ -95,7 +97,8 @@ awaitable<Result<Opened>> open_latest(OpeningParts parts) {
                         "The store is of epoch " + std::to_string(opened.epochs.epoch) + ", but the device remembers epoch " +
                             std::to_string(newest) +
                             ": an older copy was put back, and what was revoked since would live again. Put the latest"
-                            " copy back, or run `hwvault recover --accept-rollback`."};
+                            " copy back; or run `hwvault recover --accept-rollback`, which revokes every token that this"
+                            " copy had issued."};
     }
     co_return opened;
 }
@@ -139,6 +142,10 @@ awaitable<Result<std::uint64_t>> accept_rollback(OpeningParts parts, vault::Even
     }
     store::Batch batch;
     batch.events.push_back(opened.trail.append(event));
+    HWVAULT_CO_TRY(batch.changes, revoke_all_issued(*opened.vault, {event.time, event.actor, event.decided_by}));
+    for (const vault::Change& change : batch.changes) {
+        if (change.event) batch.events.push_back(opened.trail.append(*change.event));
+    }
     batch.epoch = opened.epochs.epoch;
     batch.time_mark = std::max(opened.time_mark, event.time);
     auto rebased = co_await run_on(parts.store_thread, [&] { return opened.store->rebase(*opened.device_epoch, batch); });

@@ -19,6 +19,7 @@
 #include "crypto/cms.h"
 #include "daemon/audit/trail.h"
 #include "daemon/hardware/hardware.h"
+#include "daemon/service/anti_rollback.h"
 #include "daemon/store/store.h"
 #include "daemon/vault/vault.h"
 
@@ -29,6 +30,7 @@ struct OpeningParts {
     hardware::Hardware& hardware;
     std::filesystem::path store_file;
     vault::Quotas quotas;
+    AntiRollback anti_rollback;
     std::filesystem::path recipient_file{};  // [recovery] recipient; empty: a vault without recovery
 };
 
@@ -36,7 +38,7 @@ struct Opened {
     std::unique_ptr<store::Store> store;
     std::unique_ptr<vault::Vault> vault;
     store::EpochState epochs;
-    std::optional<std::uint64_t> device_epoch;  // none where the device keeps no counter
+    std::optional<std::uint64_t> device_epoch;  // none where the device keeps no counter, or nobody is to look at it
     audit::Trail trail{0, {}};
     vault::UnixTime time_mark{0};
     std::optional<crypto::Digest> on_record;     // the fingerprint of the recovery recipient
@@ -65,7 +67,8 @@ boost::asio::awaitable<Result<void>> initialise_vault(OpeningParts parts, std::s
 boost::asio::awaitable<Result<std::string>> signing_key_pem(hardware::Hardware& hardware);
 
 // Takes an authentic store that is behind the device as the latest one, and says so in its audit trail; gives the
-// epoch that was accepted. kInvalidArgument when it is not behind.
+// epoch that was accepted. Every issued string that lives in it is revoked in the same commit, since which of them were
+// dead nobody knows any more. kInvalidArgument when it is not behind.
 boost::asio::awaitable<Result<std::uint64_t>> accept_rollback(OpeningParts parts, vault::Event event);
 
 }  // namespace hwvault::service

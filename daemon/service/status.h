@@ -14,10 +14,11 @@ struct Status {
     std::string state;
     std::string message;  // a sentence; what to do next when it is not serving
     std::string version;
-    std::string hardware_kind;    // "pkcs11"; empty until the device was seen
+    std::string hardware_kind;    // "pkcs11", "tpm"; empty until the device was seen
     std::string hardware_model;
     std::string hardware_serial;
     std::string hardware_state;   // "available", or the error's word
+    std::string hardware_policy;  // what the keys are bound to besides the device: "a PIN", "PCR 7", "none"
     std::string rollback_protection;  // "none", "pin-writable", "counter"
     std::string memory_lock;      // "memfd_secret", "mlock", "unlocked"
     std::uint64_t epoch{0};

@@ -22,6 +22,7 @@ constexpr auto kRetryOpening = std::chrono::seconds(1);
 // A device that is only just being opened is no news: so long the vault is "starting".
 constexpr auto kDevicePatience = std::chrono::seconds(3);
 constexpr auto kDescribeDeadline = std::chrono::seconds(5);
+constexpr auto kDeviceAtStop = std::chrono::seconds(2);  // that the end waits until the device knows everything
 constexpr std::size_t kListingsOfUid = 2;  // at work at a time: each has its share of the strand
 
 std::string_view state_word(ErrorCode reason) {
@@ -78,9 +79,12 @@ awaitable<void> VaultService::stop() {
     retry_.cancel();
     parts_.hardware.on_state_change([] {});
     if (!open_) co_return;
-    open_->epochs->stop();
+    open_->epochs->end_batch();
     (void)co_await open_->committer->flush();
+    const auto deadline = steady_clock::now() + kDeviceAtStop;
+    if (parts_.hardware.state()) (void)co_await open_->epochs->reached(open_->epochs->epoch(), deadline);
     if (open_->checkpoints) co_await open_->checkpoints->stop();
+    open_->epochs->stop();
 }
 
 awaitable<void> VaultService::bring_up() {
@@ -107,6 +111,7 @@ awaitable<Result<void>> VaultService::try_to_open() {
                        .hardware = parts_.hardware,
                        .store_file = parts_.store_file,
                        .quotas = parts_.quotas,
+                       .anti_rollback = parts_.anti_rollback,
                        .recipient_file = parts_.recipient_file};
     auto opened = co_await open_vault(std::move(parts));
     if (!opened) co_return opened.error();
@@ -119,8 +124,12 @@ void VaultService::adopt(Opened opened) {
     open_ = std::make_unique<Open>();
     open_->store = std::move(opened.store);
     open_->vault = std::move(opened.vault);
-    open_->epochs =
-        std::make_shared<EpochKeeper>(parts_.strand, parts_.hardware, opened.epochs, opened.device_epoch);
+    open_->epochs = std::make_shared<EpochKeeper>(EpochKeeper::Parts{.strand = parts_.strand,
+                                                                     .hardware = parts_.hardware,
+                                                                     .epochs = opened.epochs,
+                                                                     .device = opened.device_epoch,
+                                                                     .mode = parts_.anti_rollback,
+                                                                     .batch_interval = kBatchInterval});
     open_->committer = std::make_shared<Committer>(Committer::Parts{
         .strand = parts_.strand,
         .store_thread = parts_.store_thread,
@@ -141,8 +150,8 @@ void VaultService::adopt(Opened opened) {
         if (!opened.all_signed) open_->checkpoints->changed();
     }
     open_->epochs->on_change([this] { announce(); });
-    // A store that is ahead of the device is the latest one: the device was not told before a crash.
-    open_->epochs->committed(opened.epochs.epoch);
+    open_->epochs->on_batch_end([this] { open_->committer->start(); });
+    open_->epochs->start();
 }
 
 void VaultService::announce() {
@@ -169,7 +178,9 @@ Status VaultService::status() {
         now.hardware_kind = device_->kind;
         now.hardware_model = device_->model;
         now.hardware_serial = device_->serial;
-        now.rollback_protection = hardware::word(device_->rollback_protection);
+        now.hardware_policy = device_->policy;
+        const bool counted = parts_.anti_rollback != AntiRollback::kOff;
+        now.rollback_protection = hardware::word(counted ? device_->rollback_protection : hardware::RollbackProtection::kNone);
     }
     if (!open_) {
         now.state = state_word(reason_.code);
@@ -177,11 +188,12 @@ Status VaultService::status() {
         return now;
     }
     now.epoch = open_->epochs->epoch();
-    now.epoch_pending = open_->epochs->pending();
+    now.epoch_pending = open_->epochs->pending() + (open_->epochs->has_open_batch() ? 1 : 0);
     now.accounts = open_->vault->account_count();
     now.tokens = open_->vault->token_count();
     now.audit_sequence = open_->committer->audit_sequence();
-    now.state = now.epoch_pending == 0 ? "serving" : "catching-up";
+    const bool told = open_->epochs->pending() == 0;
+    now.state = told ? "serving" : "catching-up";
     const std::optional<Error>& refused = open_->epochs->trouble();
     if (!hardware) {
         now.message = "Verify and Revoke go on; the rest waits for the device. " + hardware.error().message;
@@ -189,7 +201,7 @@ Status VaultService::status() {
         now.hardware_state = word(refused->code);
         now.message = "The device does not take the latest revocations. " + refused->message;
     } else {
-        now.message = now.epoch_pending == 0 ? "The vault is serving." : "The device is being told of the latest revocations.";
+        now.message = told ? "The vault is serving." : "The device is being told of the latest revocations.";
     }
     return now;
 }

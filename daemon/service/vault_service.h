@@ -40,6 +40,7 @@ public:
         peer::Resolver& resolver;
         std::filesystem::path store_file;
         vault::Quotas quotas;
+        AntiRollback anti_rollback;
         std::filesystem::path recipient_file;  // [recovery] recipient; empty: none
         std::function<vault::UnixTime()> clock;
         // Called when the state of the vault becomes another, to log it.

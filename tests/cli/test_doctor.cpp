@@ -20,6 +20,7 @@ Report report_with(const std::string& key, const std::string& value) {
     Report report{{"state", "serving"},          {"version", "0.1.0"},
                   {"hardware_state", "available"}, {"hardware_model", "SoftHSM v2"},
                   {"hardware_serial", "c0ffee"}, {"rollback_protection", "counter"},
+                  {"hardware_kind", "pkcs11"},   {"hardware_policy", "a PIN"},
                   {"epoch_pending", "0"},        {"memory_lock", "memfd_secret"}};
     for (auto& line : report) {
         if (line.first == key) line.second = value;
@@ -59,6 +60,37 @@ TEST_CASE("a locked PIN is told apart from a missing device") {
 TEST_CASE("keys are not spoken of while the device has not been seen") {
     const auto findings = examine_vault(report_with("hardware_state", "HardwareUnavailable"), good_configuration());
     CHECK(std::none_of(findings.begin(), findings.end(), [](const Finding& f) { return f.what == "root key"; }));
+}
+
+TEST_CASE("what the keys are bound to is said, and what an update asks for") {
+    CHECK(of_vault("hardware_policy", "none", "bound to").verdict == Verdict::kNote);
+    CHECK(of_vault("hardware_policy", "a PIN", "bound to").verdict == Verdict::kGood);
+    const Finding bound = of_vault("hardware_policy", "PCR 7 and a PIN", "bound to");
+    CHECK(bound.found.find("PCR 7 and a PIN") != std::string::npos);
+    CHECK(bound.next.find("hwvault reseal --expect") != std::string::npos);
+}
+
+TEST_CASE("a TPM that is not there, or has no resource manager, is found in the configuration") {
+    Configuration configuration;
+    configuration.hardware_kind = "tpm";
+    configuration.tcti = "device:/nonexistent";
+    CHECK(find(examine_configuration("f", configuration), "way to the TPM").verdict == Verdict::kBad);
+    configuration.tcti = "swtpm:path=/x";
+    CHECK(find(examine_configuration("f", configuration), "way to the TPM").verdict == Verdict::kGood);
+    configuration.pcrs = {7, 11};
+    CHECK(find(examine_configuration("f", configuration), "pcrs").found.find("7, 11") != std::string::npos);
+    CHECK(find(examine_configuration("f", configuration), "pin").verdict == Verdict::kGood);
+    configuration.hardware_kind = "none";
+    CHECK(find(examine_configuration("f", configuration), "hardware").verdict == Verdict::kBad);
+}
+
+TEST_CASE("a TPM's keys are said to be a TPM's, and its lockout is not only the PIN's") {
+    Report report = report_with("hardware_kind", "tpm");
+    CHECK(find(examine_vault(report, good_configuration()), "root key").found.find("fixed to this TPM") != std::string::npos);
+    for (auto& line : report) {
+        if (line.first == "hardware_state") line.second = "HardwareLocked";
+    }
+    CHECK(find(examine_vault(report, good_configuration()), "device").next.find("a PCR moved") != std::string::npos);
 }
 
 TEST_CASE("a configuration without a serial says how to find it") {

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "tests/contract/backend.h"
 
+#include <cstdio>
 #include <cstdlib>
 #include <string_view>
 
+#include "tests/contract/tpm_backend.h"
+
 namespace hwvault::hardware::testing {
 namespace {
+
+constexpr int kSkipped = 77;
 
 bool token_is_ready = false;
 
@@ -14,9 +19,24 @@ bool token_is_ready = false;
 Backend& backend() {
     static const std::unique_ptr<Backend> chosen = [] {
         const char* kind = std::getenv("HWVAULT_CONTRACT");
-        return kind == nullptr || kind == std::string_view("fake") ? make_fake_backend() : make_pkcs11_backend(kind);
+        const std::string_view name = kind == nullptr ? "fake" : kind;
+        if (name == "fake") return make_fake_backend();
+        if (name == "tpm") return std::unique_ptr<Backend>(new TpmBackend(false));
+        if (name == "tpm_abrmd") return std::unique_ptr<Backend>(new TpmBackend(true));
+        return make_pkcs11_backend(kind);
     }();
     return *chosen;
+}
+
+bool is_simulated(std::string_view manufacturer, std::string_view model) {
+    // swtpm's TPM says that IBM made it, as libtpms does; TPMs of silicon have other models.
+    return (manufacturer == "SoftHSM project" && model == "SoftHSM v2") ||
+           (manufacturer == "IBM" && model == "SW   TPM");
+}
+
+void skip(const std::string& why) {
+    std::printf("skipped: %s\n", why.c_str());
+    std::exit(kSkipped);
 }
 
 void forget_ready_token() {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // What the contract suite asks of a backend: make a blank token, set it up, open it as often as is wanted. Which
-// backend a run is for comes from HWVAULT_CONTRACT: `fake`, `softhsm` or `tpm2_pkcs11`.
+// backend a run is for comes from HWVAULT_CONTRACT: `fake`, `softhsm`, `tpm2_pkcs11`, `tpm` or `tpm_abrmd`.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "daemon/hardware/device.h"
 
@@ -28,9 +29,14 @@ public:
 // The backend of this run. Throws when the device behind it is not known to be simulated.
 Backend& backend();
 
-// The two ways to make one; `backend()` chooses.
+// The ways to make one; `backend()` chooses.
 std::unique_ptr<Backend> make_fake_backend();
 std::unique_ptr<Backend> make_pkcs11_backend(const std::string& kind);
+
+// True for SoftHSM2 and for a TPM made by swtpm (libtpms).
+bool is_simulated(std::string_view manufacturer, std::string_view model);
+// Ends the program: this backend cannot run here.
+[[noreturn]] void skip(const std::string& why);
 
 // A device on a token that is set up: a new one for tests that change more than its epoch, and for the others one
 // that they share, since making one takes seconds where the token is a TPM.

@@ -247,7 +247,7 @@ TEST_CASE("a login that fails without a reason may have been a rejected PIN, and
     const auto answer = device->random(8);
     REQUIRE(!answer);
     CHECK(answer.error().code == ErrorCode::kHardwareLocked);  // so the gate learns of it, and takes it for no proof:
-    CHECK(answer.error().message.starts_with(pkcs11::kRejectionUnknown));
+    CHECK(answer.error().message.starts_with(kRejectionUnknown));
     CHECK(on.faults.logins == before + 1);
     on.faults.login_rv = rv;
     CHECK(on.open().error() == answer.error());

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "tests/contract/pkcs11_backend.h"
 
-#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <stdexcept>
@@ -11,13 +10,6 @@
 
 namespace hwvault::hardware::testing {
 namespace {
-
-constexpr int kSkipped = 77;
-
-[[noreturn]] void skip(const std::string& why) {
-    std::printf("skipped: %s\n", why.c_str());
-    std::exit(kSkipped);
-}
 
 std::filesystem::path first_existing(std::initializer_list<const char*> candidates) {
     for (const char* candidate : candidates) {
@@ -86,12 +78,6 @@ private:
 };
 
 }  // namespace
-
-bool is_simulated(std::string_view manufacturer, std::string_view model) {
-    // swtpm's TPM says that IBM made it, as libtpms does; TPMs of silicon have other models.
-    return (manufacturer == "SoftHSM project" && model == "SoftHSM v2") ||
-           (manufacturer == "IBM" && model == "SW   TPM");
-}
 
 Pkcs11Backend::Pkcs11Backend(std::filesystem::path module) {
     config_.module = std::move(module);

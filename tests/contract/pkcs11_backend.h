@@ -13,9 +13,6 @@
 
 namespace hwvault::hardware::testing {
 
-// True for SoftHSM2 and for a TPM made by swtpm (libtpms).
-bool is_simulated(std::string_view manufacturer, std::string_view model);
-
 class Pkcs11Backend : public Backend {
 public:
     Result<Description> initialise() override { return pkcs11::initialise(config_, pin()); }

@@ -41,6 +41,7 @@ tokens = 5000
 tokens_per_account = 10
 [hardware]
 kind = "anything"
+anti_rollback = "batch"
 [credential."shop.service"."db-password"]
 account = "app:shop"
 )");
@@ -50,6 +51,7 @@ account = "app:shop"
     CHECK(settings->prefix == "acme_");
     CHECK(settings->socket == "/run/s");
     CHECK_FALSE(settings->dbus);
+    CHECK(settings->anti_rollback == service::AntiRollback::kBatch);
     CHECK(settings->quotas.tokens == 5'000);
     CHECK(settings->quotas.tokens_per_account == 10);
 }
@@ -59,6 +61,7 @@ TEST_CASE("An empty file is all that is usual, and no file is said to be missing
     REQUIRE(settings);
     CHECK(settings->state == "/var/lib/hwvault");
     CHECK(settings->dbus);
+    CHECK(settings->anti_rollback == service::AntiRollback::kStrict);
     CHECK(settings->quotas.tokens == vault::Quotas{}.tokens);
     CHECK(read_settings("/nonexistent/hwvault.toml").error().code == ErrorCode::kNotFound);
 }
@@ -97,6 +100,8 @@ TEST_CASE("A wrong type is refused with its line and what is wanted") {
 }
 
 TEST_CASE("What is out of range is refused with its line and the range") {
+    CHECK(refusal("[hardware]\nanti_rollback = \"sometimes\"\n") ==
+          "line 2: `anti_rollback` in [hardware] must be \"strict\", \"batch\" or \"off\".");
     for (const char* const number : {"0", "-1", "1001"}) {
         CHECK(refusal("[limits]\ntokens_per_account = " + std::string(number) + "\n") ==
               "line 2: `tokens_per_account` in [limits] must be a whole number from 1 to 1000.");

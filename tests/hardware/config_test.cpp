@@ -29,9 +29,21 @@ pin_credential = "hwvault-pin"
 TEST_CASE("the hardware's table is read, and other tables are left alone") {
     const auto config = read(kGood);
     REQUIRE(config.has_value());
-    CHECK(config->module == "/usr/lib/m.so");
-    CHECK(config->serial == "12 34");
+    const auto& token = std::get<Pkcs11Config>(config->device);
+    CHECK(token.module == "/usr/lib/m.so");
+    CHECK(token.serial == "12 34");
     CHECK(config->pin_credential == "hwvault-pin");
+}
+
+TEST_CASE("a TPM needs nothing but its kind") {
+    const auto plain = read("[hardware]\nkind = \"tpm\"\n");
+    REQUIRE(plain.has_value());
+    CHECK(std::get<TpmConfig>(plain->device).tcti == "device:/dev/tpmrm0");
+    CHECK(std::get<TpmConfig>(plain->device).pcrs.empty());
+    const auto chosen = read("[hardware]\nkind = \"tpm\"\ntcti = \"tabrmd\"\npcrs = [11, 7]\nanti_rollback = \"off\"\n");
+    REQUIRE(chosen.has_value());
+    CHECK(std::get<TpmConfig>(chosen->device).tcti == "tabrmd");
+    CHECK(std::get<TpmConfig>(chosen->device).pcrs == std::vector<unsigned>{7, 11});
 }
 
 TEST_CASE("a configuration that is not there is said to be missing") {
@@ -47,7 +59,12 @@ TEST_CASE("what is wrong in the configuration is said with its line") {
     };
     const auto wrong = GENERATE(
         Case{"[hardware]\nkind = \"pkcs11\"\nmodul = \"/m\"\n", "line 3: `modul`"},
-        Case{"[hardware]\nkind = \"tpm\"\nmodule = \"/m\"\nserial = \"1\"\n", "line 2: [hardware] needs kind"},
+        Case{"[hardware]\nkind = \"hsm\"\nmodule = \"/m\"\nserial = \"1\"\n", "line 2: [hardware] needs kind"},
+        Case{"[hardware]\nkind = \"tpm\"\nmodule = \"/m\"\n", "line 3: `module` is not a key of [hardware] with kind"},
+        Case{"[hardware]\nkind = \"tpm\"\npcrs = 7\n", "line 3: `pcrs` must be a list"},
+        Case{"[hardware]\nkind = \"tpm\"\npcrs = [7, 24]\n", "line 3: `pcrs` must be a list"},
+        Case{"[hardware]\nkind = \"tpm\"\npcrs = [7, 7]\n", "line 3: `pcrs` must be a list"},
+        Case{"[hardware]\nkind = \"tpm\"\ntcti = \"\"\n", "line 3: `tcti` must be a text"},
         Case{"[hardware]\nkind = \"pkcs11\"\nmodule = \"m.so\"\nserial = \"1\"\n", "line 3: [hardware] needs module"},
         Case{"\n[hardware]\nkind = \"pkcs11\"\nmodule = \"/m\"\n", "line 2: [hardware] needs serial"},
         Case{"[hardware]\nkind = \"pkcs11\"\nmodule = \"/m\"\nserial = 1234\n", "line 4: `serial` must be a text"},

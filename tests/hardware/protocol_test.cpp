@@ -26,6 +26,7 @@ Description sample_description() {
             .serial = "1234",
             .label = "vault",
             .module = "/lib/module.so",
+            .policy = "a PIN",
             .keys = {{"root", "hwvault-root", "CKK_GENERIC_SECRET", true, true, false}},
             .abilities = {"derive", "sign"},
             .rollback_protection = RollbackProtection::kCounter,
@@ -98,6 +99,7 @@ TEST_CASE("a description is read back as it was written") {
     const auto read = decode_description(encode_description(sample_description()).reveal());
     REQUIRE(read);
     CHECK(read->module == "/lib/module.so");
+    CHECK(read->policy == "a PIN");
     CHECK(read->rollback_protection == RollbackProtection::kCounter);
     CHECK(read->signing_key == Bytes{1, 2, 3});
     CHECK(read->abilities == std::vector<std::string>{"derive", "sign"});

@@ -150,6 +150,7 @@ public:
     std::shared_ptr<hardware::FakeToken> token{std::make_shared<hardware::FakeToken>()};
     vault::UnixTime now{1'800'000'000};
     vault::Quotas quotas;
+    AntiRollback anti_rollback{AntiRollback::kStrict};  // from the next start on
     std::filesystem::path recipient_file;  // takes effect at the next start
     TemporaryFolder folder;
     std::vector<std::string> states;  // that were told, with those of the hardware
@@ -213,6 +214,7 @@ public:
                                                                       .resolver = *users_,
                                                                       .store_file = file(),
                                                                       .quotas = quotas,
+                                                                      .anti_rollback = anti_rollback,
                                                                       .recipient_file = recipient_file,
                                                                       .clock = [this] { return now; },
                                                                       .state_changed = [this](const Status& status) {
@@ -223,8 +225,9 @@ public:
         until([&] { return service_->status().state != "starting"; });
     }
 
-    // As SIGTERM does it.
+    // As SIGTERM does it. Nothing when it is shut.
     void shut() {
+        if (!service_) return;
         bool stopped = false;
         boost::asio::co_spawn(
             *io_,
@@ -257,7 +260,7 @@ public:
 
     OpeningParts opening_parts() {
         return {.store_thread = *store_thread_, .hardware = *hardware_, .store_file = file(), .quotas = quotas,
-                .recipient_file = recipient_file};
+                .anti_rollback = anti_rollback, .recipient_file = recipient_file};
     }
 
     // What a caller gets of its own `default`, as text; the test reads it as a verifier would.

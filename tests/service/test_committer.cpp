@@ -35,8 +35,14 @@ struct Bench {
     BrokenDisk disk;
     vault::Vault vault{{}, "hwv_", {}};
     FakeHardware device{io.get_executor(), std::make_shared<hardware::FakeToken>()};
-    std::shared_ptr<EpochKeeper> epochs =
-        std::make_shared<EpochKeeper>(io.get_executor(), device, store::EpochState{}, std::uint64_t{0});
+    std::shared_ptr<EpochKeeper> epochs = std::make_shared<EpochKeeper>(EpochKeeper::Parts{
+        .strand = io.get_executor(),
+        .hardware = device,
+        .epochs = {},
+        .device = 0,
+        .mode = AntiRollback::kStrict,
+        .batch_interval = kBatchInterval,
+    });
     std::shared_ptr<Committer> committer = std::make_shared<Committer>(Committer::Parts{
         .strand = io.get_executor(),
         .store_thread = thread,

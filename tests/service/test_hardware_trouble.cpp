@@ -48,6 +48,9 @@ TEST_CASE("A revocation that the device was not told of before a crash is told a
 TEST_CASE("A store that was put back is refused, until an administrator accepts it") {
     Harness vault;
     const std::string dead = vault.get(vault.alice);
+    REQUIRE(vault.run(vault.service().create(vault.alice, "", "named", {})));
+    const std::string named = vault.get(vault.alice, "", "named");
+    REQUIRE(vault.run(vault.service().import(vault.alice, "", "foreign", SecretBytes::copy_of(bytes_of("theirs")), {})));
     vault.shut();
     const auto backup = vault.folder.path() / "backup.db";
     std::filesystem::copy_file(vault.file(), backup);
@@ -70,7 +73,14 @@ TEST_CASE("A store that was put back is refused, until an administrator accepts 
     CHECK(vault.run(accept_rollback(vault.opening_parts(), event)).error().code == ErrorCode::kInvalidArgument);
     vault.restart();
     CHECK(vault.service().status().state == "serving");
-    CHECK(vault.service().status().audit_sequence == events + 1);  // the acceptance is on record
+    CHECK(vault.service().status().audit_sequence == events + 3);  // the acceptance is on record, and two revocations
+    // Which strings were revoked since, nobody knows: so none lives again.
+    CHECK_FALSE(vault.active(dead));
+    CHECK_FALSE(vault.active(named));
+    const std::string successor = vault.get(vault.alice);
+    CHECK(successor != dead);
+    CHECK(vault.active(successor));
+    CHECK(vault.get(vault.alice, "", "foreign") == "theirs");
 }
 
 TEST_CASE("Another device opens nothing") {

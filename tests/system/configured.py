@@ -1,82 +1,15 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# A vault as an administrator sets it up, without --dev: hwvault.toml, a token with a PIN in a file, `hwvault init`, and
-# the two programs started each by itself. Either may end and come back alone; `hwvault recover` takes an old store.
-import os
+# A vault as an administrator sets it up, without --dev: hwvault.toml, `hwvault init`, and the two programs started each
+# by itself. Either may end and come back alone; `hwvault recover` takes an old store.
 import shutil
 import subprocess
 
-from harness import BIN, Vault, check, expect, run, until
+from configured_vault import ConfiguredVault
+from harness import HARDWARE, check, expect, run, until
 
-MODULE = "/usr/lib/softhsm/libsofthsm2.so"
-
-
-class ConfiguredVault(Vault):
-    """Started from hwvault.toml, with hwvault-hardware beside hwvaultd and not below it."""
-
-    def __init__(self):
-        super().__init__()
-        self.folder.mkdir()
-        self.configuration = self.folder / "hwvault.toml"
-        self.hardware_state = self.folder / "hardware"
-        self.hardware_socket = self.folder / "hardware.socket"
-        self.store = self.folder / "state"
-        self.socket = self.folder / "org.hwvault.Vault"
-        self.environment.update(HWVAULT_ADDRESS=str(self.socket), SOFTHSM2_CONF=str(self.folder / "softhsm2.conf"))
-        self.hardware = None
-
-    def __exit__(self, *failure):
-        if self.hardware:
-            self.kill_hardware()
-        super().__exit__(*failure)
-
-    def command(self):
-        return [BIN / "hwvaultd", "--config", self.configuration]
-
-    def start_hardware(self):
-        with open(self.log, "ab") as log:
-            self.hardware = subprocess.Popen(
-                [BIN / "hwvault-hardware", "serve", "--config", self.configuration, "--state", self.hardware_state,
-                 "--pin-file", self.folder / "pin", "--listen", self.hardware_socket, "--accept-uid", str(os.getuid())],
-                env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-
-    def kill_hardware(self):
-        self.hardware.kill()
-        self.hardware.wait()
-        self.hardware = None
-
-    def configure(self):
-        tokens = self.folder / "tokens"
-        tokens.mkdir(mode=0o700)
-        self.store.mkdir(mode=0o700)
-        (self.folder / "softhsm2.conf").write_text(f"directories.tokendir = {tokens}\nobjectstore.backend = file\n")
-        serial = subprocess.run(
-            [BIN / "hwvault-hardware", "create-token", "--module", MODULE, "--pin-file", self.folder / "pin",
-             "--so-pin-file", self.folder / "so-pin"],
-            env=self.environment, check=True, capture_output=True, text=True).stdout.strip()
-        self.configuration.write_text(f"""\
-[hardware]
-kind = "pkcs11"
-module = "{MODULE}"
-serial = "{serial}"
-
-[vault]
-state = "{self.store}"
-hardware_socket = "{self.hardware_socket}"
-prefix = "acme_"
-
-[doors]
-socket = "{self.socket}"
-dbus = false
-""")
-
-    def administer(self, *arguments):
-        return self.cli(arguments[0], "--config", self.configuration, *arguments[1:])
-
-    def init(self):
-        return self.administer("init", "--pin-file", self.folder / "pin", "--hardware-state", self.hardware_state)
-
+ROOT_KEY = {"softhsm": b"root key hwvault-root", "swtpm": b"root key root.pub"}[HARDWARE]
 
 vault = ConfiguredVault()
 first = []
@@ -97,7 +30,7 @@ def a_daemon_without_a_store_says_to_run_init():
 def hwvault_init_makes_the_keys_and_the_store():
     done = vault.init()
     expect(done.returncode == 0, f"hwvault init: {done}")
-    for words in (b"root key hwvault-root", b"never extractable", b"made inside the device", b"start hwvaultd"):
+    for words in (ROOT_KEY, b"never extractable", b"made inside the device", b"start hwvaultd"):
         expect(words in done.stdout, f"`{words.decode()}` is not in {done.stdout}")
     expect((vault.store / "store.db").stat().st_mode & 0o777 == 0o600, "the mode of the store")
 
@@ -169,12 +102,7 @@ def the_configuration_is_refused_with_its_line():
     expect(done.returncode == 1 and f"line {line}: `door`".encode() in done.stderr, f"a key that is not known: {done}")
 
 
-if os.geteuid() != 0:
-    print("skipped: a configured vault: `hwvault init` is for root")
-elif not os.path.exists(MODULE):
-    print(f"skipped: a configured vault: there is no {MODULE}")
-else:
-    try:
-        run()
-    finally:
-        vault.__exit__(None, None, None)
+try:
+    run(unless=vault.missing)
+finally:
+    vault.__exit__(None, None, None)

@@ -24,11 +24,16 @@ from pathlib import Path
 BIN = Path(os.environ.get("HWVAULT_BIN", Path(__file__).resolve().parents[2] / "build/release/bin"))
 BUS_CONFIG = Path(__file__).resolve().parents[2] / "dev/private-bus.conf"
 LONG = bool(os.environ.get("HWVAULT_LONG"))
+HARDWARE = os.environ.get("HWVAULT_TEST_HARDWARE", "softhsm")  # what --dev simulates: softhsm or swtpm
 SLOWDOWN = float(os.environ.get("HWVAULT_SLOWDOWN", "1"))  # how much longer everything may take
 INTERFACE = "org.hwvault.Vault"
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 checks = []
+
+if HARDWARE == "swtpm" and not shutil.which("swtpm"):
+    print("skipped: all of it: swtpm is not installed")
+    sys.exit()
 
 
 class Skip(Exception):
@@ -56,12 +61,20 @@ def expect(condition, message):
         raise AssertionError(message)
 
 
-def run():
-    """Runs the checks and leaves with their status."""
+def missing(*programs):
+    """What of these is not installed, in words; nothing when all is there."""
+    names = [program for program in programs if not shutil.which(program)]
+    return f"not installed: {', '.join(names)}" if names else ""
+
+
+def run(unless=""):
+    """Runs the checks and leaves with their status. `unless` says why none of them can run here."""
     failed = 0
     for function in checks:
         sentence = function.__name__.replace("_", " ")
         try:
+            if unless:
+                raise Skip(unless)
             function()
             print(f"ok: {sentence}", flush=True)
         except Skip as why:
@@ -177,7 +190,8 @@ class Bus:
 class Vault:
     """A vault in a folder of its own: `hwvaultd --dev`. Gone, with its folder, at the end of the `with`."""
 
-    def __init__(self, bus=False, folder=None):
+    def __init__(self, bus=False, folder=None, hardware=HARDWARE):
+        self.hardware = hardware
         self.home = Path(tempfile.mkdtemp(prefix="hwvault-test-"))
         self.home.chmod(0o755)  # other users call it too
         self.folder = Path(folder) if folder else self.home / "vault"
@@ -208,7 +222,7 @@ class Vault:
         shutil.rmtree(self.home, ignore_errors=True)
 
     def command(self):
-        return [BIN / "hwvaultd", "--dev", self.folder]
+        return [BIN / "hwvaultd", "--dev", self.folder, "--hardware", self.hardware]
 
     def launch(self):
         """Starts it and does not wait."""

@@ -66,6 +66,15 @@ def a_killed_child_is_started_again():
 
 
 @check
+def a_pipe_that_breaks_ends_nobody():
+    child = vault.child()
+    for process in (child, vault.daemon.pid):
+        os.kill(process, signal.SIGPIPE)  # as a write does when a device, or a reader of the log, hangs up
+    vault.token()
+    expect(vault.children() == [child] and vault.daemon.poll() is None, "one of them ended")
+
+
+@check
 def verify_and_revoke_go_on_while_the_child_hangs():
     vault.call("Create", name="named")
     token, named = vault.token(), vault.token("named")

@@ -5,7 +5,7 @@
 # back on another device, with the same string; with the wrong key, or out of a store that somebody wrote into, nothing
 # does, and nothing is lost.
 #
-# HWVAULT_RECOVER names the devices to go from and to, as `--hardware` knows them: "softhsm:softhsm softhsm:swtpm".
+# From and to the device of HWVAULT_TEST_HARDWARE; where that is a TPM, also between it and a PKCS#11 token.
 import os
 import pty
 import re
@@ -13,9 +13,10 @@ import shutil
 import sqlite3
 import subprocess
 
-from harness import BIN, Vault, check, expect, run
+from configured_vault import ConfiguredVault
+from harness import BIN, HARDWARE, Skip, Vault, check, expect, run
 
-PAIRS = [pair.split(":") for pair in os.environ.get("HWVAULT_RECOVER", "softhsm:softhsm").split()]
+PAIRS = [(HARDWARE, HARDWARE)] if HARDWARE == "softhsm" else [(HARDWARE, HARDWARE), (HARDWARE, "softhsm"), ("softhsm", HARDWARE)]
 KEYS = {"EC": ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"], "RSA": ["-algorithm", "RSA"]}
 
 
@@ -23,14 +24,10 @@ class Machine(Vault):
     """A vault with a device of one kind; what is done to it while hwvaultd is stopped is offline()."""
 
     def __init__(self, kind):
-        super().__init__()
-        self.kind = kind
+        super().__init__(hardware=kind)
 
     def __enter__(self):
         return self
-
-    def command(self):
-        return [*super().command(), "--hardware", self.kind]
 
     @property
     def store(self):
@@ -64,8 +61,8 @@ class Machine(Vault):
 
     def lose_device(self):
         self.stop()
-        shutil.rmtree(self.folder / "tokens")
-        shutil.rmtree(self.folder / "hardware")
+        for device in ("tokens", "tpm", "hardware"):
+            shutil.rmtree(self.folder / device, ignore_errors=True)
 
 
 class Keys:
@@ -145,7 +142,8 @@ def refused(machine, lost, key, words, *options):
 
 @check
 def every_token_comes_back_on_another_device():
-    for (from_kind, to_kind), (key, certificate) in zip(PAIRS * 2, [("EC", False), ("RSA", True)] * len(PAIRS)):
+    for index, (from_kind, to_kind) in enumerate(PAIRS * 2):
+        key, certificate = [("EC", False), ("RSA", True)][index % 2]
         with Machine(from_kind) as lost, Machine(to_kind) as fresh:
             keys = Keys(lost.home, "recovery", key, certificate)
             strings, dead = prepared(lost, keys)
@@ -164,6 +162,45 @@ def every_token_comes_back_on_another_device():
             fresh.call("Revoke")
             expect(not fresh.active(own), "a recovered token lives on after it was revoked")
             expect(fresh.active(fresh.token()) and fresh.token() != own, "no successor")
+
+
+@check
+def an_administrator_recovers_by_hand_on_a_configured_machine():
+    old, new = ConfiguredVault(), ConfiguredVault()
+    if old.missing:
+        raise Skip(old.missing)
+    try:
+        keys = Keys(old.home, "recovery")
+        for vault in (old, new):
+            vault.configure()
+            with open(vault.configuration, "a", encoding="utf-8") as configuration:
+                configuration.write(f"[recovery]\nrecipient = '{keys.public}'\n")
+            vault.start_hardware()
+        done = old.init()
+        expect(done.returncode == 0 and b"Keep this with the recovery key" in done.stdout, f"init: {done}")
+        signing = old.home / "signing.pem"
+        signing.write_bytes(re.search(b"-----BEGIN.*END PUBLIC KEY-----\n", done.stdout, re.DOTALL).group())
+        shown = old.administer("recover", "--show-signing-key")
+        expect(shown.returncode == 0 and signing.read_bytes() in shown.stdout, f"--show-signing-key: {shown}")
+        old.start()
+        own = old.token()
+        expect(own.startswith("acme_"), "the prefix")
+        old.stop()
+        old.kill_hardware()
+
+        keyed = subprocess.run([BIN / "hwvault-hardware", "init", "--config", new.configuration, *new.device.pin, "--state",
+                                new.hardware_state], env=new.environment, capture_output=True, check=False)
+        expect(keyed.returncode == 0, f"hwvault-hardware init: {keyed}")
+        wanting = new.administer("recover", "--from", old.store / "store.db")
+        expect(wanting.returncode == 2 and b"three files" in wanting.stderr, f"recover without keys: {wanting}")
+        done = new.administer("recover", "--from", old.store / "store.db", "--recovery-key", keys.private,
+                              "--signing-key", signing)
+        expect(done.returncode == 0 and b"Recovered to epoch" in done.stdout, f"recover: {done}")
+        new.start()
+        expect(new.token() == own and new.active(own), "another string")
+    finally:
+        old.__exit__(None, None, None)
+        new.__exit__(None, None, None)
 
 
 @check

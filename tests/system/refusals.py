@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import BIN, SLOWDOWN, Vault, check, expect, run
+from harness import BIN, HARDWARE, SLOWDOWN, Vault, check, expect, run
 
 
 def refused(*arguments, status=2):
@@ -41,14 +41,23 @@ def a_bus_that_is_not_there_at_the_start_ends_it_with_a_word():
 
 
 @check
-def a_device_that_is_not_there_yet_is_refused_in_words():
+def a_device_that_is_not_known_is_refused_in_words():
     with tempfile.TemporaryDirectory() as folder:
-        said = refused("--dev", f"{folder}/vault", "--hardware", "swtpm")
-        expect("swtpm is not there yet" in said, said)
         said = refused("--dev", f"{folder}/vault", "--hardware", "yubikey")
-        expect("there is no `yubikey`" in said, said)
+        expect("yubikey not in {softhsm,swtpm}" in said, said)
         expect(not list(Path(folder).iterdir()), "made a vault all the same")
     expect("--dev" in refused("--hardware", "softhsm"), "takes --hardware without --dev")
+
+
+@check
+def a_vault_with_the_other_device_is_refused_in_words():
+    other = {"softhsm": "swtpm", "swtpm": "softhsm"}[HARDWARE]
+    with Vault() as vault:
+        vault.stop()
+        before = sorted(vault.folder.rglob("*"))
+        said = refused("--dev", str(vault.folder), "--hardware", other, status=1)
+        expect(f"has the other simulated device, {HARDWARE}" in said, said)
+        expect(sorted(vault.folder.rglob("*")) == before, "something was made or deleted")
 
 
 @check

@@ -52,6 +52,10 @@ def flipped(blob, place=None):
     return blob[:place] + bytes([blob[place] ^ 1]) + blob[place + 1:]
 
 
+# All that can be asked of it besides Status.
+VERBS = {"Retrieve": {}, "Revoke": {}, "RevokeToken": {"token": "hwv_" + "0" * 59}, "Rotate": {"name": "one"},
+         "Verify": {"token": "hwv_" + "0" * 59}, "Create": {"name": "new"}, "Import": {"name": "new", "secret": "x"},
+         "Delete": {"name": "one"}, "List": {}, "Describe": {}}
 TAMPERED = {"store-tampered": "StoreTampered"}
 ROLLED_BACK = {"rolled-back": "RolledBack"}
 
@@ -62,12 +66,14 @@ def found(why, accepted=None):
     vault.start()
     seen = until(lambda: vault.state() != "starting" and vault.state(), 30, "a state")
     expect(seen in accepted, f"{why}: the state is {seen}")
-    error = accepted[seen]
-    expect(vault.error_of("Retrieve") == error, f"{why}: Retrieve says something else")
-    expect(vault.error_of("Revoke") == error, f"{why}: Revoke says something else")
-    expect(vault.call("Status")["message"], "Status says nothing")
+    for verb, parameters in VERBS.items():
+        said = vault.error_of(verb, **parameters)
+        expect(said == accepted[seen], f"{why}: {verb} says {said}")
+    message = vault.call("Status")["message"]
+    expect(message, "Status says nothing")
     vault.stop()
     restore()
+    return message
 
 
 def untouched():
@@ -250,28 +256,88 @@ def a_store_of_a_newer_schema_is_refused_and_left_as_it_was():
 
 
 @starting_with(untouched)
-def a_whole_old_store_is_rolled_back_until_an_administrator_accepts_it():
+def an_old_database_below_the_log_of_today_is_found():
+    old = vault.home / "old"
+    copy_state(old)
     serves()
-    vault.call("Create", name="rolled")
-    token = vault.token("rolled")
+    # Pages that the log of today does not have, since the store is written back at a stop.
+    vault.call("Import", name="of-others", secret="x" * 100_000)
+    vault.stop()
+    serves()
+    vault.call("Create", name="logged")
+    vault.call("Revoke", name="one")
+    log_of(vault)
+    vault.kill()
+    copy_state(original)
+    shutil.copy2(old / "store.db", STORE)
+    found("yesterday's database below today's -wal", TAMPERED | ROLLED_BACK)
+    serves()
+
+
+def revoked_since(name):
+    """A store of yesterday, in which a token of this name is active that was revoked today; and that token."""
+    serves()
+    vault.call("Create", name=name)
+    token = vault.token(name)
+    epoch = vault.call("Status")["epoch"]
     vault.stop()
     old = vault.home / "old"
     copy_state(old)
     serves()
-    expect(vault.call("Revoke", name="rolled")["info"]["rollback_protected"] is True, "the device was not told")
+    expect(vault.call("Revoke", name=name)["info"]["rollback_protected"] is True, "the device was not told")
     vault.stop()
     copy_state(original)
-    restore(old)
-    found("yesterday's store", ROLLED_BACK)
-    serves()
-    expect(not vault.active(token), "a revoked token verifies")
-    vault.stop()
-    restore(old)
+    return old, token, epoch
+
+
+def accept_rollback():
     accepted = subprocess.run([*vault.command(), "recover", "--accept-rollback"],
                               env=vault.environment, capture_output=True, text=True, timeout=60)
     expect(accepted.returncode == 0, f"recover: {accepted.stdout}{accepted.stderr}")
+
+
+@starting_with(untouched)
+def a_whole_old_store_is_rolled_back_until_an_administrator_accepts_it():
+    old, token, epoch = revoked_since("rolled")
+    restore(old)
+    message = found("yesterday's store", ROLLED_BACK)
+    for number in (epoch, epoch + 1):
+        expect(f"epoch {number}" in message, f"epoch {number} is not in: {message}")
+    restore(old)
+    (STATE / "store.db-wal").unlink(missing_ok=True)
+    found("yesterday's database alone", ROLLED_BACK)
+    serves()
+    expect(not vault.active(token), "a revoked token verifies")
+    vault.stop()
+
+    restore(old)
+    events = len(rows("SELECT 1 FROM events"))
+    accept_rollback()
+    expect(len(rows("SELECT 1 FROM events")) > events, "it is not on the record")
     serves()
     expect(vault.active(vault.token()), "not serving after the rollback was accepted")
+    vault.restart()
+    vault.wait_for_state("serving")
+    vault.stop()
+    copy_state(original)  # this is the latest one from now on
+
+
+@starting_with(untouched)
+def no_old_string_lives_again_after_a_rollback_was_accepted():
+    serves()
+    for name in ("two", "three"):  # which an earlier acceptance revoked
+        vault.call("Create", name=name)
+    strings = {name: vault.token(name) for name in ("default", "two", "three")}
+    vault.stop()
+    copy_state(original)
+    old, strings["revoked"], _ = revoked_since("revoked")
+    restore(old)
+    accept_rollback()
+    serves()
+    for name, token in strings.items():
+        expect(not vault.active(token), f"the old string of {name} verifies")
+    expect(vault.token() not in strings.values(), "an old string is given out")
+    expect(vault.token("of-others") == "canary", "a secret of a third party is lost")
 
 
 with vault:

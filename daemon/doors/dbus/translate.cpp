@@ -127,6 +127,7 @@ Dictionary status_dictionary(const service::Status& status) {
     put(dictionary, "hardware_model", status.hardware_model);
     put(dictionary, "hardware_serial", status.hardware_serial);
     put(dictionary, "hardware_state", status.hardware_state);
+    put(dictionary, "hardware_policy", status.hardware_policy);
     put(dictionary, "rollback_protection", status.rollback_protection);
     put(dictionary, "memory_lock", status.memory_lock);
     put(dictionary, "epoch", status.epoch);

@@ -60,6 +60,7 @@ json::object to_json(const service::Status& status) {
     object.emplace("hardware_model", status.hardware_model);
     object.emplace("hardware_serial", status.hardware_serial);
     object.emplace("hardware_state", status.hardware_state);
+    object.emplace("hardware_policy", status.hardware_policy);
     object.emplace("rollback_protection", status.rollback_protection);
     object.emplace("memory_lock", status.memory_lock);
     object.emplace("epoch", status.epoch);

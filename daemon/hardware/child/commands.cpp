@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/hardware/child/commands.h"
 
+#include <algorithm>
+#include <charconv>
 #include <cstdlib>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <system_error>
 #include <utility>
+#include <variant>
+
+#include <boost/algorithm/hex.hpp>
 
 #include "daemon/hardware/child/config.h"
 #include "daemon/hardware/child/pin.h"
@@ -12,12 +19,17 @@
 #include "daemon/hardware/child/server.h"
 #include "daemon/hardware/child/sockets.h"
 #include "daemon/hardware/pkcs11/pkcs11.h"
+#include "daemon/hardware/tpm/tpm.h"
 #include "os/file.h"
 
 namespace hwvault::hardware::child {
 namespace {
 
 constexpr unsigned kStateMode = 0700;
+
+bool has_pin(const Access& access, const HardwareConfig& config) {
+    return !access.pin_file.empty() || !config.pin_credential.empty();
+}
 
 Result<SecretBytes> read_pin(const Access& access, const HardwareConfig& config) {
     if (!access.pin_file.empty()) return read_pin_file(access.pin_file);
@@ -39,35 +51,104 @@ Result<void> prepare_state(const std::filesystem::path& state) {
     return {};
 }
 
-// The token's own flags kept daemon/hardware/pkcs11 from trying the PIN, or the token gave no reason.
+// The backend did not try the PIN, since it saw that it must not, or the device gave no reason.
 bool proves_nothing(const Error& error) {
-    return error.message.starts_with(pkcs11::kNoLoginTried) || error.message.starts_with(pkcs11::kRejectionUnknown);
+    return error.message.starts_with(kNoLoginTried) || error.message.starts_with(kRejectionUnknown);
 }
 
-// The configured token behind the gate of its PIN.
-class ConfiguredToken {
+std::optional<crypto::Digest> digest_of_hex(std::string_view text) {
+    crypto::Digest digest{};
+    if (text.size() != 2 * digest.size()) return std::nullopt;
+    try {
+        boost::algorithm::unhex(text.begin(), text.end(), digest.begin());
+    } catch (const boost::algorithm::hex_decode_error&) {
+        return std::nullopt;
+    }
+    return digest;
+}
+
+// "7=HEX": one of the PCRs that the configuration binds to, and its SHA-256 value to come.
+Result<tpm::PcrValues> read_expected(const std::vector<std::string>& texts, const std::vector<unsigned>& pcrs) {
+    tpm::PcrValues values;
+    for (const std::string& text : texts) {
+        const std::size_t sign = text.find('=');
+        unsigned pcr = 0;
+        const auto read = std::from_chars(text.data(), text.data() + std::min(sign, text.size()), pcr);
+        const bool number = sign != std::string::npos && read.ec == std::errc() && read.ptr == text.data() + sign;
+        const auto value = number ? digest_of_hex(std::string_view(text).substr(sign + 1)) : std::nullopt;
+        if (!value || std::find(pcrs.begin(), pcrs.end(), pcr) == pcrs.end()) {
+            return invalid_argument("--expect " + text + ": write it as PCR=VALUE, with a PCR of `[hardware] pcrs` and its "
+                                    "SHA-256 value in 64 hexadecimal digits.");
+        }
+        values[pcr] = *value;
+    }
+    return values;
+}
+
+// What a backend does with a PIN; an empty one where none is needed.
+struct Backend {
+    std::string name;  // of the device, in the record of a rejected PIN
+    std::function<Result<bool>()> needs_pin;
+    std::function<Result<std::unique_ptr<Device>>(const SecretBytes&)> open;
+    std::function<Result<Description>(const SecretBytes&)> initialise;
+};
+
+tpm::Config tpm_config(const Access& access, const TpmConfig& config) {
+    return {config.tcti, access.state / "tpm", config.pcrs};
+}
+
+Backend make_backend(const Access&, const Pkcs11Config& config) {
+    const pkcs11::Config token{config.module, config.serial};
+    return {.name = config.serial,
+            .needs_pin = []() -> Result<bool> { return true; },
+            .open = [token](const SecretBytes& pin) { return pkcs11::open(token, pin); },
+            .initialise = [token](const SecretBytes& pin) { return pkcs11::initialise(token, pin); }};
+}
+
+Backend make_backend(const Access& access, const TpmConfig& config) {
+    const tpm::Config chip = tpm_config(access, config);
+    return {.name = "TPM",
+            .needs_pin = [chip] { return tpm::needs_pin(chip.folder); },
+            .open = [chip](const SecretBytes& pin) { return tpm::open(chip, pin); },
+            .initialise = [chip](const SecretBytes& pin) { return tpm::initialise(chip, pin); }};
+}
+
+// The configured device, behind the gate of its PIN if it has one.
+class ConfiguredDevice {
 public:
-    static Result<std::unique_ptr<ConfiguredToken>> prepare(const Access& access) {
+    static Result<std::unique_ptr<ConfiguredDevice>> prepare(const Access& access) {
         HWVAULT_TRY(HardwareConfig config, read_config(access.config));
         HWVAULT_CHECK(prepare_state(access.state));
-        return std::make_unique<ConfiguredToken>(access, std::move(config));
+        return std::make_unique<ConfiguredDevice>(access, std::move(config));
     }
 
-    ConfiguredToken(const Access& access, HardwareConfig config)
-        : config_{config.module, config.serial},
+    ConfiguredDevice(const Access& access, HardwareConfig config)
+        : backend_(std::visit([&](const auto& device) { return make_backend(access, device); }, config.device)),
+          has_pin_(has_pin(access, config)),
           gate_(
-              access.state, config.serial, [access, config] { return read_pin(access, config); }, proves_nothing) {}
+              access.state, backend_.name, [access, config] { return read_pin(access, config); }, proves_nothing) {}
 
     Result<std::unique_ptr<Device>> open() {
-        return gate_.with_pin([this](const SecretBytes& pin) { return pkcs11::open(config_, pin); });
+        HWVAULT_TRY(const bool needed, backend_.needs_pin());
+        return with_pin(needed, backend_.open);
     }
     Result<Description> initialise() {
-        return gate_.with_pin([this](const SecretBytes& pin) { return pkcs11::initialise(config_, pin); });
+        const auto needed = backend_.needs_pin();
+        if (!needed && needed.error().code != ErrorCode::kNotInitialised) return needed.error();
+        return with_pin(needed ? *needed : has_pin_, backend_.initialise);
     }
     void withdraw_pin(const Error& why) { gate_.withdraw(why); }
 
 private:
-    pkcs11::Config config_;
+    // A PIN that nobody asks for is not given; the device itself says so when there should be one.
+    template <class Call>
+    auto with_pin(bool needed, const Call& call) -> decltype(call(SecretBytes())) {
+        if (!needed) return call(SecretBytes());
+        return gate_.with_pin(call);
+    }
+
+    Backend backend_;
+    bool has_pin_;
     PinGate gate_;
 };
 
@@ -93,11 +174,11 @@ Result<Endpoint> open_door(const Door& door) {
 }  // namespace
 
 Result<void> serve(const Access& access, const Door& door, const Log& log) {
-    HWVAULT_TRY(const std::unique_ptr<ConfiguredToken> token, ConfiguredToken::prepare(access));
+    HWVAULT_TRY(const std::unique_ptr<ConfiguredDevice> device, ConfiguredDevice::prepare(access));
     HWVAULT_TRY(Endpoint endpoint, open_door(door));
     Server server({.state = access.state,
-                   .open = [&token] { return token->open(); },
-                   .locked = [&token](const Error& why) { token->withdraw_pin(why); },
+                   .open = [&device] { return device->open(); },
+                   .locked = [&device](const Error& why) { device->withdraw_pin(why); },
                    .log = log});
     if (endpoint.listener) return server.listen(std::move(endpoint.listener), *door.accept_uid);
     server.serve(std::move(endpoint.connection));
@@ -106,8 +187,28 @@ Result<void> serve(const Access& access, const Door& door, const Log& log) {
 }
 
 Result<Description> init(const Access& access) {
-    HWVAULT_TRY(const std::unique_ptr<ConfiguredToken> token, ConfiguredToken::prepare(access));
-    return token->initialise();
+    HWVAULT_TRY(const std::unique_ptr<ConfiguredDevice> device, ConfiguredDevice::prepare(access));
+    return device->initialise();
+}
+
+Result<Description> reseal(const Access& access, const Reseal& how) {
+    HWVAULT_TRY(const HardwareConfig config, read_config(access.config));
+    const TpmConfig* const chosen = std::get_if<TpmConfig>(&config.device);
+    if (chosen == nullptr) {
+        return invalid_argument("A PKCS#11 token has no PCR policy, so there is nothing to seal anew.");
+    }
+    HWVAULT_CHECK(prepare_state(access.state));
+    const tpm::Config chip = tpm_config(access, *chosen);
+    HWVAULT_TRY(const tpm::PcrValues expected, read_expected(how.expected, chosen->pcrs));
+    HWVAULT_TRY(const SecretBytes pin, has_pin(access, config) ? read_pin(access, config) : SecretBytes());
+    HWVAULT_TRY(const bool needed, tpm::needs_pin(chip.folder));
+    const auto seal = [&](const SecretBytes& current) { return tpm::reseal(chip, current, pin, expected); };
+    if (!needed) return seal(SecretBytes());
+    PinGate gate(
+        access.state, "TPM",
+        [&] { return how.current_pin_file.empty() ? read_pin(access, config) : read_pin_file(how.current_pin_file); },
+        proves_nothing);
+    return gate.with_pin(seal);
 }
 
 Result<std::string> create_token(const NewToken& token) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The three things that hwvault-hardware does: it serves the device, makes its keys once, and, for development,
-// makes a token to have a device at all. Here PKCS#11, the PIN and the server are put together.
+// What hwvault-hardware does: it serves the device, makes its keys once, seals the way into a TPM's keys anew, and, for
+// development, makes a token to have a device at all. Here PKCS#11, TPM, the PIN and the server are put together.
 #pragma once
 
 #include <filesystem>
@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <sys/types.h>
 
@@ -40,11 +41,20 @@ struct NewToken {
     std::filesystem::path so_pin_file;  // the security officer's, likewise
 };
 
+// How a TPM's keys are bound from now on: to what the configuration and the PIN say.
+struct Reseal {
+    std::filesystem::path current_pin_file;  // the PIN until now, if it is another than the one of Access
+    std::vector<std::string> expected;       // "7=HEX": what PCRs will have after an update
+};
+
 // Serves until an inherited connection ends; from a listening socket until that fails.
 Result<void> serve(const Access& access, const Door& door, const Log& log);
 
 // Makes the keys that are missing.
 Result<Description> init(const Access& access);
+
+// kInvalidArgument for a device that is no TPM.
+Result<Description> reseal(const Access& access, const Reseal& how);
 
 // Initialises an unused slot (SoftHSM); gives the new token's serial.
 Result<std::string> create_token(const NewToken& token);

@@ -8,6 +8,8 @@
 
 #include <filesystem>
 #include <string>
+#include <variant>
+#include <vector>
 
 #include "foundation/result.h"
 
@@ -15,10 +17,21 @@ namespace hwvault::hardware::child {
 
 constexpr std::size_t kMaxConfigSize = 64 * 1024;  // bytes
 
-struct HardwareConfig {
+// kind = "pkcs11"
+struct Pkcs11Config {
     std::filesystem::path module;  // absolute path of the PKCS#11 module
     std::string serial;            // of the one token that is used
-    std::string pin_credential;    // the systemd credential that holds the PIN; empty: --pin-file
+};
+
+// kind = "tpm"
+struct TpmConfig {
+    std::string tcti{"device:/dev/tpmrm0"};  // the way to the TPM, as tpm2-tss writes it
+    std::vector<unsigned> pcrs;              // what `init` and `reseal` bind to; ascending, each once
+};
+
+struct HardwareConfig {
+    std::variant<Pkcs11Config, TpmConfig> device;
+    std::string pin_credential;  // the systemd credential that holds the PIN; empty: --pin-file, or none
 };
 
 // kInvalidArgument says what is wrong and on which line; kNotFound when there is no file.

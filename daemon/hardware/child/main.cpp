@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// hwvault-hardware: the only process that opens the PKCS#11 module, and the only one that has the PIN. It serves
-// hwvaultd over one private socket (`serve`), makes the keys when an administrator asks for it (`init`), and makes
-// a token for development (`create-token`).
+// hwvault-hardware: the only process that opens the PKCS#11 module or the TPM, and the only one that has the PIN. It
+// serves hwvaultd over one private socket (`serve`), makes the keys when an administrator asks for it (`init`), binds a
+// TPM's keys anew (`reseal`), and makes a token for development (`create-token`).
 //
 // Exit status: 0 done, 1 failed, 2 used wrongly, 3 the hardware is not available. One line on standard error says
 // why.
 #include <charconv>
+#include <csignal>
 #include <cstdio>
 #include <iostream>
 #include <optional>
@@ -39,15 +40,20 @@ struct Arguments {
     Access access;
     Door door;
     NewToken token;
+    Reseal reseal;
     std::string accept;
 };
 
-// No debugger of another process, no core file, no new privileges: the PIN is in this address space.
+// No debugger of another process, no core file, no new privileges: the PIN is in this address space. And a device that
+// hangs up is an error to be told, not the end: the ways of tpm2-tss to a TPM that are sockets write without MSG_NOSIGNAL.
 void harden() {
+    ::signal(SIGPIPE, SIG_IGN);
     ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     const rlimit none{0, 0};
     ::setrlimit(RLIMIT_CORE, &none);
+    // tpm2-tss would write what it sends and receives to standard error if it was asked to.
+    ::setenv("TSS2_LOG", "all+NONE", 1);
 }
 
 void log_to_standard_error() {
@@ -86,8 +92,7 @@ int run_serve(Arguments arguments) {
     return served ? kDone : fail(served.error());
 }
 
-int run_init(const Arguments& arguments) {
-    const auto description = init(arguments.access);
+int print(const Result<Description>& description) {
     if (!description) return fail(description.error());
     std::cout << "Token \"" << description->label << "\" (serial " << description->serial << "), "
               << description->vendor << ", " << description->model << "\n";
@@ -96,6 +101,7 @@ int run_init(const Arguments& arguments) {
                   << (key.sensitive ? ", sensitive" : "") << (key.never_extractable ? ", never extractable" : "")
                   << (key.local ? ", made inside the device" : "") << "\n";
     }
+    std::cout << "  bound to: " << description->policy << "\n";
     std::cout << "  rollback protection: " << word(description->rollback_protection) << "\n";
     return kDone;
 }
@@ -130,6 +136,13 @@ int run(int argc, char** argv) {
     CLI::App& init_command = *app.add_subcommand("init", "make the keys that are missing in the device");
     add_access(init_command, arguments.access);
 
+    CLI::App& reseal_command = *app.add_subcommand("reseal", "bind a TPM's keys to what the configuration says now");
+    add_access(reseal_command, arguments.access);
+    reseal_command.add_option("--current-pin-file", arguments.reseal.current_pin_file,
+                              "file of the PIN until now, if it is to be another");
+    reseal_command.add_option("--expect", arguments.reseal.expected,
+                              "PCR=VALUE that an update will bring; opens the keys too");
+
     CLI::App& token_command = *app.add_subcommand("create-token", "for development: initialise a SoftHSM token");
     token_command.add_option("--module", arguments.token.module, "PKCS#11 module")->required();
     token_command.add_option("--label", arguments.token.label, "the token's label")->capture_default_str();
@@ -144,7 +157,9 @@ int run(int argc, char** argv) {
         return app.exit(usage) == 0 ? kDone : kUsedWrongly;
     }
     if (serve_command.parsed()) return run_serve(std::move(arguments));
-    return init_command.parsed() ? run_init(arguments) : run_create_token(arguments);
+    if (init_command.parsed()) return print(init(arguments.access));
+    if (reseal_command.parsed()) return print(reseal(arguments.access, arguments.reseal));
+    return run_create_token(arguments);
 }
 
 }  // namespace

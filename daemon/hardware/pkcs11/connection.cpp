@@ -86,6 +86,7 @@ Result<Description> Connection::describe() {
     description.serial = text_of_field(info.serialNumber);
     description.label = text_of_field(info.label);
     description.module = token_->module_path().string();
+    description.policy = "a PIN";
     description.keys = {keys_.root.description, keys_.signing.description};
     description.abilities = {"derive", "sign", "random"};
     if (keeps_epoch_) {

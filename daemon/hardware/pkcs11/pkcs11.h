@@ -22,11 +22,6 @@ constexpr std::string_view kRootKeyLabel = "hwvault-root";
 constexpr std::string_view kSigningKeyLabel = "hwvault-signing";
 constexpr std::string_view kEpochObjectLabel = "hwvault-epoch";
 
-// How a kHardwareLocked begins that does not say that the token rejected the PIN: it was not given to the token, or
-// the token gave no reason.
-constexpr std::string_view kNoLoginTried = "No login was tried";
-constexpr std::string_view kRejectionUnknown = "It is unknown whether the PIN was rejected";
-
 struct Config {
     std::filesystem::path module;  // [hardware] module
     std::string serial;            // [hardware] serial; the token must have exactly this one

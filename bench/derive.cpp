@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Derivations per second in a simulated TPM: called directly, in one process and in one salted, encrypted session; and
+// through the daemon's client, the private socket and the hardware child, one at a time and many in flight. The latter
+// must come to 0.8 of the former.
+//
+//     bench_derive HWVAULT-HARDWARE    the child's program
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include "daemon/hardware/client.h"
+#include "daemon/hardware/tpm/tpm.h"
+#include "os/file.h"
+#include "os/run.h"
+
+namespace {
+
+using namespace hwvault;
+using namespace hwvault::hardware;
+using std::chrono::steady_clock;
+namespace asio = boost::asio;
+
+constexpr int kDerivations = 1'000;
+constexpr int kInFlight = 16;
+constexpr double kLimit = 0.8;
+const Bytes kContext(120, 1);  // what an issued token's derivation takes, more or less
+
+class Folder {
+public:
+    Folder() {
+        std::string pattern = (std::filesystem::temp_directory_path() / "hwvault-bench-XXXXXX").string();
+        if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp");
+        path_ = pattern;
+    }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+    ~Folder() { std::filesystem::remove_all(path_); }
+    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+private:
+    std::filesystem::path path_;
+};
+
+std::string start_tpm(const std::filesystem::path& folder) {
+    const std::string at = "type=unixio,path=" + (folder / "socket").string();
+    os::run_beside({"swtpm",
+                    {"socket", "--tpm2", "--tpmstate", "dir=" + folder.string(), "--server", at, "--ctrl", at + ".ctrl",
+                     "--flags", "startup-clear"},
+                    {}})
+        .value();
+    if (!os::wait_for_socket(folder / "socket", std::chrono::seconds(10))) throw std::runtime_error("swtpm did not start");
+    return "swtpm:path=" + (folder / "socket").string();
+}
+
+double per_second(steady_clock::time_point began) {
+    return kDerivations / std::chrono::duration<double>(steady_clock::now() - began).count();
+}
+
+double directly(const tpm::Config& config) {
+    const auto device = tpm::open(config, SecretBytes()).value();
+    const auto began = steady_clock::now();
+    for (int i = 0; i < kDerivations; ++i) device->derive(Label::kToken, kContext).value();
+    return per_second(began);
+}
+
+// Derives one after the other until all are made.
+asio::awaitable<void> work(Client& client, int& left) {
+    while (left-- > 0) {
+        (co_await client.derive(Label::kToken, kContext, steady_clock::now() + std::chrono::seconds(60))).value();
+    }
+}
+
+double through_child(const Spawn& child, int in_flight) {
+    asio::io_context io(1);
+    const auto client = Client::create(io.get_executor(), {.child = child});
+    while (!client->state()) io.run_one();
+    int left = kDerivations;
+    int working = in_flight;
+    const auto began = steady_clock::now();
+    for (int i = 0; i < in_flight; ++i) {
+        asio::co_spawn(io, work(*client, left), [&working](const std::exception_ptr& failure) {
+            if (failure) std::rethrow_exception(failure);
+            --working;
+        });
+    }
+    while (working > 0) io.run_one();
+    const double rate = per_second(began);
+    bool stopped = false;
+    asio::co_spawn(io, client->stop(), [&stopped](const std::exception_ptr&) { stopped = true; });
+    while (!stopped) io.run_one();
+    return rate;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 2) {
+        std::fprintf(stderr, "usage: bench_derive HWVAULT-HARDWARE\n");
+        return 2;
+    }
+    ::setenv("TSS2_LOG", "all+NONE", 1);
+    const Folder folder;
+    const auto state = folder.path() / "state";
+    os::make_folder(state, 0700).value();
+    const std::string tcti = start_tpm(folder.path());
+    const auto configuration = folder.path() / "hwvault.toml";
+    os::write_file_durably(configuration, bytes_of("[hardware]\nkind = 'tpm'\ntcti = '" + tcti + "'\n"), 0644).value();
+    const tpm::Config config{tcti, state / "tpm", {}};
+    tpm::initialise(config, SecretBytes()).value();
+    const Spawn child{argv[1], {"serve", "--config", configuration.string(), "--state", state.string()}, {}};
+
+    const double limit = directly(config);
+    const double alone = through_child(child, 1);
+    const double many = through_child(child, kInFlight);
+    std::printf("derive: TPM2_HMAC called directly, salted and encrypted session   %7.0f/s\n", limit);
+    std::printf("derive: through daemon and child, one at a time                   %7.0f/s  %.2f of it\n", alone, alone / limit);
+    std::printf("derive: through daemon and child, %2d in flight                    %7.0f/s  %.2f of it\n", kInFlight, many,
+                many / limit);
+    std::printf("derive: at least %.1f: %s\n", kLimit, many >= kLimit * limit && alone >= kLimit * limit ? "holds" : "does not hold");
+    return 0;
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The three ways to hold revocations against an old disk: what each costs the device's counter, what it answers, and
+// which old copies it finds.
+#include "daemon/service/epoch_keeper.h"
+#include "tests/service/harness.h"
+
+namespace hwvault::service {
+namespace {
+
+std::optional<bool> is_protected(Result<vault::Info> revoked) {
+    return revoked.value().rollback_protected;
+}
+
+Result<vault::Info> revoke(Harness& vault) {
+    return vault.run(vault.service().revoke(vault.alice, "", "", 0));
+}
+
+// The store as it lies on the disk while the vault is closed or at rest.
+void copy_store(Harness& vault, const std::filesystem::path& to) {
+    std::filesystem::create_directory(to);
+    for (const char* const part : {"", "-wal"}) {
+        const std::string from = vault.file().string() + part;
+        if (std::filesystem::exists(from)) std::filesystem::copy_file(from, to / ("store.db" + std::string(part)));
+    }
+}
+
+void put_back(Harness& vault, const std::filesystem::path& from) {
+    for (const char* const part : {"", "-wal", "-shm"}) std::filesystem::remove(vault.file().string() + part);
+    for (const auto& entry : std::filesystem::directory_iterator(from)) {
+        std::filesystem::copy_file(entry.path(), vault.folder.path() / entry.path().filename());
+    }
+}
+
+}  // namespace
+
+TEST_CASE("strict: each revocation is a step of the counter, and protected when it is answered") {
+    Harness vault;
+    vault.get(vault.alice);
+    const std::uint64_t before = vault.token->epoch;
+    CHECK(is_protected(revoke(vault)) == true);
+    CHECK(is_protected(revoke(vault)) == true);
+    CHECK(vault.token->epoch == before + 2);
+}
+
+TEST_CASE("batch: many revocations are one step, at the end, and until then none claims to be protected") {
+    Harness vault;
+    vault.shut();
+    vault.anti_rollback = AntiRollback::kBatch;
+    vault.start();
+    const std::string old = vault.get(vault.alice);
+    const std::uint64_t before = vault.token->epoch;
+    for (int i = 0; i < 5; ++i) CHECK(is_protected(revoke(vault)) == false);
+    CHECK(vault.token->epoch == before);
+    CHECK(vault.service().status().state == "serving");
+    CHECK(vault.service().status().epoch_pending == 1);
+    CHECK_FALSE(vault.active(old));
+    const auto copy = vault.folder.path() / "copy";
+    copy_store(vault, copy);
+    revoke(vault).value();
+    vault.shut();
+    CHECK(vault.token->epoch == before + 1);
+    put_back(vault, copy);
+    vault.start();
+    CHECK(vault.service().status().state == "rolled-back");
+}
+
+TEST_CASE("batch: what a crash kept from the device is told within the next batch") {
+    Harness vault;
+    vault.shut();
+    vault.anti_rollback = AntiRollback::kBatch;
+    vault.start();
+    vault.get(vault.alice);
+    revoke(vault).value();
+    const auto crashed = vault.folder.path() / "crashed";
+    copy_store(vault, crashed);
+    const std::uint64_t before = vault.token->epoch;
+    vault.shut();
+    vault.token->epoch = before;  // the end was none: neither the store nor the device heard of it
+    put_back(vault, crashed);
+    vault.start();
+    CHECK(vault.service().status().state == "serving");
+    CHECK(vault.service().status().epoch_pending == 1);
+    vault.shut();
+    CHECK(vault.token->epoch == before + 1);
+}
+
+TEST_CASE("batch: the end comes by itself, and once") {
+    boost::asio::io_context io(1);
+    FakeHardware device(io.get_executor(), std::make_shared<hardware::FakeToken>());
+    const auto epochs = std::make_shared<EpochKeeper>(EpochKeeper::Parts{
+        .strand = io.get_executor(),
+        .hardware = device,
+        .epochs = {},
+        .device = 0,
+        .mode = AntiRollback::kBatch,
+        .batch_interval = std::chrono::milliseconds(20),
+    });
+    int ends = 0;
+    epochs->on_batch_end([&] { ++ends; });
+    CHECK(epochs->of_next_commit(true) == 0);
+    CHECK_FALSE(epochs->committed(0, true));
+    CHECK_FALSE(epochs->committed(0, true));
+    CHECK(epochs->has_open_batch());
+    CHECK_FALSE(epochs->is_batch_over());
+    io.run();
+    CHECK(ends == 1);
+    CHECK(epochs->is_batch_over());
+    CHECK(epochs->of_next_commit(false) == 1);
+    CHECK(epochs->committed(1, false) == 1);
+    CHECK_FALSE(epochs->has_open_batch());
+    CHECK_FALSE(epochs->is_batch_over());
+    CHECK(epochs->pending() == 1);
+    io.restart();
+    io.run();
+    CHECK(epochs->pending() == 0);
+    CHECK(ends == 1);
+}
+
+TEST_CASE("off: the counter stands still, which is said, and strict goes on from where it stands") {
+    Harness vault;
+    vault.get(vault.alice);
+    revoke(vault).value();
+    vault.shut();
+    vault.anti_rollback = AntiRollback::kOff;
+    vault.start();
+    const std::uint64_t before = vault.token->epoch;
+    CHECK(is_protected(revoke(vault)) == false);
+    CHECK(is_protected(revoke(vault)) == false);
+    CHECK(vault.service().status().rollback_protection == "none");
+    CHECK(vault.service().status().epoch_pending == 0);
+    vault.shut();
+    vault.anti_rollback = AntiRollback::kStrict;
+    vault.start();
+    CHECK(vault.service().status().state == "serving");
+    CHECK(is_protected(revoke(vault)) == true);
+    CHECK(vault.token->epoch == before + 1);
+}
+
+TEST_CASE("off: an old disk is believed, and found as soon as somebody looks again") {
+    Harness vault;
+    const std::string old = vault.get(vault.alice);
+    vault.shut();
+    const auto copy = vault.folder.path() / "copy";
+    copy_store(vault, copy);
+    vault.start();
+    revoke(vault).value();
+    vault.shut();
+    put_back(vault, copy);
+    vault.anti_rollback = AntiRollback::kOff;
+    vault.start();
+    CHECK(vault.service().status().state == "serving");
+    CHECK(vault.active(old));
+    vault.shut();
+    vault.anti_rollback = AntiRollback::kStrict;
+    vault.start();
+    CHECK(vault.service().status().state == "rolled-back");
+}
+
+}  // namespace hwvault::service

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# A vault as an administrator sets it up, without --dev: hwvault.toml, `hwvault init`, and hwvaultd, hwvault-hardware and
+# the device started each by itself, so that each can end alone. Its device is a SoftHSM2 token or a simulated TPM.
+import os
+import subprocess
+
+from harness import BIN, HARDWARE, Vault, missing
+from tpm import Tpm
+
+MODULE = "/usr/lib/softhsm/libsofthsm2.so"
+
+
+class SoftHsmToken:
+    """A token with a PIN in a file."""
+
+    missing = "" if os.path.exists(MODULE) else f"there is no {MODULE}"
+
+    def __init__(self, vault):
+        self.folder = vault.folder
+        self.environment = {"SOFTHSM2_CONF": str(self.folder / "softhsm2.conf")}
+        self.pin = ("--pin-file", self.folder / "pin")
+
+    def make(self):
+        """Makes the device, and gives the table [hardware] for it."""
+        tokens = self.folder / "tokens"
+        tokens.mkdir(mode=0o700)
+        (self.folder / "softhsm2.conf").write_text(f"directories.tokendir = {tokens}\nobjectstore.backend = file\n")
+        serial = subprocess.run(
+            [BIN / "hwvault-hardware", "create-token", "--module", MODULE, *self.pin, "--so-pin-file",
+             self.folder / "so-pin"],
+            env={**os.environ, **self.environment}, check=True, capture_output=True, text=True).stdout.strip()
+        return f'kind = "pkcs11"\nmodule = "{MODULE}"\nserial = "{serial}"\n'
+
+    def stop(self):
+        pass
+
+
+class SimulatedTpm:
+    """swtpm, and by choice something in between: `socket` is where hwvault-hardware looks for it."""
+
+    missing = missing("swtpm")
+
+    def __init__(self, vault, socket=None):
+        self.environment = {}
+        self.pin = ()
+        self.tpm = Tpm(vault.folder / "tpm", vault.folder / "tpm.socket")
+        self.socket = socket or self.tpm.socket
+
+    def make(self):
+        self.tpm.start()
+        return f'kind = "tpm"\ntcti = "swtpm:path={self.socket}"\n'
+
+    def stop(self):
+        self.tpm.kill()
+
+
+class ConfiguredVault(Vault):
+    def __init__(self, bus=False, make_device=None):
+        super().__init__(bus=bus)
+        self.folder.mkdir()
+        self.configuration = self.folder / "hwvault.toml"
+        self.hardware_state = self.folder / "hardware"
+        self.hardware_socket = self.folder / "hardware.socket"
+        self.store = self.folder / "state"
+        self.socket = self.folder / "org.hwvault.Vault"
+        make_device = make_device or {"softhsm": SoftHsmToken, "swtpm": SimulatedTpm}[HARDWARE]
+        self.device = make_device(self)
+        self.environment.update(HWVAULT_ADDRESS=str(self.socket), **self.device.environment)
+        self.child_process = None
+        # Why it cannot be set up here, in words.
+        self.missing = "`hwvault init` is for root" if os.geteuid() != 0 else self.device.missing
+
+    def __exit__(self, *failure):
+        self.kill_hardware()
+        self.device.stop()
+        super().__exit__(*failure)
+
+    def command(self):
+        return [BIN / "hwvaultd", "--config", self.configuration]
+
+    def configure(self):
+        self.store.mkdir(mode=0o700)
+        self.configuration.write_text(f"""\
+[hardware]
+{self.device.make()}
+[vault]
+state = "{self.store}"
+hardware_socket = "{self.hardware_socket}"
+prefix = "acme_"
+
+[doors]
+socket = "{self.socket}"
+dbus = {str(self.bus is not None).lower()}
+""")
+
+    def start_hardware(self):
+        with open(self.log, "ab") as log:
+            self.child_process = subprocess.Popen(
+                [BIN / "hwvault-hardware", "serve", "--config", self.configuration, "--state", self.hardware_state,
+                 *self.device.pin, "--listen", self.hardware_socket, "--accept-uid", str(os.getuid())],
+                env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def kill_hardware(self):
+        if self.child_process:
+            self.child_process.kill()
+            self.child_process.wait()
+            self.child_process = None
+
+    def administer(self, *arguments):
+        return self.cli(arguments[0], "--config", self.configuration, *arguments[1:])
+
+    def init(self):
+        return self.administer("init", *self.device.pin, "--hardware-state", self.hardware_state)
