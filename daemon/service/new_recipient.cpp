@@ -2,6 +2,7 @@
 //
 // change_recipient(): what is in escrow cannot be encrypted to another key without the strings, so the device derives
 // and unseals them all once more.
+#include <algorithm>
 #include <utility>
 
 #include "crypto/token_text.h"
@@ -67,8 +68,9 @@ awaitable<Result<vault::TokenWrite>> rewritten(const OpeningParts& parts, const 
 awaitable<Result<void>> sign(const OpeningParts& parts) {
     HWVAULT_CO_TRY(const Opened opened, co_await open_latest(parts));
     const auto made = co_await sign_records(parts.store_thread, *opened.store, parts.hardware);
-    if (!made) co_return made.error();
-    co_return Result<void>{};
+    if (made) co_return Result<void>{};
+    co_return Error{made.error().code, "Every string is encrypted to the new recipient, but the device has not signed that yet: "
+                                       "it does so when hwvaultd is started. " + made.error().message};
 }
 
 }  // namespace

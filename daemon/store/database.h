@@ -16,8 +16,9 @@
 
 namespace hwvault::store {
 
-// A row larger than that was not written by hwvaultd: the content, its tag, and a record's body.
-constexpr int kMaxRowSize = 2 * static_cast<int>(vault::kMaxSecretSize);
+// A row larger than that was not written by hwvaultd: the content, its tag, a record's body, and the content once more
+// in its escrow, which may have it in base64.
+constexpr int kMaxRowSize = 3 * static_cast<int>(vault::kMaxSecretSize);
 // The WAL is moved into the file when it has that many pages of 4 KiB, and is cut to about that size then.
 constexpr int kCheckpointPages = 1'000;
 

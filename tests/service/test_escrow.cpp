@@ -63,6 +63,18 @@ TEST_CASE("Each string that was given out is in escrow, signed, and opens with t
     CHECK(vault.get(vault.alice) == own);
 }
 
+TEST_CASE("The largest secret of any bytes has its escrow beside it, and comes back") {
+    const RecoveryKeys keys;
+    std::string largest(vault::kMaxSecretSize, '\xff');
+    Harness vault(keys.recipient_file());
+    REQUIRE(vault.run(vault.service().import(vault.alice, "", "large", secret(largest), {})));
+    CHECK(vault.get(vault.alice, "", "large") == largest);
+    vault.restart();
+    CHECK(vault.get(vault.alice, "", "large") == largest);
+    vault.shut();
+    CHECK(Read(vault).string_of("large", keys) == largest);
+}
+
 TEST_CASE("An escrow goes with its string, in the same commit") {
     const RecoveryKeys keys;
     Harness vault(keys.recipient_file());
