@@ -68,6 +68,10 @@ VaultService::VaultService(Parts parts)
 void VaultService::start() {
     parts_.hardware.on_state_change([this] {
         retry_.cancel();
+        if (open_ && parts_.hardware.state()) {
+            boost::asio::co_spawn(
+                parts_.strand, [this]() -> awaitable<void> { (void)co_await look_at_device(); }, boost::asio::detached);
+        }
         announce();
     });
     boost::asio::co_spawn(
@@ -102,11 +106,17 @@ awaitable<void> VaultService::bring_up() {
     }
 }
 
-awaitable<Result<void>> VaultService::try_to_open() {
-    HWVAULT_CO_CHECK(parts_.hardware.state());
+// A device that came back may be bound to something else by now.
+awaitable<Result<void>> VaultService::look_at_device() {
     auto device = co_await parts_.hardware.describe(steady_clock::now() + kDescribeDeadline);
     if (!device) co_return device.error();
     device_ = std::move(*device);
+    co_return Result<void>{};
+}
+
+awaitable<Result<void>> VaultService::try_to_open() {
+    HWVAULT_CO_CHECK(parts_.hardware.state());
+    HWVAULT_CO_CHECK(co_await look_at_device());
     OpeningParts parts{.store_thread = parts_.store_thread,
                        .hardware = parts_.hardware,
                        .store_file = parts_.store_file,

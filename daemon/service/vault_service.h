@@ -92,6 +92,7 @@ private:
     void set_reason(Error reason);
     [[nodiscard]] Result<Open*> open() const;
     boost::asio::awaitable<Result<void>> try_to_open();
+    boost::asio::awaitable<Result<void>> look_at_device();
     void announce();
 
     // Gate and targets.

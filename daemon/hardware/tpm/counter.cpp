@@ -19,12 +19,12 @@ constexpr UINT16 kSize = 8;  // bytes of a counter, big-endian
 constexpr TPMA_NV kAttributes = (TPM2_NT_COUNTER << TPMA_NV_TPM2_NT_SHIFT) | TPMA_NV_AUTHREAD | TPMA_NV_AUTHWRITE |
                                 TPMA_NV_NO_DA;
 
-Result<ESYS_TR> find(Context& context, ESYS_TR session, TPM2_HANDLE index) {
+Result<Reference> find(Context& context, ESYS_TR session, TPM2_HANDLE index) {
     ESYS_TR handle = ESYS_TR_NONE;
     HWVAULT_CHECK(context.call("Esys_TR_FromTPMPublic", [&](ESYS_CONTEXT* esys) {
         return Esys_TR_FromTPMPublic(esys, index, session, ESYS_TR_NONE, ESYS_TR_NONE, &handle);
     }));
-    return handle;
+    return Reference(context, handle);
 }
 
 Result<bool> is_free(Context& context, Session& session, TPM2_HANDLE index) {
@@ -40,13 +40,6 @@ Error lost(const Context& context, TPM2_HANDLE index, std::string_view what) {
             "The counter at NV index " + std::string(number.data()) + " of the TPM at " + context.tcti() + " " +
                 std::string(what) + ", so an old store could not be told from a new one. If that was you, run `hwvault "
                                     "init`, which makes another, and then `hwvault recover --accept-rollback`."};
-}
-
-Result<void> authorize(Context& context, ESYS_TR handle, const SecretBytes& value) {
-    Locked<TPM2B_AUTH> authorization;
-    put(*authorization, value.reveal());
-    return context.call("Esys_TR_SetAuth",
-                        [&](ESYS_CONTEXT* esys) { return Esys_TR_SetAuth(esys, handle, &*authorization); });
 }
 
 }  // namespace
@@ -80,28 +73,27 @@ Result<CounterIdentity> Counter::define(Context& context, Session& session, TPM2
     HWVAULT_CHECK(context.call("Esys_NV_DefineSpace", [&](ESYS_CONTEXT* esys) {
         return Esys_NV_DefineSpace(esys, ESYS_TR_RH_OWNER, hiding, ESYS_TR_NONE, ESYS_TR_NONE, &*value, &area, &handle);
     }));
-    HWVAULT_CHECK(authorize(context, handle, authorization));
-    HWVAULT_TRY(const Bytes unwritten, name_of(context, handle));
-    Counter counter(context, session, {index, unwritten}, handle);
+    Counter counter(context, session, {index, {}}, Reference(context, handle));
+    HWVAULT_CHECK(counter.reference_.authorize(authorization));
     HWVAULT_CHECK(counter.increment());
-    HWVAULT_TRY(Bytes name, name_of(context, handle));
-    return CounterIdentity{index, std::move(name)};
+    HWVAULT_TRY(counter.identity_.name, counter.reference_.name());
+    return counter.identity_;
 }
 
 Result<void> Counter::remove_leftover(Context& context, Session& session, TPM2_HANDLE index) {
     HWVAULT_TRY(const bool free, is_free(context, session, index));
     if (free) return {};
     HWVAULT_TRY(const ESYS_TR authentic, session.hiding(Hidden::kAnswer));
-    HWVAULT_TRY(const ESYS_TR handle, find(context, authentic, index));
+    HWVAULT_TRY(const Reference leftover, find(context, authentic, index));
     Out<TPM2B_NV_PUBLIC> area;
     Out<TPM2B_NAME> name;
     HWVAULT_CHECK(context.call("Esys_NV_ReadPublic", [&](ESYS_CONTEXT* esys) {
-        return Esys_NV_ReadPublic(esys, handle, authentic, ESYS_TR_NONE, ESYS_TR_NONE, area.fill(), name.fill());
+        return Esys_NV_ReadPublic(esys, leftover.handle(), authentic, ESYS_TR_NONE, ESYS_TR_NONE, area.fill(), name.fill());
     }));
     if ((area->nvPublic.attributes & ~TPMA_NV_WRITTEN) != kAttributes) return {};
     HWVAULT_TRY(const ESYS_TR plain, session.hiding(Hidden::kNothing));
     return context.call("Esys_NV_UndefineSpace", [&](ESYS_CONTEXT* esys) {
-        return Esys_NV_UndefineSpace(esys, ESYS_TR_RH_OWNER, handle, plain, ESYS_TR_NONE, ESYS_TR_NONE);
+        return Esys_NV_UndefineSpace(esys, ESYS_TR_RH_OWNER, leftover.handle(), plain, ESYS_TR_NONE, ESYS_TR_NONE);
     });
 }
 
@@ -111,11 +103,11 @@ Result<Counter> Counter::open(Context& context, Session& session, CounterIdentit
     if (missing) return lost(context, identity.index, "was deleted");
     // In the session, so that the answer is the TPM's own.
     HWVAULT_TRY(const ESYS_TR authentic, session.hiding(Hidden::kAnswer));
-    HWVAULT_TRY(const ESYS_TR handle, find(context, authentic, identity.index));
-    HWVAULT_TRY(const Bytes name, name_of(context, handle));
+    HWVAULT_TRY(Reference reference, find(context, authentic, identity.index));
+    HWVAULT_TRY(const Bytes name, reference.name());
     if (name != identity.name) return lost(context, identity.index, "was replaced by another index");
-    HWVAULT_CHECK(authorize(context, handle, authorization));
-    return Counter(context, session, std::move(identity), handle);
+    HWVAULT_CHECK(reference.authorize(authorization));
+    return Counter(context, session, std::move(identity), std::move(reference));
 }
 
 // After a failure the index is looked at again: it may have been deleted or defined anew since it was opened. Behind the
@@ -137,7 +129,7 @@ Result<void> Counter::use(std::string_view name, Hidden hidden, const Make& make
 Result<std::uint64_t> Counter::read() {
     Out<TPM2B_MAX_NV_BUFFER> data;
     HWVAULT_CHECK(use("Esys_NV_Read", Hidden::kAnswer, [&](ESYS_CONTEXT* esys, ESYS_TR session) {
-        return Esys_NV_Read(esys, handle_, handle_, session, ESYS_TR_NONE, ESYS_TR_NONE, kSize, 0, data.fill());
+        return Esys_NV_Read(esys, reference_.handle(), reference_.handle(), session, ESYS_TR_NONE, ESYS_TR_NONE, kSize, 0, data.fill());
     }));
     if (data->size != kSize) return hardware_unavailable("Esys_NV_Read gave too few bytes for a counter.");
     std::uint64_t number = 0;
@@ -147,7 +139,7 @@ Result<std::uint64_t> Counter::read() {
 
 Result<void> Counter::increment() {
     return use("Esys_NV_Increment", Hidden::kNothing, [&](ESYS_CONTEXT* esys, ESYS_TR session) {
-        return Esys_NV_Increment(esys, handle_, handle_, session, ESYS_TR_NONE, ESYS_TR_NONE);
+        return Esys_NV_Increment(esys, reference_.handle(), reference_.handle(), session, ESYS_TR_NONE, ESYS_TR_NONE);
     });
 }
 

@@ -37,15 +37,15 @@ public:
     Result<void> increment();
 
 private:
-    Counter(Context& context, Session& session, CounterIdentity identity, ESYS_TR handle)
-        : context_(&context), session_(&session), identity_(std::move(identity)), handle_(handle) {}
+    Counter(Context& context, Session& session, CounterIdentity identity, Reference reference)
+        : context_(&context), session_(&session), identity_(std::move(identity)), reference_(std::move(reference)) {}
     template <class Make>
     Result<void> use(std::string_view name, Hidden hidden, const Make& make);
 
     Context* context_;
     Session* session_;
     CounterIdentity identity_;
-    ESYS_TR handle_;  // ESAPI's, not a place in the TPM: nothing to flush
+    Reference reference_;
 };
 
 }  // namespace hwvault::hardware::tpm

@@ -57,6 +57,10 @@ template <class T>
 class Locked {
 public:
     Locked() : memory_(sizeof(T)), value_(new (memory_.reveal_to_fill().data()) T{}) {}
+    Locked(const Locked&) = delete;
+    Locked& operator=(const Locked&) = delete;
+    ~Locked() = default;
+
     T& operator*() { return *value_; }
     T* operator->() { return value_; }
 

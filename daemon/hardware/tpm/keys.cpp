@@ -194,6 +194,7 @@ Result<Object> load(const UnderPrimary& in, const Blob& blob, const std::string&
 
 Result<SecretBytes> hmac(Context& context, Session& session, const Object& root, BytesView input) {
     TPM2B_MAX_BUFFER buffer{};
+    if (input.size() > sizeof buffer.buffer) return invalid_argument("TPM2_HMAC takes at most 1,024 bytes.");
     put(buffer, input);
     Out<TPM2B_DIGEST> digest;
     HWVAULT_TRY(const ESYS_TR handle, session.hiding(Hidden::kBoth));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Something loaded in the TPM's own memory, a key or a session, flushed as it goes: a TPM has three places for each.
+// Owners of what ESAPI knows of in the TPM. Object: something loaded in the TPM's own memory, a key or a session, flushed
+// as it goes, since a TPM has three places for each. Reference: something that stays where it is, an NV index; ESAPI
+// forgets it as it goes.
 #pragma once
 
 #include <utility>
@@ -39,7 +41,29 @@ private:
     ESYS_TR handle_{ESYS_TR_NONE};
 };
 
-// The name of any object of ESAPI's, also of an NV index.
-Result<Bytes> name_of(Context& context, ESYS_TR handle);
+class Reference {
+public:
+    Reference(Context& context, ESYS_TR handle) : context_(&context), handle_(handle) {}
+    Reference(Reference&& other) noexcept
+        : context_(other.context_), handle_(std::exchange(other.handle_, ESYS_TR_NONE)) {}
+    Reference& operator=(Reference&& other) noexcept {
+        std::swap(context_, other.context_);
+        std::swap(handle_, other.handle_);
+        return *this;
+    }
+    Reference(const Reference&) = delete;
+    Reference& operator=(const Reference&) = delete;
+    ~Reference() {
+        if (handle_ != ESYS_TR_NONE) Esys_TR_Close(context_->esys(), &handle_);
+    }
+
+    [[nodiscard]] ESYS_TR handle() const { return handle_; }
+    [[nodiscard]] Result<Bytes> name() const;
+    Result<void> authorize(const SecretBytes& value);
+
+private:
+    Context* context_;
+    ESYS_TR handle_;
+};
 
 }  // namespace hwvault::hardware::tpm
