@@ -115,7 +115,10 @@ awaitable<Result<void>> Filling::take(const vault::Token& token) {
     } else {
         auto string = co_await run_on(parts_.store_thread, [&] { return from_->string_of(account, token); });
         if (!string) {
-            recovered_.left_out.push_back({account.name.text() + "/" + token.name.text(), string.error().message});
+            const bool missing = string.error().code == ErrorCode::kNotFound;
+            recovered_.left_out.push_back(
+                {account.name.text() + "/" + token.name.text(),
+                 missing ? "is not in escrow" : "does not come back: " + string.error().message});
             co_return Result<void>{};
         }
         HWVAULT_CO_TRY(auto write, co_await sealed(account, token, std::move(*string)));

@@ -109,7 +109,7 @@ void SignedStore::take_token(const store::SalvagedToken& salvaged, const std::st
 
 Result<SecretBytes> SignedStore::string_of(const vault::Account& account, const vault::Token& token) {
     HWVAULT_TRY(const auto message, salvage_->escrow(token.id));
-    if (!message) return Error{ErrorCode::kNotFound, "is not in escrow"};
+    if (!message) return Error{ErrorCode::kNotFound, "The token is not in escrow."};
     HWVAULT_TRY(const SecretBytes text, keys_.recovery.decrypt(*message));
     HWVAULT_TRY(SecretBytes string, vault::string_in_escrow({header_.vault, account, token}, text.reveal()));
     if (token.origin == vault::Origin::kImported) return string;

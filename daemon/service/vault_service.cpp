@@ -199,6 +199,7 @@ Status VaultService::status() {
     }
     now.epoch = open_->epochs->epoch();
     now.epoch_pending = open_->epochs->pending() + (open_->epochs->has_open_batch() ? 1 : 0);
+    if (open_->checkpoints) now.recovery_pending = open_->checkpoints->pending();
     now.accounts = open_->vault->account_count();
     now.tokens = open_->vault->token_count();
     now.audit_sequence = open_->committer->audit_sequence();

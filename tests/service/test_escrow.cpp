@@ -101,9 +101,12 @@ TEST_CASE("The device signs what has changed, soon and by itself, and the signat
     const RecoveryKeys keys;
     Harness vault(keys.recipient_file());
     vault.get(vault.alice);
-    vault.until([&] { return vault.device().last_sequence == 1; });
+    CHECK(vault.service().status().recovery_pending > 0);
+    vault.until([&] { return vault.service().status().recovery_pending == 0; });
+    CHECK(vault.device().last_sequence == 1);
     REQUIRE(vault.run(vault.service().create(vault.alice, "", "deploy", {})));
-    vault.until([&] { return vault.device().last_sequence == 2; });
+    vault.until([&] { return vault.service().status().recovery_pending == 0; });
+    CHECK(vault.device().last_sequence == 2);
     const Bytes signing_key = vault.run(vault.device().describe({}))->signing_key;
     vault.shut();
     {
@@ -170,6 +173,9 @@ TEST_CASE("A vault made without recovery does not get it from a line in a file")
     vault.get(vault.alice);
     vault.shut();
     CHECK_FALSE(Read(vault).salvaged.checkpoint);
+    vault.start();
+    CHECK_FALSE(vault.service().status().recovery_pending);
+    vault.shut();
     vault.recipient_file = keys.recipient_file();
     vault.start();
     CHECK(vault.service().status().state == "failed");

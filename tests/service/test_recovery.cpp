@@ -6,88 +6,11 @@
 #include <algorithm>
 #include <set>
 
-#include <sqlite3.h>
-
-#include "tests/service/recovery_keys.h"
+#include "daemon/service/escrow.h"
+#include "tests/service/lost.h"
 
 using namespace hwvault;
 using namespace hwvault::service;
-
-namespace {
-
-// A vault with a device that will be lost.
-class Lost : public Harness {
-public:
-    explicit Lost(const RecoveryKeys& keys)
-        : Harness(keys.recipient_file()), signing_key(run(device().describe({}))->signing_key) {}
-
-    Bytes signing_key;
-
-    void wait_until_signed() {
-        const std::uint64_t before = device().last_sequence;
-        until([&] { return device().last_sequence > before; });
-        until([&] { return true; });
-    }
-    // Ends without the last signature, as a machine that dies.
-    void die() {
-        token->faults.gone = true;
-        shut();
-    }
-    // Behind the store's back.
-    void edit(const std::string& sql) const {
-        sqlite3* connection = nullptr;
-        REQUIRE(sqlite3_open(file().c_str(), &connection) == SQLITE_OK);
-        INFO(sql);
-        REQUIRE(sqlite3_exec(connection, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
-        REQUIRE(sqlite3_close(connection) == SQLITE_OK);
-    }
-};
-
-// Another machine with another device, and no store yet.
-class NewMachine : public Harness {
-public:
-    explicit NewMachine(const std::filesystem::path& recipient) : Harness(recipient) {
-        shut();
-        std::filesystem::remove(file());
-        plug_in();
-    }
-
-    Result<Recovered> recover(const Lost& lost, const RecoveryKeys& keys, bool revoke_all = false) {
-        return recover_with(lost, {.recovery = keys.key(), .signing = lost.signing_key}, revoke_all);
-    }
-    Result<Recovered> recover_with(const Lost& lost, SignedStore::Keys keys, bool revoke_all = false) {
-        vault::Event event;
-        event.verb = vault::Verb::kRecover;
-        event.time = now;
-        event.decided_by = "test";
-        RecoveryOrder order{
-            .from = lost.file(), .keys = std::move(keys), .revoke_all = revoke_all, .event = std::move(event)};
-        return run(recover_vault(opening_parts(), std::move(order)));
-    }
-};
-
-std::set<std::string> names_of(const std::vector<LeftOut>& left_out) {
-    std::set<std::string> names;
-    for (const LeftOut& one : left_out) names.insert(one.token);
-    return names;
-}
-
-// That nothing is taken from it, and why.
-std::string refusal(const Lost& lost, const RecoveryKeys& keys, ErrorCode code = ErrorCode::kStoreTampered) {
-    NewMachine fresh(keys.recipient_file());
-    const auto recovered = fresh.recover(lost, keys);
-    REQUIRE_FALSE(recovered);
-    CHECK(recovered.error().code == code);
-    CHECK(std::filesystem::is_empty(fresh.folder.path()));
-    return recovered.error().message;
-}
-
-bool says(const std::string& message, std::string_view words) {
-    INFO(message);
-    return message.find(words) != std::string::npos;
-}
-
-}  // namespace
 
 TEST_CASE("Every token comes back on another device, with the same string") {
     const RecoveryKeys keys;
@@ -309,6 +232,42 @@ TEST_CASE("A planted record that says it is newer than the signature is not take
     CHECK(fresh.get(fresh.alice) == own);
 }
 
+TEST_CASE("An escrow that was signed and is not its token's string is left out, and named") {
+    const RecoveryKeys keys;
+    Lost lost(keys);
+    const std::string alices = lost.get(lost.alice);
+    const std::string bobs = lost.get(lost.bob);
+    lost.shut();
+    {
+        // As a hwvaultd that has gone wrong would do it.
+        hardware::FakeDevice device(lost.token);
+        const auto header = store::Store::read_header(lost.file()).value();
+        const SecretBytes root = device.derive(hardware::Label::kStore, store::store_context(header)).value();
+        const auto opened = store::Store::open(lost.file(), root).value();
+        const store::Contents contents = opened->take_contents();
+        const auto account = std::ranges::find_if(
+            contents.accounts, [](const vault::Account& one) { return one.name.text() == "user:alice"; });
+        const vault::Token token = *std::ranges::find(contents.tokens, account->id, &vault::Token::account);
+        const SecretBytes other = crypto::make_token_text("hwv_", token.current().id, SecretBytes(32));
+        const auto recipient = read_recipient(keys.recipient_file()).value();
+        store::Batch batch;
+        batch.epoch = contents.epoch.epoch;
+        batch.time_mark = contents.time_mark;
+        batch.changes.emplace_back().tokens.push_back(
+            {token, false, std::nullopt, make_escrow(*recipient, {header.vault, *account, token}, 0, other.reveal()).value()});
+        REQUIRE(opened->commit(batch));
+        const auto next = opened->next_checkpoint(0);
+        REQUIRE(opened->keep_checkpoint({*next, device.sign(vault::checkpoint_message(*next)).value()}));
+    }
+    NewMachine fresh(keys.recipient_file());
+    const auto recovered = fresh.recover(lost, keys);
+    REQUIRE(recovered);
+    CHECK(names_of(recovered->left_out) == std::set<std::string>{"user:alice/default"});
+    fresh.start();
+    CHECK(fresh.get(fresh.bob) == bobs);
+    CHECK_FALSE(fresh.active(alices));
+}
+
 TEST_CASE("A store without a signature, or with another device's, is refused") {
     const RecoveryKeys keys;
     Lost lost(keys);
@@ -392,86 +351,4 @@ TEST_CASE("A recovery that fails half way leaves no store") {
     fresh.device().before_derive = nullptr;
     fresh.token->faults.gone = false;
     CHECK(fresh.recover(lost, keys));
-}
-
-TEST_CASE("A new recipient gets every string, and the old one opens nothing any more") {
-    const RecoveryKeys old_keys;
-    const RecoveryKeys new_keys;
-    Lost lost(old_keys);
-    const std::string own = lost.get(lost.alice);
-    REQUIRE(lost.run(lost.service().import(lost.alice, "", "npm", secret("of others"), {})));
-    REQUIRE(lost.run(lost.service().create(lost.alice, "", "idle", {})));
-    const std::uint64_t events = lost.service().status().audit_sequence;
-    lost.shut();
-    lost.plug_in();
-    vault::Event event;
-    event.verb = vault::Verb::kRecover;
-    event.time = lost.now;
-    event.decided_by = "recover --new-recipient";
-    CHECK(lost.run(change_recipient(lost.opening_parts(), event)).error().code == ErrorCode::kInvalidArgument);
-
-    lost.recipient_file = new_keys.recipient_file();
-    const auto changed = lost.run(change_recipient(lost.opening_parts(), event));
-    REQUIRE(changed);
-    CHECK(changed->strings == 2);
-    CHECK(changed->fingerprint == new_keys.key().fingerprint());
-    lost.start();
-    CHECK(lost.service().status().state == "serving");
-    CHECK(lost.get(lost.alice) == own);
-    CHECK(lost.service().status().audit_sequence > events);
-    lost.shut();
-    CHECK(says(refusal(lost, old_keys, ErrorCode::kInvalidArgument), "wrong recovery key"));
-    NewMachine fresh(new_keys.recipient_file());
-    const auto recovered = fresh.recover(lost, new_keys);
-    REQUIRE(recovered);
-    CHECK(recovered->strings == 2);
-    fresh.start();
-    CHECK(fresh.get(fresh.alice) == own);
-    CHECK(fresh.get(fresh.alice, "", "npm") == "of others");
-}
-
-TEST_CASE("Recovery can be begun and ended in a vault that is in use") {
-    const RecoveryKeys keys;
-    Lost vault(keys);
-    vault.shut();
-    std::filesystem::remove(vault.file());
-    vault.recipient_file.clear();
-    vault.start();
-    const std::string own = vault.get(vault.alice);
-    vault.shut();
-    vault.plug_in();
-    vault.recipient_file = keys.recipient_file();
-    vault.signing_key = vault.run(vault.device().describe({}))->signing_key;
-    vault::Event event;
-    event.time = vault.now;
-    CHECK(vault.run(change_recipient(vault.opening_parts(), event))->strings == 1);
-    {
-        NewMachine fresh(keys.recipient_file());
-        REQUIRE(fresh.recover(vault, keys));
-        fresh.start();
-        CHECK(fresh.get(fresh.alice) == own);
-    }
-    vault.recipient_file.clear();
-    CHECK_FALSE(vault.run(change_recipient(vault.opening_parts(), event))->fingerprint);
-    vault.start();
-    CHECK(vault.get(vault.alice) == own);
-    vault.shut();
-    CHECK(says(refusal(vault, keys, ErrorCode::kInvalidArgument), "made without recovery"));
-}
-
-TEST_CASE("A new recipient is refused on another device, and nothing is changed") {
-    const RecoveryKeys keys;
-    const RecoveryKeys new_keys;
-    Lost vault(keys);
-    const std::string own = vault.get(vault.alice);
-    vault.shut();
-    const auto device = vault.token;
-    vault.token = std::make_shared<hardware::FakeToken>();
-    vault.plug_in();
-    vault.recipient_file = new_keys.recipient_file();
-    CHECK_FALSE(vault.run(change_recipient(vault.opening_parts(), {})));
-    vault.token = device;
-    vault.recipient_file = keys.recipient_file();
-    vault.start();
-    CHECK(vault.get(vault.alice) == own);
 }

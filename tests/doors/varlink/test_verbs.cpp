@@ -197,7 +197,7 @@ TEST_CASE("Status is the interface's flat list of fields") {
     Client client = served.connect();
     client.call(vault_call("Status"));
     const auto status = client.receive_parameters();
-    CHECK(status.size() == 17);
+    CHECK(status.size() == 18);
     CHECK(text_at(status, "state") == "serving");
     CHECK(text_at(status, "hardware_kind") == "pkcs11");
     CHECK(status.at("epoch").as_int64() == 42);
