@@ -95,12 +95,12 @@ void SignedStore::take_records(store::Salvaged salvaged) {
 void SignedStore::take_token(const store::SalvagedToken& salvaged, const std::string& name) {
     const auto& [then, now] = salvaged.token;
     auto token = vault::still_good(then, now);
-    if (!token) {
+    const bool renewed = now && !then.revoked && now->current().id != then.current().id;
+    if (!token || renewed) {
         if (now && !now->revoked) records_.left_out.push_back({name, "got a new string after the last signature"});
         return;
     }
-    const bool given_later = !then.revoked && !then.current().hash && now->current().hash &&
-                             then.current().id == now->current().id;
+    const bool given_later = !then.revoked && !then.current().hash && now->current().hash;
     if (given_later) {
         records_.left_out.push_back({name, "was first given out after the last signature; its next Retrieve gives another string"});
     }
