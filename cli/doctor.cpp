@@ -107,6 +107,17 @@ Finding examine_pending(const Report& report) {
             "They will be when the device answers; do not put an old disk back until then."};
 }
 
+Finding examine_recovery(const Report& report) {
+    const std::string pending = value_of(report, "recovery_pending");
+    if (pending.empty()) {
+        return {"recovery", Verdict::kNote, "There is none: a device that is lost takes every token with it.",
+                "See [recovery] in hwvault.toml(5)."};
+    }
+    if (pending == "0") return {"recovery", Verdict::kGood, "Every token can be recovered with the recovery key.", ""};
+    return {"recovery", Verdict::kNote, "Up to " + pending + " changes are not yet signed by the device.",
+            "They will be when it answers; until then recovery does not bring back what they added."};
+}
+
 Finding examine_memory(const Report& report) {
     const std::string lock = value_of(report, "memory_lock");
     if (lock != "unlocked") return {"memory", Verdict::kGood, "Secrets are kept in locked memory (" + lock + ").", ""};
@@ -177,6 +188,7 @@ std::vector<Finding> examine_vault(const Answer<Report>& report, const Answer<Co
         findings.push_back(examine_rollback(*report));
     }
     findings.push_back(examine_pending(*report));
+    findings.push_back(examine_recovery(*report));
     findings.push_back(examine_memory(*report));
     return findings;
 }

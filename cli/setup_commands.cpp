@@ -4,6 +4,7 @@
 // the hardware child's own programs, which alone may touch store and device; here they are found and run in order.
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <system_error>
 
 #include <unistd.h>
@@ -29,6 +30,13 @@ struct Setup {
     std::string current_pin_file;
     std::vector<std::string> expected;
     bool accept_rollback{false};
+    bool new_recipient{false};
+    bool show_signing_key{false};
+    std::string from;
+    std::string recovery_key;
+    std::string signing_key;
+    std::string passphrase_file;
+    bool revoke_all{false};
 };
 
 Answer<void> require_root(const std::string& what) {
@@ -47,7 +55,8 @@ Answer<path> find_program(const std::string& name) {
 
 Answer<std::string> run_program(const std::string& name, std::vector<std::string> arguments, const std::string& meanwhile) {
     HWVAULT_TRY(const path program, find_program(name));
-    const Progress progress(meanwhile);
+    std::optional<Progress> progress;
+    if (!meanwhile.empty()) progress.emplace(meanwhile);
     HWVAULT_TRY(std::string output, os::run({program, std::move(arguments), {}}));
     return output;
 }
@@ -70,17 +79,49 @@ Answer<Exit> init(Session& session, const Setup& setup) {
     return kYes;
 }
 
+Answer<std::string> run_recover(const Session& session, std::vector<std::string> options, const std::string& meanwhile) {
+    std::vector<std::string> arguments{"--config", session.settings.configuration, "recover"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    return run_program("hwvaultd", std::move(arguments), meanwhile);
+}
+
+// The private key's passphrase is asked for by hwvaultd, so nothing moves on the terminal meanwhile.
+Answer<Exit> recover_lost(Session& session, const Setup& setup) {
+    if (setup.recovery_key.empty() || setup.signing_key.empty()) {
+        return Failure{HWVAULT_ERROR_INVALID_ARGUMENT,
+                       "Recovering takes three files: --from STORE, the store of the lost device; --recovery-key KEY, the "
+                       "private key that was kept elsewhere; --signing-key PUB, the public key that `hwvault init` printed."};
+    }
+    std::vector<std::string> options{"--from", setup.from, "--recovery-key", setup.recovery_key, "--signing-key",
+                                     setup.signing_key};
+    if (!setup.passphrase_file.empty()) options.insert(options.end(), {"--passphrase-file", setup.passphrase_file});
+    if (setup.revoke_all) options.emplace_back("--revoke-all");
+    HWVAULT_TRY(const std::string output, run_recover(session, std::move(options), ""));
+    HWVAULT_CHECK(session.print(output + "Next: start hwvaultd.\n", json::object{{"recovered", true}, {"report", output}}));
+    return kYes;
+}
+
 Answer<Exit> recover(Session& session, const Setup& setup) {
     HWVAULT_CHECK(require_root("recover"));
+    if (!setup.from.empty()) return recover_lost(session, setup);
+    if (setup.show_signing_key) {
+        HWVAULT_TRY(const std::string key, run_recover(session, {"--show-signing-key"}, "Asking the device ..."));
+        HWVAULT_CHECK(session.print(key, json::object{{"signing_key", key.substr(key.find("-----BEGIN"))}}));
+        return kYes;
+    }
+    if (setup.new_recipient) {
+        HWVAULT_TRY(const std::string output, run_recover(session, {"--new-recipient"}, "Encrypting every string ..."));
+        HWVAULT_CHECK(session.print(output + "Next: start hwvaultd.\n", json::object{{"changed", true}, {"report", output}}));
+        return kYes;
+    }
     if (!setup.accept_rollback) {
         return Failure{HWVAULT_ERROR_INVALID_ARGUMENT,
-                       "This takes a store that is older than the device remembers. What was made since then is lost, and every "
-                       "token that the store had issued is revoked, since any of them may have been. Put the latest copy "
-                       "of the store back, or accept that with `hwvault recover --accept-rollback`."};
+                       "Of a store that is older than the device remembers: what was made since then is lost, and every token "
+                       "that the store had issued is revoked, since any of them may have been. Put the latest copy of the store "
+                       "back, or accept that with `hwvault recover --accept-rollback`. Of a device that is lost: `hwvault "
+                       "recover --from STORE --recovery-key KEY --signing-key PUB`."};
     }
-    HWVAULT_TRY(const std::string output,
-                run_program("hwvaultd", {"--config", session.settings.configuration, "recover", "--accept-rollback"},
-                            "Taking the store as it is ..."));
+    HWVAULT_TRY(const std::string output, run_recover(session, {"--accept-rollback"}, "Taking the store as it is ..."));
     HWVAULT_CHECK(session.print(output + "The store is accepted as it is, and that is on the record.\n",
                                 json::object{{"accepted", true}}));
     return kYes;
@@ -128,6 +169,26 @@ void add_hardware(CLI::App& command, Setup& setup) {
     command.add_option("--hardware-state", setup.hardware_state, "Folder of hwvault-hardware")->capture_default_str();
 }
 
+void add_recover(CLI::App& app, Session& session, const std::shared_ptr<Setup>& setup) {
+    CLI::App* const command = app.add_subcommand("recover", "Take an older store, or that of a lost device");
+    add_configuration(*command, session);
+    CLI::Option* const rollback = command->add_flag("--accept-rollback", setup->accept_rollback,
+                                                    "Yes, and revoke every token that it had issued");
+    CLI::Option* const recipient = command->add_flag("--new-recipient", setup->new_recipient,
+                                                     "Encrypt the escrow to [recovery] recipient, or to nobody");
+    CLI::Option* const show = command->add_flag("--show-signing-key", setup->show_signing_key,
+                                                "Print the device's public signing key");
+    CLI::Option* const from = command->add_option("--from", setup->from, "The store of the lost device");
+    from->excludes(rollback)->excludes(recipient)->excludes(show);
+    recipient->excludes(rollback)->excludes(show);
+    show->excludes(rollback);
+    command->add_option("--recovery-key", setup->recovery_key, "The private key that was kept elsewhere")->needs(from);
+    command->add_option("--signing-key", setup->signing_key, "The lost device's public key, as init printed it")->needs(from);
+    command->add_option("--passphrase-file", setup->passphrase_file, "Of the private key; else it is asked for")->needs(from);
+    command->add_flag("--revoke-all", setup->revoke_all, "Give every issued token a new string")->needs(from);
+    command->callback([&session, setup] { session.work = [&session, setup] { return recover(session, *setup); }; });
+}
+
 }  // namespace
 
 void add_setup_commands(CLI::App& app, Session& session) {
@@ -138,12 +199,7 @@ void add_setup_commands(CLI::App& app, Session& session) {
     add_hardware(*init_command, *setup);
     init_command->callback([&session, setup] { session.work = [&session, setup] { return init(session, *setup); }; });
 
-    CLI::App* const recover_command = app.add_subcommand("recover", "Take a store that is older than the device remembers");
-    add_configuration(*recover_command, session);
-    recover_command->add_flag("--accept-rollback", setup->accept_rollback, "Yes, and revoke every token that it had issued");
-    recover_command->callback([&session, setup] {
-        session.work = [&session, setup] { return recover(session, *setup); };
-    });
+    add_recover(app, session, setup);
 
     CLI::App* const reseal_command =
         app.add_subcommand("reseal", "Bind a TPM's keys to the PCR values and the PIN of now, or to values to come");

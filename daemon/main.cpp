@@ -6,6 +6,9 @@
 //     hwvaultd [--config FILE] | --dev DIR     serves until SIGTERM
 //     hwvaultd init                            makes the store, once the device has its keys
 //     hwvaultd recover --accept-rollback       takes a store that is older than the device remembers
+//     hwvaultd recover --from STORE ...        makes the store out of that of a lost device
+//     hwvaultd recover --new-recipient         encrypts the escrow to the recipient of hwvault.toml
+//     hwvaultd recover --show-signing-key      prints the device's public signing key
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -34,6 +37,7 @@
 #include "daemon/doors/dbus/door.h"
 #include "daemon/doors/varlink/door.h"
 #include "daemon/hardware/client.h"
+#include "daemon/main_recovery.h"
 #include "daemon/peer/peer.h"
 #include "daemon/service/signal.h"
 #include "daemon/service/vault_service.h"
@@ -56,8 +60,11 @@ struct Command {
     Simulated simulated{Simulated::kAsBefore};
     std::filesystem::path hardware_program{os::own_folder() / "hwvault-hardware"};
     bool initialise{false};
-    bool recover{false};
     bool accept_rollback{false};
+    bool new_recipient{false};
+    bool show_signing_key{false};
+    RecoveryFiles recovery;  // with --from
+    bool revoke_all{false};
 };
 
 // Its own memory is worth stealing: no core file, no debugger of the same user. And a reader of its log that goes away
@@ -93,11 +100,23 @@ int inherited_socket() {
     return ::sd_listen_fds(1) > 0 ? SD_LISTEN_FDS_START : -1;
 }
 
+// Whoever runs this program, about to do `what` with the vault.
+vault::Event recovery_event(const std::string& what) {
+    const passwd* const user = ::getpwuid(::getuid());
+    vault::Event event;
+    event.time = clock_now();
+    event.verb = vault::Verb::kRecover;
+    event.actor.uid = ::getuid();
+    if (user != nullptr) event.actor.user = user->pw_name;
+    event.decided_by = what;
+    return event;
+}
+
 class Daemon {
 public:
-    Daemon(Settings settings, hardware::Options hardware, bool development)
+    Daemon(Settings settings, hardware::Options hardware, const Command& command)
         : settings_(std::move(settings)),
-          development_(development),
+          command_(command),
           hardware_(hardware::Client::create(io_.get_executor(), std::move(hardware))),
           resolver_(peer::Resolver::create(io_.get_executor())) {}
 
@@ -108,8 +127,13 @@ public:
     awaitable<Result<void>> serve();
     awaitable<Result<void>> initialise();
     awaitable<Result<void>> accept_rollback();
+    awaitable<Result<void>> recover();
+    awaitable<Result<void>> new_recipient();
+    awaitable<Result<void>> show_signing_key();
 
 private:
+    // Makes the store; silent, since with --dev nothing but `ready` is printed.
+    awaitable<Result<void>> make_store();
     awaitable<Result<void>> device_ready();
     Result<void> open_doors();
     void end_without_bus();
@@ -117,7 +141,7 @@ private:
     void announce(const service::Status& status);
 
     Settings settings_;
-    bool development_;
+    const Command& command_;
     asio::io_context io_{1};
     asio::thread_pool store_thread_{1};
     std::unique_ptr<hardware::Client> hardware_;
@@ -150,7 +174,8 @@ service::OpeningParts Daemon::opening_parts() {
             .hardware = *hardware_,
             .store_file = settings_.store_file(),
             .quotas = settings_.quotas,
-            .anti_rollback = settings_.anti_rollback};
+            .anti_rollback = settings_.anti_rollback,
+            .recipient_file = settings_.recipient};
 }
 
 // Says that it is ready once its doors are open and it knows how the vault is.
@@ -189,7 +214,8 @@ void Daemon::end_without_bus() {
 }
 
 awaitable<Result<void>> Daemon::serve() {
-    if (development_ && !std::filesystem::exists(settings_.store_file())) HWVAULT_CO_CHECK(co_await initialise());
+    const bool is_first = !command_.development.empty() && !std::filesystem::exists(settings_.store_file());
+    if (is_first) HWVAULT_CO_CHECK(co_await make_store());
     service_.emplace(service::VaultService::Parts{
         .strand = io_.get_executor(),
         .store_thread = store_thread_,
@@ -198,6 +224,7 @@ awaitable<Result<void>> Daemon::serve() {
         .store_file = settings_.store_file(),
         .quotas = settings_.quotas,
         .anti_rollback = settings_.anti_rollback,
+        .recipient_file = settings_.recipient,
         .clock = clock_now,
         .state_changed = [this](const service::Status& status) { announce(status); },
     });
@@ -227,23 +254,49 @@ awaitable<Result<void>> Daemon::device_ready() {
     co_return hardware_->state();
 }
 
-awaitable<Result<void>> Daemon::initialise() {
+awaitable<Result<void>> Daemon::make_store() {
     HWVAULT_CO_CHECK(co_await device_ready());
     co_return co_await service::initialise_vault(opening_parts(), settings_.prefix);
 }
 
+awaitable<Result<void>> Daemon::initialise() {
+    HWVAULT_CO_CHECK(co_await make_store());
+    if (!settings_.recipient.empty()) HWVAULT_CO_CHECK(co_await show_signing_key());
+    co_return Result<void>{};
+}
+
+awaitable<Result<void>> Daemon::show_signing_key() {
+    HWVAULT_CO_CHECK(co_await device_ready());
+    HWVAULT_CO_TRY(const std::string pem, co_await service::signing_key_pem(*hardware_));
+    std::cout << keep_this(pem);
+    co_return Result<void>{};
+}
+
 awaitable<Result<void>> Daemon::accept_rollback() {
     HWVAULT_CO_CHECK(co_await device_ready());
-    const passwd* const user = ::getpwuid(::getuid());
-    vault::Event event;
-    event.time = clock_now();
-    event.verb = vault::Verb::kRecover;
-    event.actor.uid = ::getuid();
-    if (user != nullptr) event.actor.user = user->pw_name;
-    event.decided_by = "recover --accept-rollback";
+    const vault::Event event = recovery_event("recover --accept-rollback");
     HWVAULT_CO_TRY(const std::uint64_t epoch, co_await service::accept_rollback(opening_parts(), event));
     std::cout << "The store of epoch " << epoch << " is the latest one from now on. Every token that it had issued is revoked, "
                  "since any of them may have been since. This is on the audit trail.\n";
+    co_return Result<void>{};
+}
+
+// The keys come first: a person who is asked for a passphrase need not wait for a device.
+awaitable<Result<void>> Daemon::recover() {
+    HWVAULT_CO_TRY(service::RecoveryOrder order, read_order(command_.recovery));
+    order.revoke_all = command_.revoke_all;
+    order.event = recovery_event(command_.revoke_all ? "recover --from --revoke-all" : "recover --from");
+    HWVAULT_CO_CHECK(co_await device_ready());
+    HWVAULT_CO_TRY(const auto recovered, co_await service::recover_vault(opening_parts(), std::move(order)));
+    std::cout << report(recovered);
+    co_return Result<void>{};
+}
+
+awaitable<Result<void>> Daemon::new_recipient() {
+    HWVAULT_CO_CHECK(co_await device_ready());
+    const vault::Event event = recovery_event("recover --new-recipient");
+    HWVAULT_CO_TRY(const auto changed, co_await service::change_recipient(opening_parts(), event));
+    std::cout << report(changed);
     co_return Result<void>{};
 }
 
@@ -264,10 +317,32 @@ int run(const Command& command) {
         spdlog::error("{}: {}", word(parts.error().code), parts.error().message);
         return EXIT_FAILURE;
     }
-    Daemon daemon(std::move(parts->first), std::move(parts->second), !command.development.empty());
+    Daemon daemon(std::move(parts->first), std::move(parts->second), command);
     if (command.initialise) return daemon.run(&Daemon::initialise);
-    if (command.recover) return daemon.run(&Daemon::accept_rollback);
+    if (command.accept_rollback) return daemon.run(&Daemon::accept_rollback);
+    if (command.new_recipient) return daemon.run(&Daemon::new_recipient);
+    if (command.show_signing_key) return daemon.run(&Daemon::show_signing_key);
+    if (!command.recovery.from.empty()) return daemon.run(&Daemon::recover);
     return daemon.run(&Daemon::serve);
+}
+
+void add_recover(CLI::App& app, Command& command) {
+    CLI::App* const recover = app.add_subcommand("recover", "Take an older store, or that of a lost device");
+    CLI::Option_group* const what = recover->add_option_group("one of");
+    what->add_flag("--accept-rollback", command.accept_rollback, "Yes, and revoke every token that it had issued");
+    what->add_flag("--new-recipient", command.new_recipient, "Encrypt the escrow to [recovery] recipient, or to nobody");
+    what->add_flag("--show-signing-key", command.show_signing_key, "Print the device's public signing key");
+    CLI::Option* const from = what->add_option("--from", command.recovery.from, "The store of the lost device");
+    what->require_option(1);
+    CLI::Option* const key =
+        recover->add_option("--recovery-key", command.recovery.recovery_key, "With --from: the private key")->needs(from);
+    CLI::Option* const signing = recover->add_option("--signing-key", command.recovery.signing_key,
+                                                     "With --from: the lost device's public signing key");
+    signing->needs(from);
+    from->needs(key)->needs(signing);
+    recover->add_option("--passphrase-file", command.recovery.passphrase_file, "The recovery key's, else asked for")
+        ->needs(from);
+    recover->add_flag("--revoke-all", command.revoke_all, "Give every issued token a new string")->needs(from);
 }
 
 }  // namespace
@@ -288,9 +363,7 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.require_subcommand(0, 1);
     const CLI::App* const init = app.add_subcommand("init", "Make the store of a device that has its keys");
-    CLI::App* const recover = app.add_subcommand("recover", "Take the store that is there as the latest one");
-    recover->add_flag("--accept-rollback", command.accept_rollback, "Yes, and revoke every token that it had issued")
-        ->required();
+    hwvault::add_recover(app, command);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& usage) {
@@ -299,7 +372,6 @@ int main(int argc, char** argv) {
     if (simulated == "softhsm") command.simulated = hwvault::Simulated::kSoftHsm;
     if (simulated == "swtpm") command.simulated = hwvault::Simulated::kSwtpm;
     command.initialise = init->parsed();
-    command.recover = recover->parsed();
     hwvault::harden();
     hwvault::allow_many_connections();
     hwvault::set_up_log();

@@ -86,12 +86,9 @@ private:
 
 // What is there must be a known table: a limit written in another way would silently be none.
 Result<void> check_tables(const std::filesystem::path& file, const toml::table& root) {
-    constexpr std::array<std::string_view, 5> kTables{"vault", "doors", "limits", "hardware", "credential"};
+    constexpr std::array<std::string_view, 6> kTables{"vault", "doors", "limits", "recovery", "hardware", "credential"};
     for (const auto& [key, node] : root) {
         const std::string name(key.str());
-        if (name == "recovery") {
-            return wrong(file, node.source(), "[recovery] is not there yet: this version has no recovery. Remove it.");
-        }
         if (std::ranges::find(kTables, name) == kTables.end()) {
             return wrong(file, node.source(), "`" + name + "` is not known. See hwvault.toml(5).");
         }
@@ -99,6 +96,21 @@ Result<void> check_tables(const std::filesystem::path& file, const toml::table& 
             return wrong(file, node.source(), "`" + name + "` must be a table, with its name in brackets.");
         }
     }
+    return {};
+}
+
+// Whoever writes the table wants recovery: without its key, or with an empty one, there would be none and nobody told.
+Result<void> take_recipient(const std::filesystem::path& file, const toml::table& root, Table& table,
+                            std::filesystem::path& recipient) {
+    std::string text;
+    const auto is_there = [](const std::string& value) { return !value.empty(); };
+    HWVAULT_CHECK(table.take("recipient", text, "the path of a certificate or a public key, in quotes", is_there));
+    HWVAULT_CHECK(table.no_more());
+    const toml::node* const node = root.get("recovery");
+    if (node != nullptr && text.empty()) {
+        return wrong(file, node->source(), "[recovery] has no `recipient`. Name the key's file, or remove the table.");
+    }
+    recipient = text;
     return {};
 }
 
@@ -120,6 +132,8 @@ Result<Settings> settings_of(const std::filesystem::path& file, toml::table& roo
     HWVAULT_CHECK(hardware.take("anti_rollback", anti_rollback, "\"strict\", \"batch\" or \"off\"",
                                 [](const std::string& word) { return kAntiRollback.contains(word); }));
     settings.anti_rollback = kAntiRollback.at(anti_rollback);
+    Table recovery(file, root, "recovery");
+    HWVAULT_CHECK(take_recipient(file, root, recovery, settings.recipient));
     Table limits(file, root, "limits");
     HWVAULT_CHECK(limits.count("tokens", settings.quotas.tokens));
     HWVAULT_CHECK(limits.count("tokens_per_account", settings.quotas.tokens_per_account));

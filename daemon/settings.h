@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What hwvaultd reads of hwvault.toml (hwvault.toml(5)): its own tables, `[vault]`, `[limits]` and `[doors]`, and
-// `anti_rollback` of `[hardware]`. The rest of that table, and `[credential]`, are others' and are left to them. Any other, and an unknown key in one of its
-// own, is an error that names the line, so that a misspelt limit is not silently none.
+// What hwvaultd reads of hwvault.toml (hwvault.toml(5)): its own tables, `[vault]`, `[limits]`, `[doors]` and
+// `[recovery]`, and `anti_rollback` of `[hardware]`. The rest of that table, and `[credential]`, are others' and are left
+// to them. Any other, and an unknown key in one of its own, is an error that names the line, so that a misspelt limit is
+// not silently none.
 #pragma once
 
 #include <filesystem>
@@ -22,6 +23,7 @@ struct Settings {
     // [hardware] anti_rollback: "strict", "batch" or "off"
     service::AntiRollback anti_rollback{service::AntiRollback::kStrict};
     bool dbus{true};                                                        // [doors] dbus
+    std::filesystem::path recipient;                                        // [recovery] recipient; empty: none
     vault::Quotas quotas;                                                   // [limits] tokens, tokens_per_account
 
     [[nodiscard]] std::filesystem::path store_file() const { return state / "store.db"; }

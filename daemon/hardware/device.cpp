@@ -15,22 +15,6 @@ std::string_view text(Label label) {
     return "hwvault/unknown";
 }
 
-Bytes checkpoint_message(const Checkpoint& checkpoint) {
-    return FieldWriter()
-        .text("hwvault/checkpoint/1")
-        .text("sequence")
-        .number(checkpoint.sequence)
-        .text("previous")
-        .bytes(checkpoint.previous)
-        .text("audit_head")
-        .bytes(checkpoint.audit_head)
-        .text("epoch")
-        .number(checkpoint.epoch)
-        .text("escrow_set")
-        .bytes(checkpoint.escrow_set)
-        .take();
-}
-
 std::string_view word(RollbackProtection protection) {
     switch (protection) {
         case RollbackProtection::kNone: return "none";

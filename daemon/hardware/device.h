@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "crypto/digest.h"
+#include "daemon/vault/checkpoint.h"
 #include "foundation/bytes.h"
 #include "foundation/result.h"
 #include "foundation/secret.h"
@@ -35,16 +35,9 @@ enum class Label : std::uint8_t {
 };
 std::string_view text(Label label);
 
-// What a checkpoint signs; all numbers as given, the digests opaque.
-struct Checkpoint {
-    std::uint64_t sequence{0};
-    crypto::Digest previous{};
-    crypto::Digest audit_head{};
-    std::uint64_t epoch{0};
-    crypto::Digest escrow_set{};  // zero until there is one
-};
-// The signed bytes: a domain label and each field, tagged by its name (docs/formats/checkpoint.md).
-Bytes checkpoint_message(const Checkpoint& checkpoint);
+// What a checkpoint signs, and the signed bytes.
+using vault::Checkpoint;
+using vault::checkpoint_message;
 
 enum class RollbackProtection : std::uint8_t { kNone, kPinWritable, kCounter };
 std::string_view word(RollbackProtection protection);  // "none", "pin-writable", "counter"

@@ -3,17 +3,10 @@
 // The verbs that change the vault. Each is a plan of daemon/vault/lifecycle.h, carried out by the committer.
 #include <utility>
 
-#include "crypto/aead.h"
+#include "daemon/service/strings.h"
 #include "daemon/service/vault_service.h"
 
 namespace hwvault::service {
-namespace {
-
-using std::chrono::steady_clock;
-
-constexpr auto kSealDeadline = std::chrono::seconds(3);
-
-}  // namespace
 
 // Policy is asked before the change waits for its turn, so that a refusal costs nothing, and again when it is
 // planned, so that a permission withdrawn meanwhile counts.
@@ -65,13 +58,9 @@ Awaitable<vault::Info> VaultService::import(policy::Caller caller, std::string a
     HWVAULT_CO_TRY(const vault::Occasion drafting, occasion(caller, decision));
     HWVAULT_CO_TRY(vault::ImportDraft draft, vault::draft_import(*vault->vault, target, options, drafting));
 
-    const vault::Nonce nonce = *draft.token.seal_nonce;
-    Bytes context = vault::seal_context(vault->vault->id(), draft.token, nonce);
-    auto key = co_await parts_.hardware.derive(hardware::Label::kSeal, std::move(context),
-                                               steady_clock::now() + kSealDeadline);
-    if (!key) co_return key.error();
-    const Bytes identity = vault::seal_identity(vault->vault->id(), draft.token, nonce);
-    HWVAULT_CO_TRY(Bytes sealed, crypto::seal_once(*key, identity, secret.reveal()));
+    const vault::Account home = draft.new_account ? *draft.new_account : *vault->vault->find(target.account);
+    HWVAULT_CO_TRY(Bytes sealed, co_await seal_string(parts_.hardware, vault->vault->id(), draft.token, secret));
+    HWVAULT_CO_TRY(draft.escrow, co_await escrow_of(home, draft.token, secret));
 
     Planning planning = [target, draft, sealed](const vault::Vault& state,
                                                 const vault::Occasion& now) -> Result<vault::Plan> {

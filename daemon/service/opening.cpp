@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "crypto/random.h"
+#include "daemon/service/escrow.h"
 #include "daemon/service/revoke_all.h"
 #include "daemon/service/signal.h"
 
@@ -50,14 +51,19 @@ Result<audit::Trail> checked_trail(store::Store& store, const store::Contents& c
     return trail;
 }
 
+awaitable<Result<void>> mix_in_entropy(hardware::Hardware& hardware) {
+    const auto entropy = co_await hardware.random(kEntropySize, soon());
+    if (!entropy) co_return entropy.error();
+    crypto::mix_into_generator(entropy->reveal());
+    co_return Result<void>{};
+}
+
 // Everything but the comparison with the device's epoch.
 awaitable<Result<Opened>> open_authentic(const OpeningParts& parts) {
     HWVAULT_CO_TRY(const auto header, co_await read_header(parts));
     auto root = co_await parts.hardware.derive(hardware::Label::kStore, store::store_context(header), soon());
     if (!root) co_return root.error();
-    auto entropy = co_await parts.hardware.random(kEntropySize, soon());
-    if (!entropy) co_return entropy.error();
-    crypto::mix_into_generator(entropy->reveal());
+    HWVAULT_CO_CHECK(co_await mix_in_entropy(parts.hardware));
 
     co_return co_await run_on(parts.store_thread, [&]() -> Result<Opened> {
         Opened opened;
@@ -69,6 +75,8 @@ awaitable<Result<Opened>> open_authentic(const OpeningParts& parts) {
         for (auto& token : contents.tokens) opened.vault->load(std::move(token));
         opened.epochs = contents.epoch;
         opened.time_mark = contents.time_mark;
+        opened.on_record = contents.recipient;
+        opened.all_signed = contents.all_signed;
         return opened;
     });
 }
@@ -79,7 +87,7 @@ bool is_behind(const Opened& opened) {
 
 }  // namespace
 
-awaitable<Result<Opened>> open_vault(OpeningParts parts) {
+awaitable<Result<Opened>> open_latest(OpeningParts parts) {
     HWVAULT_CO_TRY(Opened opened, co_await open_authentic(parts));
     if (parts.anti_rollback == AntiRollback::kOff) co_return opened;
     HWVAULT_CO_TRY(opened.device_epoch, co_await device_epoch(parts.hardware));
@@ -95,14 +103,34 @@ awaitable<Result<Opened>> open_vault(OpeningParts parts) {
     co_return opened;
 }
 
-awaitable<Result<void>> initialise_vault(OpeningParts parts, std::string prefix) {
-    store::Header header{.vault = {}, .prefix = std::move(prefix)};
-    HWVAULT_CO_CHECK(crypto::fill_random(header.vault));
-    HWVAULT_CO_TRY(const auto origin, co_await device_epoch(parts.hardware));
-    auto root = co_await parts.hardware.derive(hardware::Label::kStore, store::store_context(header), soon());
+awaitable<Result<Opened>> open_vault(OpeningParts parts) {
+    HWVAULT_CO_TRY(Opened opened, co_await open_latest(parts));
+    HWVAULT_CO_TRY(opened.recipient, read_recipient(parts.recipient_file));
+    HWVAULT_CO_CHECK(check_recipient(opened.recipient, opened.on_record));
+    co_return opened;
+}
+
+awaitable<Result<std::string>> signing_key_pem(hardware::Hardware& hardware) {
+    HWVAULT_CO_TRY(const auto device, co_await hardware.describe(soon()));
+    co_return crypto::public_key_pem(device.signing_key);
+}
+
+awaitable<Result<NewDevice>> new_device(hardware::Hardware& hardware, store::Header header) {
+    HWVAULT_CO_TRY(const auto epoch, co_await device_epoch(hardware));
+    HWVAULT_CO_CHECK(co_await mix_in_entropy(hardware));
+    auto root = co_await hardware.derive(hardware::Label::kStore, store::store_context(header), soon());
     if (!root) co_return root.error();
+    co_return NewDevice{std::move(*root), epoch.value_or(0)};
+}
+
+awaitable<Result<void>> initialise_vault(OpeningParts parts, std::string prefix) {
+    HWVAULT_CO_TRY(const auto recipient, read_recipient(parts.recipient_file));
+    store::Header header{.vault = {}, .prefix = std::move(prefix), .recipient = {}};
+    if (recipient) header.recipient = recipient->fingerprint();
+    HWVAULT_CO_CHECK(crypto::fill_random(header.vault));
+    HWVAULT_CO_TRY(const NewDevice device, co_await new_device(parts.hardware, header));
     co_return co_await run_on(parts.store_thread, [&] {
-        return store::Store::create(parts.store_file, header, *root, origin.value_or(0));
+        return store::Store::create(parts.store_file, header, device.root, device.epoch);
     });
 }
 

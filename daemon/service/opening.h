@@ -16,6 +16,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/thread_pool.hpp>
 
+#include "crypto/cms.h"
 #include "daemon/audit/trail.h"
 #include "daemon/hardware/hardware.h"
 #include "daemon/service/anti_rollback.h"
@@ -30,6 +31,7 @@ struct OpeningParts {
     std::filesystem::path store_file;
     vault::Quotas quotas;
     AntiRollback anti_rollback;
+    std::filesystem::path recipient_file{};  // [recovery] recipient; empty: a vault without recovery
 };
 
 struct Opened {
@@ -39,13 +41,30 @@ struct Opened {
     std::optional<std::uint64_t> device_epoch;  // none where the device keeps no counter, or nobody is to look at it
     audit::Trail trail{0, {}};
     vault::UnixTime time_mark{0};
+    std::optional<crypto::Digest> on_record;     // the fingerprint of the recovery recipient
+    std::optional<crypto::Recipient> recipient;  // the same
+    bool all_signed{false};  // the newest checkpoint covers the records as they are
 };
 
-// kNotInitialised when there is no store, kHardwareUnavailable, kStoreTampered, kRolledBack naming both epochs.
+// kNotInitialised when there is no store, kHardwareUnavailable, kStoreTampered, kRolledBack naming both epochs;
+// kInvalidArgument when the recovery recipient is not the one on record, or no recipient at all.
 boost::asio::awaitable<Result<Opened>> open_vault(OpeningParts parts);
+
+// The same but for the recipient, which an administrator may be about to change.
+boost::asio::awaitable<Result<Opened>> open_latest(OpeningParts parts);
+
+// What a new store needs of the device that it will be under.
+struct NewDevice {
+    SecretBytes root;
+    std::uint64_t epoch{0};  // 0 where it keeps no counter
+};
+boost::asio::awaitable<Result<NewDevice>> new_device(hardware::Hardware& hardware, store::Header header);
 
 // Makes a new, empty store with a random id. kAlreadyExists when there is one: nothing is overwritten.
 boost::asio::awaitable<Result<void>> initialise_vault(OpeningParts parts, std::string prefix);
+
+// The public half of the device's signing key, in PEM: what recovery checks the newest checkpoint with.
+boost::asio::awaitable<Result<std::string>> signing_key_pem(hardware::Hardware& hardware);
 
 // Takes an authentic store that is behind the device as the latest one, and says so in its audit trail; gives the
 // epoch that was accepted. Every issued string that lives in it is revoked in the same commit, since which of them were

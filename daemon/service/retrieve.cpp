@@ -5,9 +5,10 @@
 // commit, at the latest Committer::kEventDelay later.
 #include <utility>
 
-#include "crypto/aead.h"
 #include "crypto/token_text.h"
+#include "daemon/service/escrow.h"
 #include "daemon/service/signal.h"
+#include "daemon/service/strings.h"
 #include "daemon/service/vault_service.h"
 
 namespace hwvault::service {
@@ -15,7 +16,6 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr auto kDeriveDeadline = std::chrono::seconds(3);
 constexpr int kAttempts = 3;  // when the token changes while the device works
 
 bool is_own(const policy::Caller& caller, const vault::AccountName& account) {
@@ -42,16 +42,20 @@ Awaitable<Retrieved> VaultService::retrieve_once(const policy::Caller& caller, c
     }
     HWVAULT_CO_CHECK(vault::retrievable(*vault->vault, target, vault->committer->now()));
 
-    // A copy: the vault may change while the device works.
+    // Copies: the vault may change while the device works.
     const vault::Token token = *vault->vault->find(target.account, target.name);
-    const bool issued = token.origin == vault::Origin::kIssued;
-    auto working = issued ? issued_text(token) : imported_content(token);
-    auto secret = co_await std::move(working);
-    if (!secret) co_return secret.error();
-    HWVAULT_CO_CHECK(co_await settle(caller, target, token, *secret));
+    const vault::Account owner = *vault->vault->find(target.account);
+    auto working = token.seal_nonce ? sealed_content(token) : derived_text(token);
+    Handing handing;
+    HWVAULT_CO_TRY(handing.secret, co_await std::move(working));
+    const bool is_first = token.origin == vault::Origin::kIssued && !token.current().hash;
+    if (is_first) {
+        HWVAULT_CO_TRY(handing.escrow, co_await escrow_of(owner, token, handing.secret));
+    }
+    HWVAULT_CO_CHECK(co_await settle(caller, target, token, handing));
 
     const vault::Account& account = *vault->vault->find(target.account);
-    co_return Retrieved{std::move(*secret), vault::brief_info(account, token, token.current())};
+    co_return Retrieved{std::move(handing.secret), vault::brief_info(account, token, token.current())};
 }
 
 // A caller's own `default` is made when it is first asked for.
@@ -71,36 +75,41 @@ Awaitable<void> VaultService::first_use(policy::Caller caller, vault::Target tar
     co_return Result<void>{};
 }
 
-Awaitable<SecretBytes> VaultService::issued_text(const vault::Token& token) {
-    const vault::Vault& vault = *open_->vault;
-    auto secret = co_await parts_.hardware.derive(hardware::Label::kToken,
-                                                  vault::token_context(vault.id(), token, token.current()),
-                                                  steady_clock::now() + kDeriveDeadline);
-    if (!secret) co_return secret.error();
-    co_return crypto::make_token_text(vault.prefix(), token.current().id, *secret);
+Awaitable<SecretBytes> VaultService::derived_text(const vault::Token& token) {
+    VaultName name{open_->vault->id(), open_->vault->prefix()};
+    co_return co_await derive_string(parts_.hardware, std::move(name), token);
 }
 
-Awaitable<SecretBytes> VaultService::imported_content(const vault::Token& token) {
+Awaitable<SecretBytes> VaultService::sealed_content(const vault::Token& token) {
     const vault::Id& vault = open_->vault->id();
     const vault::Nonce nonce = *token.seal_nonce;
     auto sealed = co_await run_on(parts_.store_thread, [this, id = token.id] { return open_->store->read_content(id); });
     if (!sealed) co_return sealed.error();
     // The record was revoked or imported over while the store's thread was busy.
     if (!*sealed) co_return Error{ErrorCode::kBusy, "The secret has just changed. Try again."};
-    auto key = co_await parts_.hardware.derive(hardware::Label::kSeal, vault::seal_context(vault, token, nonce),
-                                               steady_clock::now() + kDeriveDeadline);
-    if (!key) co_return key.error();
+    auto string = co_await unseal_string(parts_.hardware, vault, token, std::move(**sealed));
     // The content is the one of `token` only if its record still is.
     const vault::Account* account = open_->vault->account(token.account);
     const vault::Token* now = account == nullptr ? nullptr : open_->vault->find(account->name, token.name);
     if (now == nullptr || now->seal_nonce != nonce) {
         co_return Error{ErrorCode::kBusy, "The secret has just changed. Try again."};
     }
-    co_return crypto::open_sealed(*key, vault::seal_identity(vault, token, nonce), **sealed);
+    co_return string;
+}
+
+Awaitable<std::optional<Bytes>> VaultService::escrow_of(vault::Account account, vault::Token token,
+                                                        const SecretBytes& secret) {
+    if (!open_->recipient) co_return std::optional<Bytes>{};
+    const std::uint64_t epoch = open_->epochs->epoch();
+    auto made = co_await run_on(parts_.store_thread, [&]() -> Result<Bytes> {
+        return make_escrow(*open_->recipient, {open_->vault->id(), account, token}, epoch, secret.reveal());
+    });
+    if (!made) co_return made.error();
+    co_return std::optional{std::move(*made)};
 }
 
 Awaitable<void> VaultService::settle(const policy::Caller& caller, const vault::Target& target,
-                                     const vault::Token& token, const SecretBytes& secret) {
+                                     const vault::Token& token, const Handing& handing) {
     HWVAULT_CO_TRY(const policy::Decision decision, gate(caller, vault::Verb::kRetrieve, target));
     HWVAULT_CO_CHECK(vault::retrievable(*open_->vault, target, open_->committer->now()));
     const vault::Token* now = open_->vault->find(target.account, target.name);
@@ -108,13 +117,13 @@ Awaitable<void> VaultService::settle(const policy::Caller& caller, const vault::
         co_return Error{ErrorCode::kBusy, "The token has just changed. Try again."};
     }
     if (token.origin == vault::Origin::kIssued) {
-        const auto proof = crypto::prove_token_text(open_->vault->prefix(), secret.reveal());
+        const auto proof = crypto::prove_token_text(open_->vault->prefix(), handing.secret.reveal());
         if (!proof) co_return Error{ErrorCode::kInternal, "A derived token has no valid form."};
         // The gate once more: what allowed this may be withdrawn by a commit that is under way.
-        Planner planner = [this, caller, target, id = token.current().id,
-                           hash = proof->hash](const vault::Vault& state) -> Result<vault::Plan> {
+        vault::FirstString string{.id = token.current().id, .hash = proof->hash, .escrow = handing.escrow};
+        Planner planner = [this, caller, target, string = std::move(string)](const vault::Vault& state) -> Result<vault::Plan> {
             HWVAULT_CHECK(gate(caller, vault::Verb::kRetrieve, target));
-            HWVAULT_TRY(auto plan, vault::record_hash(state, target, id, hash));
+            HWVAULT_TRY(auto plan, vault::record_hash(state, target, string));
             return vault::as_plan(std::move(plan));
         };
         // The usual case is planned here and now: the hash is on record, and equal.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace hwvault::service {
@@ -23,6 +24,8 @@ struct Status {
     std::string memory_lock;      // "memfd_secret", "mlock", "unlocked"
     std::uint64_t epoch{0};
     std::uint64_t epoch_pending{0};  // revocations that the device has yet to be told of
+    // Changes that the device has yet to sign, and that recovery would not bring back; none in a vault without recovery.
+    std::optional<std::uint64_t> recovery_pending;
     std::uint64_t accounts{0};
     std::uint64_t tokens{0};
     std::uint64_t verified{0};       // since the start

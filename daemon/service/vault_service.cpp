@@ -87,6 +87,7 @@ awaitable<void> VaultService::stop() {
     (void)co_await open_->committer->flush();
     const auto deadline = steady_clock::now() + kDeviceAtStop;
     if (parts_.hardware.state()) (void)co_await open_->epochs->reached(open_->epochs->epoch(), deadline);
+    if (open_->checkpoints) co_await open_->checkpoints->stop();
     open_->epochs->stop();
 }
 
@@ -120,7 +121,8 @@ awaitable<Result<void>> VaultService::try_to_open() {
                        .hardware = parts_.hardware,
                        .store_file = parts_.store_file,
                        .quotas = parts_.quotas,
-                       .anti_rollback = parts_.anti_rollback};
+                       .anti_rollback = parts_.anti_rollback,
+                       .recipient_file = parts_.recipient_file};
     auto opened = co_await open_vault(std::move(parts));
     if (!opened) co_return opened.error();
     adopt(std::move(*opened));
@@ -149,6 +151,14 @@ void VaultService::adopt(Opened opened) {
         .clock = parts_.clock,
         .publishing = [this](const vault::Change& change) { publish(change); },
     });
+    open_->recipient = std::move(opened.recipient);
+    if (open_->recipient) {
+        open_->checkpoints = std::make_shared<Checkpointer>(Checkpointer::Parts{.strand = parts_.strand,
+                                                                                .store_thread = parts_.store_thread,
+                                                                                .store = *open_->store,
+                                                                                .hardware = parts_.hardware});
+        if (!opened.all_signed) open_->checkpoints->changed();
+    }
     open_->epochs->on_change([this] { announce(); });
     open_->epochs->on_batch_end([this] { open_->committer->start(); });
     open_->epochs->start();
@@ -189,6 +199,7 @@ Status VaultService::status() {
     }
     now.epoch = open_->epochs->epoch();
     now.epoch_pending = open_->epochs->pending() + (open_->epochs->has_open_batch() ? 1 : 0);
+    if (open_->checkpoints) now.recovery_pending = open_->checkpoints->pending();
     now.accounts = open_->vault->account_count();
     now.tokens = open_->vault->token_count();
     now.audit_sequence = open_->committer->audit_sequence();
@@ -282,6 +293,7 @@ Result<vault::Occasion> VaultService::occasion(const policy::Caller& caller, con
 // Comes before the change is in the vault: what it erases is there still, and what it makes is in the change alone.
 void VaultService::publish(const vault::Change& change) {
     forget_uses(change);
+    if (open_->checkpoints) open_->checkpoints->changed();
     if (!change.notice) return;
     const auto name = vault::AccountName::parse(change.notice->account);
     const auto token_name = vault::TokenName::parse(change.notice->name);

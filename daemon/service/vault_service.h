@@ -21,6 +21,7 @@
 
 #include "daemon/hardware/hardware.h"
 #include "daemon/peer/peer.h"
+#include "daemon/service/checkpointer.h"
 #include "daemon/service/committer.h"
 #include "daemon/service/limiter.h"
 #include "daemon/service/opening.h"
@@ -40,6 +41,7 @@ public:
         std::filesystem::path store_file;
         vault::Quotas quotas;
         AntiRollback anti_rollback;
+        std::filesystem::path recipient_file;  // [recovery] recipient; empty: none
         std::function<vault::UnixTime()> clock;
         // Called when the state of the vault becomes another, to log it.
         std::function<void(const Status&)> state_changed;
@@ -80,6 +82,8 @@ private:
         std::unique_ptr<vault::Vault> vault;
         std::shared_ptr<EpochKeeper> epochs;
         std::shared_ptr<Committer> committer;
+        std::optional<crypto::Recipient> recipient;
+        std::shared_ptr<Checkpointer> checkpoints;  // none without a recipient
     };
 
     // Startup.
@@ -115,13 +119,20 @@ private:
     Awaitable<Committed> change(Ask ask, Planning planning);
     [[nodiscard]] vault::Info info_after(const vault::Target& target, const Committed& committed) const;
     Awaitable<void> first_use(policy::Caller caller, vault::Target target);
-    Awaitable<SecretBytes> issued_text(const vault::Token& token);
-    Awaitable<SecretBytes> imported_content(const vault::Token& token);
+    Awaitable<SecretBytes> derived_text(const vault::Token& token);
+    Awaitable<SecretBytes> sealed_content(const vault::Token& token);
+    // None in a vault without recovery.
+    Awaitable<std::optional<Bytes>> escrow_of(vault::Account account, vault::Token token, const SecretBytes& secret);
     Awaitable<Retrieved> retrieve_once(const policy::Caller& caller, const vault::Target& target);
-    // Before `secret` is handed out: nothing has changed since it was derived, a verifier will know it, and the
+    // What is about to be given.
+    struct Handing {
+        SecretBytes secret;
+        std::optional<Bytes> escrow;  // when it is given for the first time, in a vault with recovery
+    };
+    // Before it is handed out: nothing has changed since it was derived, a verifier will know it, and the
     // audit trail has the line. kBusy: something has changed, begin again.
     Awaitable<void> settle(const policy::Caller& caller, const vault::Target& target, const vault::Token& token,
-                           const SecretBytes& secret);
+                           const Handing& handing);
     // A List on its way: its place is a name, not a pointer, since the vault changes while others have the strand.
     struct Listing {
         std::optional<std::string> account;  // none: every account

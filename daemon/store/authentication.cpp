@@ -6,22 +6,32 @@
 namespace hwvault::store {
 namespace {
 
-// Bounded whatever the content's size; an empty field is "no content", which no hash is.
-Bytes row_fields(const Row& row) {
+// Bounded whatever the content's size; an empty field is "no content", which no hash is. A row without an escrow is
+// written as before there were any, with a field less: what a store of version 1 authenticated stays authentic.
+Bytes row_fields(const HashedRow& row) {
     FieldWriter fields;
-    fields.number(static_cast<std::uint64_t>(row.kind)).bytes(row.id).number(row.version);
-    fields.bytes(crypto::sha256(row.body));
-    if (row.content) {
-        fields.bytes(crypto::sha256(*row.content));
-    } else {
-        fields.bytes({});
-    }
+    fields.number(static_cast<std::uint64_t>(row.kind)).bytes(row.id).number(row.version).bytes(row.body);
+    fields.bytes(row.content ? BytesView{*row.content} : BytesView{});
+    if (row.escrow) fields.bytes(*row.escrow);
     return fields.take();
+}
+
+std::optional<crypto::Digest> digest_of(const std::optional<BytesView>& bytes) {
+    return bytes ? std::optional{crypto::sha256(*bytes)} : std::nullopt;
 }
 
 }  // namespace
 
-crypto::Digest hash_of(const Row& row) {
+HashedRow hashed_row(const Row& row) {
+    return {.kind = row.kind,
+            .id = row.id,
+            .version = row.version,
+            .body = crypto::sha256(row.body),
+            .content = digest_of(row.content),
+            .escrow = digest_of(row.escrow)};
+}
+
+crypto::Digest hash_of(const HashedRow& row) {
     return crypto::sha256(row_fields(row));
 }
 
@@ -31,7 +41,7 @@ Keys::Keys(const SecretBytes& root)
       head_(crypto::hkdf_sha256(root, "hwvault/store/head/1")) {}
 
 RowTag Keys::tag(const Row& row) const {
-    const Bytes fields = row_fields(row);
+    const Bytes fields = row_fields(hashed_row(row));
     return {crypto::sha256(fields), crypto::hmac_sha256(record_, fields)};
 }
 

@@ -26,9 +26,23 @@ struct Row {
     std::uint64_t version{0};  // 1 at first, one more at each write
     BytesView body;
     std::optional<BytesView> content;
+    std::optional<BytesView> escrow{};
 };
+constexpr bool is_kind(std::uint64_t number) { return number == 1 || number == 2; }
 
-crypto::Digest hash_of(const Row& row);
+// A row with its long parts hashed: all that its own hash is made of.
+struct HashedRow {
+    Kind kind{Kind::kAccount};
+    vault::Id id{};
+    std::uint64_t version{0};
+    crypto::Digest body{};
+    std::optional<crypto::Digest> content;
+    std::optional<crypto::Digest> escrow;
+};
+HashedRow hashed_row(const Row& row);
+
+crypto::Digest hash_of(const HashedRow& row);
+inline crypto::Digest hash_of(const Row& row) { return hash_of(hashed_row(row)); }
 
 // A row's hash, and its MAC over the same bytes.
 struct RowTag {

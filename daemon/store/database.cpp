@@ -109,6 +109,12 @@ Result<void> make_private_file(const path& file) {
     return {};
 }
 
+// A store whose last commits were still beside it would lose them with its name.
+Result<void> check_complete(const path& made, const path& file) {
+    if (!is_there(beside(made, "-wal"))) return {};
+    return Error{ErrorCode::kInternal, "SQLite could not complete " + file.string() + ". Is the disk full?"};
+}
+
 Result<void> fill_new_file(const path& file, const std::function<Result<void>(Connection&)>& fill) {
     HWVAULT_CHECK(make_private_file(file));
     {
@@ -120,21 +126,32 @@ Result<void> fill_new_file(const path& file, const std::function<Result<void>(Co
         HWVAULT_CHECK(fill(connection));
         HWVAULT_CHECK(set(connection, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false));
     }
-    if (is_there(beside(file, "-wal"))) {
-        return Error{ErrorCode::kInternal, "SQLite could not complete " + file.string() + ". Is the disk full?"};
+    return check_complete(file, file);
+}
+
+Result<void> check_unused(const path& file) {
+    for (const std::string_view suffix : kFilesOfAStore) {
+        const path taken = beside(file, suffix);
+        if (!is_there(taken)) continue;
+        return Error{ErrorCode::kAlreadyExists, taken.string() +
+                                                    " is there already. Move it away if another vault is to be made."};
     }
     return {};
 }
 
 }  // namespace
 
-Result<Connection> open_database(const path& file) {
+Result<Connection> open_database(const path& file, OlderSchema older) {
     HWVAULT_CHECK(check_file(file));
     HWVAULT_TRY(Connection connection, connect(file));
     HWVAULT_CHECK(check_version(connection));
     HWVAULT_CHECK(check_settings(connection));
     HWVAULT_CHECK(check_wal(beside(file, "-wal")));
-    HWVAULT_CHECK(migrate(connection, migrations()));
+    if (older == OlderSchema::kMigrate) {
+        HWVAULT_CHECK(migrate(connection, migrations()));
+    } else {
+        HWVAULT_CHECK(check_is_newest(connection));
+    }
     HWVAULT_CHECK(check_schema(connection));
     return connection;
 }
@@ -152,23 +169,24 @@ Result<void> renew_log(const Connection& connection) {
 }
 
 Result<void> create_database(const path& file, const std::function<Result<void>(Connection&)>& fill) {
-    for (const std::string_view suffix : kFilesOfAStore) {
-        const path taken = beside(file, suffix);
-        if (!is_there(taken)) continue;
-        return Error{ErrorCode::kAlreadyExists, taken.string() +
-                                                    " is there already. Move it away if another vault is to be made."};
-    }
+    HWVAULT_CHECK(check_unused(file));
     const path unfinished = beside(file, ".new");
     remove_unfinished(unfinished);  // what an interrupted start left
     if (auto filled = fill_new_file(unfinished, fill); !filled) {
         remove_unfinished(unfinished);
         return filled;
     }
-    if (::link(unfinished.c_str(), file.c_str()) != 0) {
+    return move_new_database(unfinished, file);
+}
+
+Result<void> move_new_database(const path& made, const path& file) {
+    HWVAULT_CHECK(check_unused(file));
+    HWVAULT_CHECK(check_complete(made, file));
+    if (::link(made.c_str(), file.c_str()) != 0) {
         return errno_error("link " + file.string(), errno,
                            errno == EEXIST ? ErrorCode::kAlreadyExists : ErrorCode::kInternal);
     }
-    if (::unlink(unfinished.c_str()) != 0) return errno_error("unlink " + unfinished.string(), errno);
+    if (::unlink(made.c_str()) != 0) return errno_error("unlink " + made.string(), errno);
     return os::sync_folder(file.parent_path());
 }
 

@@ -16,6 +16,40 @@ std::optional<std::array<std::uint8_t, N>> array_of(std::optional<BytesView> blo
     return array;
 }
 
+// Empty where there is none.
+Bytes encode(const std::optional<vault::SignedCheckpoint>& checkpoint) {
+    if (!checkpoint) return {};
+    const vault::Checkpoint& stated = checkpoint->checkpoint;
+    FieldWriter fields;
+    fields.number(stated.sequence).bytes(stated.previous).bytes(stated.audit_head).number(stated.epoch);
+    return fields.bytes(stated.escrow_set).bytes(checkpoint->signature).take();
+}
+
+bool decode(BytesView bytes, std::optional<vault::SignedCheckpoint>& checkpoint) {
+    if (bytes.empty()) return true;
+    FieldReader fields{bytes};
+    const auto sequence = fields.number();
+    const auto previous = fields.array<crypto::kDigestSize>();
+    const auto audit_head = fields.array<crypto::kDigestSize>();
+    const auto epoch = fields.number();
+    const auto escrow_set = fields.array<crypto::kDigestSize>();
+    const auto signature = fields.bytes();
+    if (!sequence || !previous || !audit_head || !epoch || !escrow_set || !signature || !fields.finished()) return false;
+    checkpoint = {.checkpoint = {.sequence = *sequence,
+                                 .previous = *previous,
+                                 .audit_head = *audit_head,
+                                 .epoch = *epoch,
+                                 .escrow_set = *escrow_set},
+                  .signature = Bytes(signature->begin(), signature->end())};
+    return true;
+}
+
+bool decode_recipient(BytesView bytes, std::optional<crypto::Digest>& recipient) {
+    if (bytes.empty()) return true;
+    recipient = array_of<crypto::kDigestSize>(bytes);
+    return recipient.has_value();
+}
+
 std::optional<StoredHead> parse(const Cursor& row) {
     const auto vault_id = array_of<std::tuple_size_v<vault::Id>>(row.blob(1));
     const auto prefix = row.text(2);
@@ -27,14 +61,24 @@ std::optional<StoredHead> parse(const Cursor& row) {
         if (!row.number(column)) return std::nullopt;
     }
     if (!crypto::is_token_prefix(*prefix)) return std::nullopt;
-    Head head{.header = {.vault = *vault_id, .prefix = std::string(*prefix)},
+    const auto recipient = row.blob(12);
+    const auto checkpoint = row.blob(13);
+    Head head{.header = {.vault = *vault_id, .prefix = std::string(*prefix), .recipient = {}},
               .epoch = {.base = *row.number(3), .device_origin = *row.number(4), .epoch = *row.number(5)},
               .count = *row.number(6),
               .sum = SetSum{*sum},
               .audit_sequence = *row.number(8),
               .audit_head = *audit_head,
-              .time_mark = *row.number(10)};
+              .time_mark = *row.number(10),
+              .checkpoint = {}};
+    const bool whole = recipient && decode_recipient(*recipient, head.header.recipient) && checkpoint &&
+                       decode(*checkpoint, head.checkpoint);
+    if (!whole) return std::nullopt;
     return StoredHead{std::move(head), *mac};
+}
+
+BytesView recipient_bytes(const Head& head) {
+    return head.header.recipient ? BytesView{*head.header.recipient} : BytesView{};
 }
 
 }  // namespace
@@ -45,13 +89,17 @@ Bytes authenticated_bytes(const Head& head) {
     fields.number(head.epoch.base).number(head.epoch.device_origin).number(head.epoch.epoch);
     fields.number(head.count).bytes(head.sum.bytes());
     fields.number(head.audit_sequence).bytes(head.audit_head).number(head.time_mark);
+    // A vault without recovery has the fields of version 1, whose MACs stay good.
+    if (head.header.recipient || head.checkpoint) {
+        fields.bytes(recipient_bytes(head)).bytes(encode(head.checkpoint));
+    }
     return fields.take();
 }
 
 Result<StoredHead> read_head(const Connection& connection) {
     HWVAULT_TRY(const Statement statement,
                 connection.prepare("SELECT single, vault, prefix, base, device_origin, epoch, count, sum,"
-                                   " audit_sequence, audit_head, time_mark, mac FROM head"));
+                                   " audit_sequence, audit_head, time_mark, mac, recipient, checkpoint FROM head"));
     Cursor cursor{statement};
     HWVAULT_TRY(const bool found, cursor.next());
     if (!found) return tampered("its head is missing.");
@@ -65,15 +113,17 @@ Result<StoredHead> read_head(const Connection& connection) {
 Result<Statement> prepare_head_write(const Connection& connection) {
     return connection.prepare(
         "INSERT OR REPLACE INTO head (single, vault, prefix, base, device_origin, epoch, count, sum, audit_sequence,"
-        " audit_head, time_mark, mac) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        " audit_head, time_mark, mac, recipient, checkpoint) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 }
 
 Result<void> write_head(const Statement& statement, const Head& head, const crypto::Digest& mac) {
+    const Bytes checkpoint = encode(head.checkpoint);
     Cursor cursor{statement};
     cursor.bind(BytesView{head.header.vault}).bind(std::string_view{head.header.prefix});
     cursor.bind(head.epoch.base).bind(head.epoch.device_origin).bind(head.epoch.epoch);
     cursor.bind(head.count).bind(BytesView{head.sum.bytes()});
     cursor.bind(head.audit_sequence).bind(BytesView{head.audit_head}).bind(head.time_mark).bind(BytesView{mac});
+    cursor.bind(recipient_bytes(head)).bind(BytesView{checkpoint});
     return cursor.run();
 }
 

@@ -18,6 +18,7 @@ struct Head {
     std::uint64_t audit_sequence{0};
     crypto::Digest audit_head{};
     vault::UnixTime time_mark{0};
+    std::optional<vault::SignedCheckpoint> checkpoint;  // the newest
 };
 
 // What the MAC is over.

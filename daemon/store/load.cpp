@@ -120,6 +120,7 @@ Result<Loaded> load(const Connection& connection, const Keys& keys, RecordSet& r
     contents.time_mark = head.time_mark;
     contents.audit_sequence = head.audit_sequence;
     contents.audit_head = head.audit_head;
+    contents.recipient = head.header.recipient;
     return Loaded{std::move(stored.head), std::move(contents)};
 }
 

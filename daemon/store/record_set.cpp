@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace hwvault::store {
 namespace {
@@ -17,6 +18,14 @@ Result<void> one_row_changed(const Connection& connection) {
     return tampered("a record that was there has gone while hwvaultd was running.");
 }
 
+std::optional<Bytes> copy_of(const std::optional<BytesView>& bytes) {
+    return bytes ? std::optional{Bytes(bytes->begin(), bytes->end())} : std::nullopt;
+}
+
+std::optional<BytesView> view_of(const std::optional<Bytes>& bytes) {
+    return bytes ? std::optional<BytesView>{*bytes} : std::nullopt;
+}
+
 }  // namespace
 
 std::optional<StoredRow> parse_row(const Cursor& cursor) {
@@ -27,12 +36,13 @@ std::optional<StoredRow> parse_row(const Cursor& cursor) {
     const auto body = cursor.blob(4);
     const auto content = cursor.blob(5);
     const auto mac = cursor.blob(6);
+    const auto escrow = cursor.blob(7);
     if (!number || !kind || !id || !version || !body || !mac || (!content && !cursor.is_null(5))) return std::nullopt;
-    if (*kind != 1 && *kind != 2) return std::nullopt;
+    if (!is_kind(*kind) || (!escrow && !cursor.is_null(7))) return std::nullopt;
     StoredRow stored;
     if (id->size() != stored.row.id.size() || mac->size() != stored.mac.size()) return std::nullopt;
     stored.number = *number;
-    stored.row = Row{static_cast<Kind>(*kind), {}, *version, *body, content};
+    stored.row = Row{static_cast<Kind>(*kind), {}, *version, *body, content, escrow};
     std::copy(id->begin(), id->end(), stored.row.id.begin());
     std::copy(mac->begin(), mac->end(), stored.mac.begin());
     return stored;
@@ -45,22 +55,30 @@ std::size_t RecordSet::IdHash::operator()(const vault::Id& id) const noexcept {
 }
 
 Result<void> RecordSet::prepare() {
-    HWVAULT_TRY(insert_, connection_.prepare("INSERT INTO records (kind, id, version, body, content, mac)"
-                                             " VALUES (?, ?, ?, ?, ?, ?)"));
+    HWVAULT_TRY(insert_, connection_.prepare("INSERT INTO records (kind, id, version, body, content, mac, escrow)"
+                                             " VALUES (?, ?, ?, ?, ?, ?, ?)"));
     HWVAULT_TRY(update_, connection_.prepare("UPDATE records SET kind = ?, id = ?, version = ?, body = ?, content = ?,"
-                                             " mac = ? WHERE row = ?"));
+                                             " mac = ?, escrow = ? WHERE row = ?"));
     HWVAULT_TRY(erase_, connection_.prepare("DELETE FROM records WHERE row = ?"));
     HWVAULT_TRY(select_, connection_.prepare(std::string(kSelectRows) + " WHERE row = ?"));
     return {};
 }
 
 bool RecordSet::know(const StoredRow& stored, const crypto::Digest& hash) {
-    const Entry entry{stored.number, stored.row.version, hash, stored.row.content.has_value()};
+    const Entry entry{stored.number, stored.row.version, hash, stored.row.content.has_value(),
+                      stored.row.escrow.has_value()};
     if (!entries_.emplace(stored.row.id, entry).second) return false;
     replace_term(stored.row.id, nullptr, &entry);
     kept_count_ = count_;
     kept_sum_ = sum_;
     return true;
+}
+
+Result<void> RecordSet::begin_signing(std::uint64_t newest) {
+    HWVAULT_CHECK(images_.begin(newest));
+    digest_.emplace();
+    for (const auto& [id, entry] : entries_) digest_->put(id, entry.hash);
+    return {};
 }
 
 const RecordSet::Entry* RecordSet::find(const vault::Id& id) const {
@@ -86,25 +104,48 @@ Result<RecordSet::Entry> RecordSet::write(const Row& row, const Entry* before) {
     const RowTag tag = keys_.tag(row);
     Cursor cursor{before != nullptr ? update_ : insert_};
     cursor.bind(static_cast<std::uint64_t>(row.kind)).bind(BytesView{row.id}).bind(row.version).bind(row.body);
-    cursor.bind(row.content).bind(BytesView{tag.mac});
+    cursor.bind(row.content).bind(BytesView{tag.mac}).bind(row.escrow);
     if (before != nullptr) cursor.bind(before->number);
     HWVAULT_CHECK(cursor.run());
     HWVAULT_CHECK(one_row_changed(connection_));
     const auto number = before != nullptr ? before->number
                                           : static_cast<std::uint64_t>(sqlite3_last_insert_rowid(connection_.get()));
-    return Entry{number, row.version, tag.hash, row.content.has_value()};
+    return Entry{number, row.version, tag.hash, row.content.has_value(), row.escrow.has_value()};
 }
 
-Result<void> RecordSet::put(Kind kind, const vault::Id& id, BytesView body, std::optional<BytesView> content) {
-    const Entry* const before = find(id);
-    Row row{kind, id, before != nullptr ? before->version + 1 : 1, body, std::nullopt};
-    std::optional<Bytes> left_there;
-    if (content && !content->empty()) {
-        row.content = content;
-    } else if (!content && before != nullptr) {
-        HWVAULT_TRY(left_there, this->content(id));
-        if (left_there) row.content = *left_there;
+Result<RecordSet::Known> RecordSet::read(const vault::Id& id, const Entry& entry) const {
+    Cursor cursor{select_};
+    HWVAULT_TRY(const bool found, cursor.bind(entry.number).next());
+    const auto stored = found ? parse_row(cursor) : std::nullopt;
+    if (!stored || stored->row.id != id || stored->row.version != entry.version || hash_of(stored->row) != entry.hash) {
+        return tampered("a record is not the one that was stored.");
     }
+    const Row& row = stored->row;
+    return Known{row.kind, row.version, Bytes(row.body.begin(), row.body.end()), copy_of(row.content), copy_of(row.escrow)};
+}
+
+// The first time in a round that a record is written.
+Result<void> RecordSet::keep_image(const vault::Id& id, const Entry* before) {
+    if (!images_.wants(id)) return {};
+    if (before == nullptr) return images_.add(id, nullptr);
+    HWVAULT_TRY(const Known known, read(id, *before));
+    const Row row{known.kind, id, known.version, known.body, view_of(known.content), view_of(known.escrow)};
+    return images_.add(id, &row);
+}
+
+Result<void> RecordSet::put(Kind kind, const vault::Id& id, BytesView body, const Attachments& attachments) {
+    const Entry* const before = find(id);
+    HWVAULT_CHECK(keep_image(id, before));
+    Row row{kind, id, before != nullptr ? before->version + 1 : 1, body, attachments.content, attachments.escrow};
+    const bool reads = before != nullptr && ((!row.content && before->has_content) || (!row.escrow && before->has_escrow));
+    Known known;
+    if (reads) {
+        HWVAULT_TRY(known, read(id, *before));
+        if (!row.content) row.content = view_of(known.content);
+        if (!row.escrow) row.escrow = view_of(known.escrow);
+    }
+    if (row.content && row.content->empty()) row.content.reset();
+    if (row.escrow && row.escrow->empty()) row.escrow.reset();
     HWVAULT_TRY(const Entry after, write(row, before));
     replace_term(id, before, &after);
     provisional_.insert_or_assign(id, after);
@@ -114,6 +155,7 @@ Result<void> RecordSet::put(Kind kind, const vault::Id& id, BytesView body, std:
 Result<void> RecordSet::erase(const vault::Id& id) {
     const Entry* const before = find(id);
     if (before == nullptr) return unknown_record();
+    HWVAULT_CHECK(keep_image(id, before));
     Cursor cursor{erase_};
     HWVAULT_CHECK(cursor.bind(before->number).run());
     HWVAULT_CHECK(one_row_changed(connection_));
@@ -126,14 +168,15 @@ Result<std::optional<Bytes>> RecordSet::content(const vault::Id& id) const {
     const Entry* const entry = find(id);
     if (entry == nullptr) return unknown_record();
     if (!entry->has_content) return std::optional<Bytes>{};
-    Cursor cursor{select_};
-    HWVAULT_TRY(const bool found, cursor.bind(entry->number).next());
-    const auto stored = found ? parse_row(cursor) : std::nullopt;
-    if (!stored || stored->row.id != id || stored->row.version != entry->version ||
-        hash_of(stored->row) != entry->hash || !stored->row.content) {
-        return tampered("an imported secret is not the one that was stored.");
-    }
-    return std::optional<Bytes>{Bytes(stored->row.content->begin(), stored->row.content->end())};
+    HWVAULT_TRY(Known known, read(id, *entry));
+    return std::move(known.content);
+}
+
+Result<std::optional<Bytes>> RecordSet::body_with_escrow(const vault::Id& id) const {
+    const Entry* const entry = find(id);
+    if (entry == nullptr || !entry->has_escrow) return std::optional<Bytes>{};
+    HWVAULT_TRY(Known known, read(id, *entry));
+    return std::optional<Bytes>{std::move(known.body)};
 }
 
 void RecordSet::keep() {
@@ -143,14 +186,18 @@ void RecordSet::keep() {
         } else {
             entries_.erase(id);
         }
+        if (digest_ && entry) digest_->put(id, entry->hash);
+        if (digest_ && !entry) digest_->erase(id);
     }
     provisional_.clear();
+    images_.keep();
     kept_count_ = count_;
     kept_sum_ = sum_;
 }
 
 void RecordSet::discard() {
     provisional_.clear();
+    images_.discard();
     count_ = kept_count_;
     sum_ = kept_sum_;
 }

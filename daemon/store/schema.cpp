@@ -9,17 +9,26 @@ namespace {
 // SQLite keeps the text of a CREATE as it was written, so the same letters make a table and check it.
 #define HWVAULT_CREATE_EVENTS \
     "CREATE TABLE events (sequence INTEGER PRIMARY KEY, body BLOB NOT NULL, hash BLOB NOT NULL) STRICT"
-#define HWVAULT_CREATE_HEAD                                                                                     \
+// Those of version 1 are cut where version 2 adds its columns, as SQLite's ALTER TABLE puts them into the text.
+#define HWVAULT_HEAD_COLUMNS                                                                                    \
     "CREATE TABLE head (single INTEGER PRIMARY KEY CHECK (single = 1), vault BLOB NOT NULL, prefix TEXT NOT "   \
     "NULL, base INTEGER NOT NULL, device_origin INTEGER NOT NULL, epoch INTEGER NOT NULL, count INTEGER NOT "   \
     "NULL, sum BLOB NOT NULL, audit_sequence INTEGER NOT NULL, audit_head BLOB NOT NULL, time_mark INTEGER NOT " \
-    "NULL, mac BLOB NOT NULL) STRICT"
-#define HWVAULT_CREATE_RECORDS                                                                                 \
+    "NULL, mac BLOB NOT NULL"
+#define HWVAULT_RECORDS_COLUMNS                                                                                \
     "CREATE TABLE records (row INTEGER PRIMARY KEY, kind INTEGER NOT NULL, id BLOB NOT NULL, version INTEGER " \
-    "NOT NULL, body BLOB NOT NULL, content BLOB, mac BLOB NOT NULL) STRICT"
+    "NOT NULL, body BLOB NOT NULL, content BLOB, mac BLOB NOT NULL"
+#define HWVAULT_RECIPIENT "recipient BLOB NOT NULL DEFAULT x''"
+#define HWVAULT_CHECKPOINT "checkpoint BLOB NOT NULL DEFAULT x''"
+#define HWVAULT_ESCROW "escrow BLOB"
+#define HWVAULT_CREATE_IMAGES \
+    "CREATE TABLE images (row INTEGER PRIMARY KEY, round INTEGER NOT NULL, id BLOB NOT NULL, image BLOB) STRICT"
 
-constexpr std::array<const char*, 1> kMigrations{
-    HWVAULT_CREATE_EVENTS ";" HWVAULT_CREATE_HEAD ";" HWVAULT_CREATE_RECORDS,
+constexpr std::array<const char*, 2> kMigrations{
+    HWVAULT_CREATE_EVENTS ";" HWVAULT_HEAD_COLUMNS ") STRICT;" HWVAULT_RECORDS_COLUMNS ") STRICT",
+    // Recovery: docs/formats/escrow.md.
+    "ALTER TABLE head ADD COLUMN " HWVAULT_RECIPIENT ";ALTER TABLE head ADD COLUMN " HWVAULT_CHECKPOINT
+    ";ALTER TABLE records ADD COLUMN " HWVAULT_ESCROW ";" HWVAULT_CREATE_IMAGES,
 };
 
 struct SchemaObject {
@@ -27,10 +36,11 @@ struct SchemaObject {
     std::string_view sql;
 };
 // What the last migration leaves, by name.
-constexpr std::array<SchemaObject, 3> kSchema{{
+constexpr std::array<SchemaObject, 4> kSchema{{
     {"events", HWVAULT_CREATE_EVENTS},
-    {"head", HWVAULT_CREATE_HEAD},
-    {"records", HWVAULT_CREATE_RECORDS},
+    {"head", HWVAULT_HEAD_COLUMNS ", " HWVAULT_RECIPIENT ", " HWVAULT_CHECKPOINT ") STRICT"},
+    {"images", HWVAULT_CREATE_IMAGES},
+    {"records", HWVAULT_RECORDS_COLUMNS ", " HWVAULT_ESCROW ") STRICT"},
 }};
 
 Result<std::uint64_t> version_of(const Connection& connection) {
@@ -86,6 +96,13 @@ Result<void> check_version(const Connection& connection) {
     if (version == 0) return tampered("the file has no schema version.");
     if (version > kMigrations.size()) return too_new(version, kMigrations.size());
     return {};
+}
+
+Result<void> check_is_newest(const Connection& connection) {
+    HWVAULT_TRY(const std::uint64_t version, version_of(connection));
+    if (version == kMigrations.size()) return {};
+    return Error{ErrorCode::kInvalidArgument, "The store has version " + std::to_string(version) +
+                                                  ", from before there was recovery: nothing in it opens without its device."};
 }
 
 Result<void> check_schema(const Connection& connection) {

@@ -24,6 +24,8 @@ Result<void> migrate(const Connection& connection, std::span<const char* const> 
 
 // kInvalidArgument when the file's version is newer than this program's; kStoreTampered when it has none.
 Result<void> check_version(const Connection& connection);
+// kInvalidArgument when it is older: from before there was recovery.
+Result<void> check_is_newest(const Connection& connection);
 // kStoreTampered when the file has other tables, or anything beside them.
 Result<void> check_schema(const Connection& connection);
 

@@ -39,7 +39,16 @@ Result<void> SqliteStore::load() {
     HWVAULT_CHECK(records_.prepare());
     HWVAULT_TRY(write_head_, prepare_head_write(connection_));
     HWVAULT_TRY(insert_event_, connection_.prepare("INSERT INTO events (sequence, body, hash) VALUES (?, ?, ?)"));
+    HWVAULT_CHECK(begin_signing());
     accept(connection_);
+    return {};
+}
+
+Result<void> SqliteStore::begin_signing() {
+    if (!head_.header.recipient) return {};
+    HWVAULT_CHECK(records_.begin_signing(head_.checkpoint ? head_.checkpoint->checkpoint.sequence : 0));
+    contents_.all_signed =
+        head_.checkpoint && head_.checkpoint->checkpoint.escrow_set == records_.set_digest(head_.header);
     return {};
 }
 
@@ -56,6 +65,39 @@ Result<void> SqliteStore::rebase(std::uint64_t device_epoch, const Batch& batch)
     return write(batch, std::move(next));
 }
 
+Result<void> SqliteStore::set_recipient(std::optional<crypto::Digest> recipient, const Batch& batch) {
+    EpochState epoch = head_.epoch;
+    epoch.epoch = batch.epoch;
+    HWVAULT_TRY(Head next, head_after(batch, epoch));
+    next.header.recipient = recipient;
+    if (recipient) return write(batch, std::move(next));
+    next.checkpoint.reset();
+    return write(std::move(next), [&]() -> Result<void> {
+        HWVAULT_CHECK(write_rows(batch));
+        return connection_.execute("DELETE FROM images");
+    });
+}
+
+std::optional<vault::Checkpoint> SqliteStore::next_checkpoint(std::uint64_t at_least) {
+    if (!head_.header.recipient) return std::nullopt;
+    vault::Checkpoint next{.sequence = std::max(records_.images().round(), at_least),
+                           .previous = {},
+                           .audit_head = head_.audit_head,
+                           .epoch = head_.epoch.epoch,
+                           .escrow_set = records_.set_digest(head_.header)};
+    if (head_.checkpoint) next.previous = crypto::sha256(vault::checkpoint_message(head_.checkpoint->checkpoint));
+    records_.images().begin_round(next.sequence + 1);
+    offered_ = next;
+    return next;
+}
+
+Result<void> SqliteStore::keep_checkpoint(const vault::SignedCheckpoint& checkpoint) {
+    if (checkpoint.checkpoint != offered_) return defect("A checkpoint is not the one that was asked for.");
+    Head next = head_;
+    next.checkpoint = checkpoint;
+    return write(std::move(next), [&] { return records_.images().drop(checkpoint.checkpoint.sequence); });
+}
+
 Result<Head> SqliteStore::head_after(const Batch& batch, const EpochState& epoch) const {
     if (epoch.epoch < head_.epoch.epoch) return defect("A commit would set the epoch back.");
     if (batch.time_mark < head_.time_mark) return defect("A commit would set the time mark back.");
@@ -70,9 +112,13 @@ Result<Head> SqliteStore::head_after(const Batch& batch, const EpochState& epoch
 }
 
 Result<void> SqliteStore::write(const Batch& batch, Head next) {
+    return write(std::move(next), [&] { return write_rows(batch); });
+}
+
+Result<void> SqliteStore::write(Head next, const std::function<Result<void>()>& rows) {
     HWVAULT_CHECK(renew_doubtful_log());
     HWVAULT_TRY(Transaction transaction, Transaction::begin(connection_));
-    auto written = write_rows(batch);
+    auto written = rows();
     if (written) {
         next.count = records_.count();
         next.sum = records_.sum();
@@ -113,17 +159,30 @@ Result<void> SqliteStore::write_change(const vault::Change& change) {
             continue;
         }
         HWVAULT_TRY(const Bytes body, encode_checked(account));
-        HWVAULT_CHECK(records_.put(Kind::kAccount, account.id, body, std::nullopt));
+        HWVAULT_CHECK(records_.put(Kind::kAccount, account.id, body, {}));
     }
-    for (const auto& [token, erase, sealed_content] : change.tokens) {
-        if (erase) {
-            HWVAULT_CHECK(records_.erase(token.id));
-            continue;
-        }
-        HWVAULT_TRY(const Bytes body, encode_checked(token));
-        HWVAULT_CHECK(records_.put(Kind::kToken, token.id, body, view_of(sealed_content)));
-    }
+    for (const vault::TokenWrite& write : change.tokens) HWVAULT_CHECK(write_token(write));
     return {};
+}
+
+Result<void> SqliteStore::write_token(const vault::TokenWrite& write) {
+    const vault::Token& token = write.token;
+    if (write.erase) return records_.erase(token.id);
+    HWVAULT_TRY(const Bytes body, encode_checked(token));
+    Attachments attachments{.content = view_of(write.sealed_content), .escrow = view_of(write.escrow)};
+    if (!write.escrow) {
+        HWVAULT_TRY(const bool stays, escrow_stays(token));
+        if (!stays) attachments.escrow = BytesView{};
+    }
+    return records_.put(Kind::kToken, token.id, body, attachments);
+}
+
+// Here, where no plan can forget it: what opens with the recovery key is the current generation's, and no dead one's.
+Result<bool> SqliteStore::escrow_stays(const vault::Token& token) const {
+    if (token.revoked) return false;
+    HWVAULT_TRY(const std::optional<Bytes> body, records_.body_with_escrow(token.id));
+    const auto before = body ? decode_token(*body) : std::nullopt;
+    return before && before->current().id == token.current().id;
 }
 
 Result<void> SqliteStore::write_event(const vault::EventLink& event) {

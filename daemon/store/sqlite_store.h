@@ -22,14 +22,22 @@ public:
     Result<std::optional<Bytes>> read_content(const vault::Id& token) override { return records_.content(token); }
     Result<void> visit_events(const std::function<bool(const vault::EventLink&)>& visit) override;
     Result<void> rebase(std::uint64_t device_epoch, const Batch& batch) override;
+    Result<void> set_recipient(std::optional<crypto::Digest> recipient, const Batch& batch) override;
+    std::optional<vault::Checkpoint> next_checkpoint(std::uint64_t at_least) override;
+    Result<void> keep_checkpoint(const vault::SignedCheckpoint& checkpoint) override;
 
 private:
     // The head after the batch, but for the records; kInternal when the batch does not follow on this head.
     Result<Head> head_after(const Batch& batch, const EpochState& epoch) const;
     Result<void> write(const Batch& batch, Head next);
+    // One transaction: what `rows` writes, and the head that goes with it.
+    Result<void> write(Head next, const std::function<Result<void>()>& rows);
+    Result<void> begin_signing();
     Result<void> renew_doubtful_log();
     Result<void> write_rows(const Batch& batch);
     Result<void> write_change(const vault::Change& change);
+    Result<void> write_token(const vault::TokenWrite& write);
+    Result<bool> escrow_stays(const vault::Token& token) const;
     Result<void> write_event(const vault::EventLink& event);
 
     Connection connection_;  // first, so that it is closed last
@@ -38,6 +46,7 @@ private:
     Statement write_head_;
     Statement insert_event_;
     Head head_;
+    std::optional<vault::Checkpoint> offered_;  // by next_checkpoint()
     bool log_is_doubtful_{false};  // the last commit failed
     Contents contents_;
 };

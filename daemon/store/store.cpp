@@ -30,6 +30,10 @@ Result<void> Store::create(const std::filesystem::path& file, const Header& head
     });
 }
 
+Result<void> Store::move_into_place(const std::filesystem::path& made, const std::filesystem::path& file) {
+    return move_new_database(made, file);
+}
+
 Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& file, const SecretBytes& root) {
     HWVAULT_TRY(Connection connection, open_database(file));
     auto store = std::make_unique<SqliteStore>(std::move(connection), root);

@@ -23,6 +23,7 @@
 
 #include "crypto/digest.h"
 #include "daemon/vault/change.h"
+#include "daemon/vault/checkpoint.h"
 #include "daemon/vault/record.h"
 #include "foundation/result.h"
 #include "foundation/secret.h"
@@ -34,6 +35,8 @@ namespace hwvault::store {
 struct Header {
     vault::Id vault{};
     std::string prefix;  // of token texts, "hwv_"
+    // Of the key that escrows are encrypted to (docs/formats/escrow.md); none in a vault without recovery.
+    std::optional<crypto::Digest> recipient{};
 };
 
 // The epoch of the store is `base + steps`; the device's counter must have made as many steps since `origin`.
@@ -61,6 +64,8 @@ struct Contents {
     vault::UnixTime time_mark{0};
     std::uint64_t audit_sequence{0};
     crypto::Digest audit_head{};
+    std::optional<crypto::Digest> recipient{};
+    bool all_signed{false};  // the newest checkpoint covers the records as they are
 };
 
 class Store {
@@ -72,6 +77,8 @@ public:
     // `root` is what the device derived for Label::kStore over store_context(header).
     static Result<void> create(const std::filesystem::path& file, const Header& header, const SecretBytes& root,
                                std::uint64_t device_epoch);
+    // Gives a complete one, made elsewhere on the same disk and closed, its place; kAlreadyExists when a file is there.
+    static Result<void> move_into_place(const std::filesystem::path& made, const std::filesystem::path& file);
     static Result<std::unique_ptr<Store>> open(const std::filesystem::path& file, const SecretBytes& root);
     virtual ~Store() = default;
 
@@ -92,6 +99,16 @@ public:
     // An administrator accepts what is there as the latest, on the record: `batch.epoch` becomes the base, and
     // `device_epoch`, where the device's counter is now, its origin.
     virtual Result<void> rebase(std::uint64_t device_epoch, const Batch& batch) = 0;
+
+    // An administrator changes the recovery recipient: `batch` writes every escrow anew, encrypted to the key with this
+    // fingerprint. None ends recovery: escrows that are left, and the newest checkpoint, go. Open the store again after it.
+    virtual Result<void> set_recipient(std::optional<crypto::Digest> recipient, const Batch& batch) = 0;
+
+    // What the device is to sign now, with a sequence of `at_least` this; nullopt in a vault without recovery. From here
+    // on a change counts as later than this checkpoint.
+    virtual std::optional<vault::Checkpoint> next_checkpoint(std::uint64_t at_least) = 0;
+    // Keeps what next_checkpoint() gave last, signed, as the newest one. kInternal for another.
+    virtual Result<void> keep_checkpoint(const vault::SignedCheckpoint& checkpoint) = 0;
 };
 
 // The context of the derivation of the store's root key.

@@ -75,8 +75,11 @@ struct AccountWrite {
 struct TokenWrite {
     Token token;
     bool erase{false};
-    // For an imported secret: the sealed bytes to keep with the record. nullopt leaves what is there; empty drops it.
+    // For a sealed string: the sealed bytes to keep with the record. nullopt leaves what is there; empty drops it.
     std::optional<Bytes> sealed_content;
+    // In a vault with recovery: what opens with the recovery key alone (docs/formats/escrow.md). nullopt leaves what is
+    // there as long as the string is the same; a generation that ended or was revoked takes its escrow with it.
+    std::optional<Bytes> escrow{};
 };
 
 struct Change {

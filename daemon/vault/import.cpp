@@ -66,6 +66,7 @@ Result<std::variant<Grants, Withdraws>> import(const Vault& vault, const Target&
 
     Change change = change_of(draft.token, target, {Verb::kImport, "imported", draft.token.current()}, occasion);
     change.tokens.front().sealed_content = std::move(sealed);
+    change.tokens.front().escrow = draft.escrow;
     if (draft.new_account) change.accounts.push_back(AccountWrite{.account = *draft.new_account, .erase = false});
     if (draft.replaces && !draft.replaces->revoked) return Withdraws{std::move(change)};
     return Grants{std::move(change)};

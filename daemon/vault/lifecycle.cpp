@@ -63,9 +63,7 @@ Revocation revoke_imported(const Token& token, const Target& target, const Occas
     Token emptied = token;
     emptied.revoked = true;
     emptied.seal_nonce.reset();
-    Change change = change_of(std::move(emptied), target, {Verb::kRevoke, "revoked", token.current()}, occasion);
-    change.tokens.front().sealed_content = Bytes{};
-    return Withdraws{std::move(change)};
+    return Withdraws{change_of(std::move(emptied), target, {Verb::kRevoke, "revoked", token.current()}, occasion)};
 }
 
 // The current generation of a named token; `older` are those that live on in their overlap.
@@ -73,6 +71,7 @@ Revocation revoke_named(const Token& token, const Target& target, std::vector<Ge
                         const Occasion& occasion) {
     Token dead = token;
     dead.revoked = true;
+    dead.seal_nonce.reset();
     dead.generations = std::move(older);
     dead.generations.push_back(token.current());
     return Withdraws{change_of(std::move(dead), target, {Verb::kRevoke, "revoked", token.current()}, occasion)};
@@ -206,23 +205,24 @@ Result<Withdraws> erase(const Vault& vault, const Target& target, const Occasion
     return Withdraws{std::move(change)};
 }
 
-Result<std::variant<Unchanged, Grants>> record_hash(const Vault& vault, const Target& target, const crypto::TokenId& id,
-                                                    const crypto::Digest& hash) {
+Result<std::variant<Unchanged, Grants>> record_hash(const Vault& vault, const Target& target,
+                                                    const FirstString& string) {
     HWVAULT_TRY(const Token* const token, existing_of_user(vault, target));
     const Generation& current = token->current();
-    if (token->origin == Origin::kImported || token->revoked || current.id != id) {
+    if (token->origin == Origin::kImported || token->revoked || current.id != string.id) {
         return Error{ErrorCode::kBusy, text_of(target) + " changed while it was being retrieved. Try again."};
     }
-    if (current.hash == hash) return Unchanged{};
+    if (current.hash == string.hash) return Unchanged{};
     if (current.hash) {
         return Error{ErrorCode::kInternal,
                      "The device derived another string for " + text_of(target) +
                          " than before: it is not the device that this vault was set up with. See `hwvault doctor`."};
     }
     Token known = *token;
-    known.generations.back().hash = hash;
+    known.generations.back().hash = string.hash;
     Change change;
-    change.tokens.push_back(TokenWrite{.token = std::move(known), .erase = false, .sealed_content = std::nullopt});
+    change.tokens.push_back(TokenWrite{
+        .token = std::move(known), .erase = false, .sealed_content = std::nullopt, .escrow = string.escrow});
     return Grants{std::move(change)};
 }
 

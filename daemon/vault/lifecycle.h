@@ -75,6 +75,7 @@ struct ImportDraft {
     Token token;  // with the new seal_nonce and generation
     std::optional<Account> new_account;
     std::optional<Token> replaces;  // the record as it was
+    std::optional<Bytes> escrow;    // put in by the caller, in a vault with recovery
 };
 // kInvalidArgument when a secret of so many bytes is empty or above kMaxSecretSize.
 Result<void> importable(std::size_t secret_size);
@@ -99,11 +100,16 @@ Result<std::variant<Unchanged, Withdraws>> rotate(const Vault& vault, const Targ
 // kNotFound. With an account's last token goes the account.
 Result<Withdraws> erase(const Vault& vault, const Target& target, const Occasion& occasion);
 
-// The hash of a generation that is about to be handed out for the first time. The generation is named by its id, since
-// numbers begin again when a token is deleted and made anew. Unchanged when the hash is recorded already; kInternal
+// What becomes known of a generation when it is about to be handed out for the first time. It is named by its id, since
+// numbers begin again when a token is deleted and made anew.
+struct FirstString {
+    crypto::TokenId id{};
+    crypto::Digest hash{};
+    std::optional<Bytes> escrow;  // in a vault with recovery
+};
+// Unchanged when the hash is recorded already; kInternal
 // when another one is: the device is not the one that made it. kBusy when the generation is not the current one.
-Result<std::variant<Unchanged, Grants>> record_hash(const Vault& vault, const Target& target, const crypto::TokenId& id,
-                                                    const crypto::Digest& hash);
+Result<std::variant<Unchanged, Grants>> record_hash(const Vault& vault, const Target& target, const FirstString& string);
 
 // Whether the current generation can be handed out at `now`: kNotFound (none, or revoked), kExpired, else nothing.
 Result<void> retrievable(const Vault& vault, const Target& target, UnixTime now);

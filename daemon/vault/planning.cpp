@@ -136,6 +136,7 @@ void start_generation(Token& token, std::vector<Generation> older, const Occasio
     next.expires_at = token.lifetime == 0 ? kNever : occasion.now + token.lifetime;
     token.generations = std::move(older);
     token.generations.push_back(next);
+    token.seal_nonce.reset();
 }
 
 Change change_of(Token token, const Target& target, const Happening& happening, const Occasion& occasion) {
@@ -153,7 +154,9 @@ Change change_of(Token token, const Target& target, const Happening& happening, 
                          .decided_by = occasion.decided_by};
     change.notice = Notice{account, name, generation, std::string(happening.notice)};
     token.changed_at = occasion.now;
-    change.tokens.push_back(TokenWrite{.token = std::move(token), .erase = false, .sealed_content = std::nullopt});
+    auto content = token.seal_nonce ? std::nullopt : std::optional{Bytes{}};
+    change.tokens.push_back(
+        TokenWrite{.token = std::move(token), .erase = false, .sealed_content = std::move(content), .escrow = {}});
     return change;
 }
 

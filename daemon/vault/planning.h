@@ -49,7 +49,8 @@ Token new_token(const Account& account, const Target& target, Origin origin, con
 Token renewed(const Token& revoked);
 // The generations before the current one whose overlap has not ended.
 std::vector<Generation> live_older(const Token& token, UnixTime now);
-// Ends the current generation and makes its successor, or the first one; `older` live on before it.
+// Ends the current generation, with what was sealed of it, and makes its successor, or the first one; `older` live on
+// before it.
 void start_generation(Token& token, std::vector<Generation> older, const Occasion& occasion);
 
 // What happened to which generation, as the audit trail and the watchers hear of it.

@@ -67,7 +67,8 @@ struct Token {
     // is the one that names the sealed content.
     std::vector<Generation> generations;
     bool revoked{false};  // the current generation is dead and has no successor
-    // The 32 random bytes under which the content of this imported secret was sealed; none once it was revoked.
+    // The 32 random bytes under which the current string was sealed: an imported secret's, and an issued one's that came
+    // through recovery. None where there is no such content: the string is derived, or was revoked.
     std::optional<Nonce> seal_nonce;
 
     [[nodiscard]] const Generation& current() const { return generations.back(); }

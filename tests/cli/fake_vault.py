@@ -29,7 +29,7 @@ class FakeVault:
         self.status = {"state": "serving", "message": "The vault is serving.", "version": "0.1.0",
                        "hardware_kind": "pkcs11", "hardware_model": "SoftHSM v2", "hardware_serial": "c0ffee",
                        "hardware_state": "available", "rollback_protection": "pin-writable",
-                       "memory_lock": "mlock", "epoch_pending": "0"}
+                       "memory_lock": "mlock", "epoch_pending": "0", "recovery_pending": "0"}
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.listener.bind(self.address)
         self.listener.listen(64)

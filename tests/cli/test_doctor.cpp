@@ -21,7 +21,8 @@ Report report_with(const std::string& key, const std::string& value) {
                   {"hardware_state", "available"}, {"hardware_model", "SoftHSM v2"},
                   {"hardware_serial", "c0ffee"}, {"rollback_protection", "counter"},
                   {"hardware_kind", "pkcs11"},   {"hardware_policy", "a PIN"},
-                  {"epoch_pending", "0"},        {"memory_lock", "memfd_secret"}};
+                  {"epoch_pending", "0"},        {"memory_lock", "memfd_secret"},
+                  {"recovery_pending", "0"}};
     for (auto& line : report) {
         if (line.first == key) line.second = value;
     }
@@ -47,6 +48,11 @@ TEST_CASE("every finding that is not good says what to do") {
         CHECK_FALSE(finding.next.empty());
     }
     CHECK(of_vault("epoch_pending", "3", "revocations").verdict == Verdict::kNote);
+    CHECK(of_vault("recovery_pending", "3", "recovery").verdict == Verdict::kNote);
+    CHECK(of_vault("recovery_pending", "0", "recovery").verdict == Verdict::kGood);
+    const Finding none = of_vault("recovery_pending", "", "recovery");
+    CHECK(none.verdict == Verdict::kNote);
+    CHECK(none.next.find("[recovery]") != std::string::npos);
     CHECK(of_vault("memory_lock", "unlocked", "memory").verdict == Verdict::kNote);
     CHECK(of_vault("rollback_protection", "none", "old disks").verdict == Verdict::kNote);
     CHECK(of_vault("hardware_serial", "other", "same token").verdict == Verdict::kBad);

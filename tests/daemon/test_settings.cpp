@@ -71,8 +71,17 @@ TEST_CASE("What is not known is refused with its line") {
           "line 3: `token` in [limits] is not a key of hwvaultd. See hwvault.toml(5).");
     CHECK(refusal("[limit]\ntokens = 5\n") == "line 1: `limit` is not known. See hwvault.toml(5).");
     CHECK(refusal("tokens = 5\n") == "line 1: `tokens` is not known. See hwvault.toml(5).");
-    CHECK(refusal("[doors]\n\n[recovery]\nrecipient = \"age1\"\n") ==
-          "line 3: [recovery] is not there yet: this version has no recovery. Remove it.");
+    CHECK(refusal("[recovery]\nrecipient = \"/etc/k\"\nkey = \"/etc/k\"\n") ==
+          "line 3: `key` in [recovery] is not a key of hwvaultd. See hwvault.toml(5).");
+}
+
+TEST_CASE("[recovery] names a recipient, or is an error: nobody believes to have recovery and has none") {
+    CHECK(read("[recovery]\nrecipient = \"/etc/hwvault/recovery.pem\"\n")->recipient == "/etc/hwvault/recovery.pem");
+    CHECK(read("")->recipient.empty());
+    CHECK(refusal("[doors]\n\n[recovery]\n") ==
+          "line 3: [recovery] has no `recipient`. Name the key's file, or remove the table.");
+    CHECK(refusal("[recovery]\nrecipient = \"\"\n") ==
+          "line 2: `recipient` in [recovery] must be the path of a certificate or a public key, in quotes.");
 }
 
 TEST_CASE("A table that is none is refused, for what it says would be dropped") {

@@ -43,7 +43,7 @@ SHOWS = {
     "daemon/hardware": {"hardware.h", "device.h"},
     "daemon/hardware/pkcs11": set(),
     "daemon/hardware/tpm": set(),
-    "daemon/store": {"store.h"},
+    "daemon/store": {"store.h", "salvage.h"},
     "daemon/audit": {"trail.h"},
     "daemon/service": {"service.h", "status.h"},
 }

@@ -36,6 +36,7 @@ public:
     bool hang{false};
     bool lose_advance{false};  // the next step is made, and its answer lost
     std::optional<Error> refuse_advance;  // what each step comes to, while it is set
+    std::uint64_t last_sequence{0};       // of a checkpoint; as the child's ledger, but forgotten at the next start
     std::function<void()> before_derive;  // runs while the caller waits for a derivation
 
     boost::asio::awaitable<Result<SecretBytes>> derive(hardware::Label label, Bytes context,
@@ -47,7 +48,10 @@ public:
     boost::asio::awaitable<Result<Bytes>> checkpoint(hardware::Checkpoint checkpoint,
                                                      hardware::Deadline deadline) override {
         HWVAULT_CO_CHECK(co_await answer(deadline));
-        co_return device_.sign(hardware::checkpoint_message(checkpoint));
+        if (checkpoint.sequence <= last_sequence) co_return invalid_argument("The sequence must grow.");
+        auto signature = device_.sign(hardware::checkpoint_message(checkpoint));
+        if (signature) last_sequence = checkpoint.sequence;
+        co_return signature;
     }
     boost::asio::awaitable<Result<SecretBytes>> random(std::size_t size, hardware::Deadline deadline) override {
         HWVAULT_CO_CHECK(co_await answer(deadline));
@@ -135,14 +139,19 @@ inline policy::Caller user(const std::string& name, std::uint32_t uid) {
 class Harness {
 public:
     Harness() { start(); }
+    // With recovery.
+    explicit Harness(std::filesystem::path recipient) : recipient_file(std::move(recipient)) { start(); }
     Harness(const Harness&) = delete;
     Harness& operator=(const Harness&) = delete;
-    ~Harness() { shut(); }
+    ~Harness() {
+        if (service_) shut();
+    }
 
     std::shared_ptr<hardware::FakeToken> token{std::make_shared<hardware::FakeToken>()};
     vault::UnixTime now{1'800'000'000};
     vault::Quotas quotas;
     AntiRollback anti_rollback{AntiRollback::kStrict};  // from the next start on
+    std::filesystem::path recipient_file;  // takes effect at the next start
     TemporaryFolder folder;
     std::vector<std::string> states;  // that were told, with those of the hardware
     policy::Caller root = user("root", 0);
@@ -186,12 +195,18 @@ public:
         }
     }
 
-    void start() {
+    // The device and what works for it, without a service: for what is done while hwvaultd is stopped.
+    void plug_in() {
+        if (store_thread_) store_thread_->join();
         io_ = std::make_unique<boost::asio::io_context>(1);
         store_thread_ = std::make_unique<boost::asio::thread_pool>(1);
         hardware_ = std::make_unique<FakeHardware>(io_->get_executor(), token);
         users_ = std::make_unique<TableOfUsers>();
         users_->uids = {{"root", 0}, {"alice", 1000}, {"bob", 1001}};
+    }
+
+    void start() {
+        plug_in();
         if (!std::filesystem::exists(file())) run(initialise_vault(opening_parts(), "hwv_")).value();
         service_ = std::make_unique<VaultService>(VaultService::Parts{.strand = io_->get_executor(),
                                                                       .store_thread = *store_thread_,
@@ -200,6 +215,7 @@ public:
                                                                       .store_file = file(),
                                                                       .quotas = quotas,
                                                                       .anti_rollback = anti_rollback,
+                                                                      .recipient_file = recipient_file,
                                                                       .clock = [this] { return now; },
                                                                       .state_changed = [this](const Status& status) {
                                                                           states.push_back(status.state + "/" +
@@ -244,7 +260,7 @@ public:
 
     OpeningParts opening_parts() {
         return {.store_thread = *store_thread_, .hardware = *hardware_, .store_file = file(), .quotas = quotas,
-                .anti_rollback = anti_rollback};
+                .anti_rollback = anti_rollback, .recipient_file = recipient_file};
     }
 
     // What a caller gets of its own `default`, as text; the test reads it as a verifier would.

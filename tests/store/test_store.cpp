@@ -25,6 +25,25 @@ Batch empty_batch(const OpenStore& open) {
 
 }  // namespace
 
+TEST_CASE("A store that was made elsewhere takes its place once, and none that is there") {
+    const TemporaryFolder folder;
+    const path made = sample_store(folder);
+    const path place = folder.get() / "place.db";
+    write_bytes(wal_of(place), {});
+    CHECK(Store::move_into_place(made, place).error().code == ErrorCode::kAlreadyExists);
+    std::filesystem::remove(wal_of(place));
+    write_bytes(place, Bytes{1});
+    CHECK(Store::move_into_place(made, place).error().code == ErrorCode::kAlreadyExists);
+    CHECK(file_bytes(place) == Bytes{1});
+    std::filesystem::remove(place);
+    write_bytes(wal_of(made), Bytes{1});
+    CHECK(Store::move_into_place(made, place).error().code == ErrorCode::kInternal);
+    std::filesystem::remove(wal_of(made));
+    REQUIRE(Store::move_into_place(made, place));
+    CHECK_FALSE(std::filesystem::exists(made));
+    CHECK(read_all(place, root_key()));
+}
+
 TEST_CASE("A new store is empty, and its header can be read before its keys are known") {
     const TemporaryFolder folder;
     const path file = new_store(folder);

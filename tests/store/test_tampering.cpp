@@ -89,9 +89,9 @@ TEST_CASE("A missing, added or swapped record is found") {
     check_edits(std::array<Edit, 7>{{
         {"DELETE FROM records WHERE row = 4", "1 of its records are missing"},
         {"DELETE FROM records", "6 of its records are missing"},
-        {"INSERT INTO records SELECT 7, kind, id, version, body, content, mac FROM records WHERE row = 4",
+        {"INSERT INTO records SELECT 7, kind, id, version, body, content, mac, escrow FROM records WHERE row = 4",
          "`ci` of `app:deploy` is there twice"},
-        {"INSERT INTO records SELECT 7, kind, zeroblob(16), version, body, content, mac FROM records WHERE row = 4",
+        {"INSERT INTO records SELECT 7, kind, zeroblob(16), version, body, content, mac, escrow FROM records WHERE row = 4",
          "`ci` of `app:deploy` (row 7)"},
         // Bodies of two rows exchanged, and then ids.
         {"UPDATE records SET body = (SELECT body FROM records AS r WHERE r.row = 9 - records.row) WHERE row IN (4, 5)",
@@ -134,7 +134,7 @@ TEST_CASE("An edited, missing or doubled head is found") {
         {"DELETE FROM head", "its head is missing"},
         {"UPDATE head SET single = 2", "its head does not read as one"},
         {"INSERT INTO head SELECT 2, vault, prefix, base, device_origin, epoch, count, sum, audit_sequence, audit_head,"
-         " time_mark, mac FROM head",
+         " time_mark, mac, recipient, checkpoint FROM head",
          "it has more than one head"},
     }});
 }

@@ -248,7 +248,7 @@ TEST_CASE("A reused uid is refused with an explanation, and what the former user
     CHECK(word_of(world.create(world.target("user:alice"))) == "AccessDenied");
     CHECK(word_of(world.import(world.target("user:alice", "npm"))) == "AccessDenied");
     CHECK(word_of_failure(retrievable(world.vault, now, world.now)) == "AccessDenied");
-    CHECK(word_of(record_hash(world.vault, now, world.token(now).current().id, crypto::Digest{})) == "AccessDenied");
+    CHECK(word_of(record_hash(world.vault, now, {world.token(now).current().id, {}, {}})) == "AccessDenied");
     CHECK(world.is_active(*text));
 
     CHECK(word_of(world.revoke(now)) == "Withdraws");

@@ -41,7 +41,8 @@ TEST_CASE("Retrieving twice gives the same string and writes once") {
     const auto first = world.retrieve(target);
     const auto second = world.retrieve(target);
     CHECK(text_of(first->reveal()) == text_of(second->reveal()));
-    CHECK(word_of(record_hash(world.vault, target, world.token(target).current().id, *world.token(target).current().hash)) == "Unchanged");
+    const Generation& current = world.token(target).current();
+    CHECK(word_of(record_hash(world.vault, target, {current.id, *current.hash, {}})) == "Unchanged");
 }
 
 TEST_CASE("A string with any character changed is not active") {
@@ -106,7 +107,7 @@ TEST_CASE("A hash is recorded once, for the current generation, and never anothe
     const crypto::Digest hash = crypto::sha256(bytes_of("one"));
     const crypto::Digest other = crypto::sha256(bytes_of("two"));
     const auto record = [&](const crypto::TokenId& id, const crypto::Digest& value) {
-        return record_hash(world.vault, target, id, value);
+        return record_hash(world.vault, target, {id, value, {}});
     };
     CHECK(word_of(record({}, hash)) == "NotFound");
     world.create(target).value();
@@ -130,7 +131,7 @@ TEST_CASE("A hash is recorded once, for the current generation, and never anothe
 
     const Target imported = world.target("user:alice", "npm");
     world.import(imported).value();
-    CHECK(word_of(record_hash(world.vault, imported, world.token(imported).current().id, hash)) == "Busy");
+    CHECK(word_of(record_hash(world.vault, imported, {world.token(imported).current().id, hash, {}})) == "Busy");
 }
 
 TEST_CASE("Recording a hash tells nobody and changes nothing else") {
@@ -139,8 +140,9 @@ TEST_CASE("Recording a hash tells nobody and changes nothing else") {
     world.create(target).value();
     Token expected = world.token(target);
     world.now += 5;
-    const auto plan = world.make(record_hash(world.vault, target, world.token(target).current().id,
-                                             crypto::sha256(bytes_of("one"))));
+    const auto plan = world.make(record_hash(
+        world.vault, target, {world.token(target).current().id, crypto::sha256(bytes_of("one")), Bytes{1, 2, 3}}));
+    CHECK(change_in(*plan)->tokens.front().escrow == Bytes{1, 2, 3});
     CHECK_FALSE(change_in(*plan)->event);
     CHECK_FALSE(change_in(*plan)->notice);
     expected.generations.back().hash = crypto::sha256(bytes_of("one"));

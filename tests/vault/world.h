@@ -123,7 +123,7 @@ public:
         const Token& token = *vault.find(where.account, where.name);
         SecretBytes text = derive_text(token, token.current());
         const auto proof = crypto::prove_token_text(vault.prefix(), text.reveal());
-        HWVAULT_CHECK(make(record_hash(vault, where, token.current().id, proof->hash)));
+        HWVAULT_CHECK(make(record_hash(vault, where, {token.current().id, proof->hash, {}})));
         return text;
     }
     SecretBytes derive_text(const Token& token, const Generation& generation) {

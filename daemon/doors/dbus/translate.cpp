@@ -132,6 +132,7 @@ Dictionary status_dictionary(const service::Status& status) {
     put(dictionary, "memory_lock", status.memory_lock);
     put(dictionary, "epoch", status.epoch);
     put(dictionary, "epoch_pending", status.epoch_pending);
+    if (status.recovery_pending) put(dictionary, "recovery_pending", *status.recovery_pending);
     put(dictionary, "accounts", status.accounts);
     put(dictionary, "tokens", status.tokens);
     put(dictionary, "verified", status.verified);

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "daemon/main_recovery.h"
+
+#include <string_view>
+#include <utility>
+
+#include "foundation/hex.h"
+#include "os/file.h"
+#include "os/terminal.h"
+
+namespace hwvault {
+namespace {
+
+constexpr std::size_t kMaxPassphrase = 1'000;  // bytes; OpenSSL's own cap is 1,024
+
+Error about(const std::string& what, const std::filesystem::path& file, const Error& error) {
+    return {error.code, what + " " + file.string() + ": " + error.message};
+}
+
+Result<SecretBytes> passphrase(const RecoveryFiles& files) {
+    if (files.passphrase_file.empty()) {
+        auto asked = os::ask_secret("Passphrase of " + files.recovery_key.string() + " (not shown): ", kMaxPassphrase);
+        if (asked) return asked;
+        return Error{asked.error().code, "The recovery key is encrypted, and its passphrase is needed. " +
+                                             asked.error().message + " Put it into a file and name that by --passphrase-file."};
+    }
+    auto read = os::read_secret_file(files.passphrase_file, kMaxPassphrase + 1);
+    if (!read) return about("The passphrase", files.passphrase_file, read.error());
+    if (!read->empty() && read->reveal().back() == '\n') read->shorten(read->size() - 1);
+    return read;
+}
+
+Result<crypto::RecoveryKey> read_recovery_key(const RecoveryFiles& files) {
+    const auto pem = os::read_secret_file(files.recovery_key, crypto::kMaxKeyFileSize);
+    if (!pem) return about("The recovery key", files.recovery_key, pem.error());
+    auto key = crypto::RecoveryKey::parse(*pem, [&files] { return passphrase(files); });
+    if (!key) return about("The recovery key", files.recovery_key, key.error());
+    return key;
+}
+
+Result<Bytes> read_signing_key(const std::filesystem::path& file) {
+    const auto pem = os::read_file(file, crypto::kMaxKeyFileSize);
+    if (!pem) return about("The signing key", file, pem.error());
+    auto der = crypto::public_key_der(*pem);
+    if (!der) return about("The signing key", file, der.error());
+    return der;
+}
+
+std::string counted(std::uint64_t count, std::string_view one, std::string_view many) {
+    return "  " + std::to_string(count) + " " + std::string(count == 1 ? one : many) + "\n";
+}
+
+}  // namespace
+
+Result<service::RecoveryOrder> read_order(const RecoveryFiles& files) {
+    HWVAULT_TRY(Bytes signing, read_signing_key(files.signing_key));
+    HWVAULT_TRY(crypto::RecoveryKey recovery, read_recovery_key(files));
+    return service::RecoveryOrder{.from = files.from,
+                                  .keys = {.recovery = std::move(recovery), .signing = std::move(signing)},
+                                  .revoke_all = false,
+                                  .event = {}};
+}
+
+std::string report(const service::Recovered& recovered) {
+    std::string text = "Recovered to epoch " + std::to_string(recovered.checkpoint.epoch) + ", which is how checkpoint " +
+                       std::to_string(recovered.checkpoint.sequence) + " of the lost device has it.\n";
+    text += counted(recovered.strings, "token has the string that it had", "tokens have the strings that they had");
+    if (recovered.replaced > 0) {
+        text += counted(recovered.replaced, "token has a new string, its old one is dead",
+                        "tokens have new strings, their old ones are dead");
+    }
+    text += counted(recovered.without_string, "token was never given out, or is revoked",
+                    "tokens were never given out, or are revoked");
+    for (const service::LeftOut& one : recovered.left_out) text += "  not as it was: " + one.token + " " + one.why + "\n";
+    if (!recovered.in_escrow) {
+        text += "This vault has no recovery of its own: name a [recovery] recipient and run `hwvault recover "
+                "--new-recipient`.\n";
+    }
+    if (recovered.replaced == 0) {
+        text += "Revocations later than that epoch are not in it. If that may be, or if strings may have leaked, move the "
+                "new store away and recover once more with --revoke-all.\n";
+    }
+    return text;
+}
+
+std::string report(const service::NewRecipient& changed) {
+    if (!changed.fingerprint) return "The vault has no recovery any more. This is on the audit trail.\n";
+    return std::to_string(changed.strings) + " strings are in escrow for the key whose fingerprint is " +
+           hex_of(*changed.fingerprint) + ". This is on the audit trail. Older copies of the store still open with the key of before.\n";
+}
+
+std::string keep_this(const std::string& signing_key_pem) {
+    return "The device's signing key. Keep this with the recovery key: without it nothing is recovered from a store. It is "
+           "not secret, and `hwvault recover --show-signing-key` prints it again.\n" + signing_key_pem;
+}
+
+}  // namespace hwvault

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// What `hwvaultd recover` takes and prints: the keys out of their files, and what came of it in sentences.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "daemon/service/recovery.h"
+
+namespace hwvault {
+
+struct RecoveryFiles {
+    std::filesystem::path from;             // the store of the lost device
+    std::filesystem::path recovery_key;     // private, mode 0600
+    std::filesystem::path signing_key;      // public, of the lost device
+    std::filesystem::path passphrase_file;  // mode 0600; empty: asked for at the terminal when it is needed
+};
+
+// kNotFound, or kInvalidArgument, naming the file and what is wrong with it.
+Result<service::RecoveryOrder> read_order(const RecoveryFiles& files);
+
+std::string report(const service::Recovered& recovered);
+std::string report(const service::NewRecipient& changed);
+// What `init` says of the device's public signing key, and prints it.
+std::string keep_this(const std::string& signing_key_pem);
+
+}  // namespace hwvault
