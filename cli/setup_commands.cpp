@@ -29,6 +29,7 @@ struct Setup {
     std::string pin_file;
     std::string current_pin_file;
     std::vector<std::string> expected;
+    bool no_pin{false};
     bool accept_rollback{false};
     bool new_recipient{false};
     bool show_signing_key{false};
@@ -137,6 +138,7 @@ Answer<Exit> reseal(Session& session, const Setup& setup) {
     HWVAULT_CHECK(require_root("reseal"));
     std::vector<std::string> arguments = hardware_arguments("reseal", session, setup);
     if (!setup.current_pin_file.empty()) arguments.insert(arguments.end(), {"--current-pin-file", setup.current_pin_file});
+    if (setup.no_pin) arguments.emplace_back("--no-pin");
     for (const std::string& value : setup.expected) arguments.insert(arguments.end(), {"--expect", value});
     HWVAULT_TRY(const std::string output,
                 run_program("hwvault-hardware", std::move(arguments), "Binding the TPM's keys anew ..."));
@@ -206,6 +208,7 @@ void add_setup_commands(CLI::App& app, Session& session) {
     add_configuration(*reseal_command, session);
     add_hardware(*reseal_command, *setup);
     reseal_command->add_option("--current-pin-file", setup->current_pin_file, "File with the PIN until now, if it changes");
+    reseal_command->add_flag("--no-pin", setup->no_pin, "Let go of the PIN");
     reseal_command->add_option("--expect", setup->expected, "PCR=VALUE that an update will bring; once for each PCR");
     reseal_command->callback([&session, setup] { session.work = [&session, setup] { return reseal(session, *setup); }; });
 

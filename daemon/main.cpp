@@ -224,6 +224,7 @@ awaitable<Result<void>> Daemon::serve() {
         .store_file = settings_.store_file(),
         .quotas = settings_.quotas,
         .anti_rollback = settings_.anti_rollback,
+        .batch_interval = service::kBatchInterval,
         .recipient_file = settings_.recipient,
         .clock = clock_now,
         .state_changed = [this](const service::Status& status) { announce(status); },

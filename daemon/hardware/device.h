@@ -64,6 +64,7 @@ struct Description {
     std::vector<std::string> abilities;  // "derive", "sign", "random", "epoch"
     RollbackProtection rollback_protection{RollbackProtection::kNone};
     Bytes signing_key;   // DER SubjectPublicKeyInfo
+    Bytes counter;       // which counter epoch() reads, where the device can have others in its place; else empty
 };
 
 // How the message of a kHardwareLocked begins that does not say that the device rejected the PIN: it was not given to

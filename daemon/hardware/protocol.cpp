@@ -216,6 +216,7 @@ SecretBytes encode_description(const Description& description) {
     writer.text(description.kind).text(description.vendor).text(description.model).text(description.serial);
     writer.text(description.label).text(description.module).text(description.policy);
     writer.number(static_cast<std::uint64_t>(description.rollback_protection)).bytes(description.signing_key);
+    writer.bytes(description.counter);
     writer.number(description.keys.size());
     for (const KeyDescription& key : description.keys) write_key(writer, key);
     writer.number(description.abilities.size());
@@ -234,12 +235,14 @@ std::optional<Description> decode_description(BytesView payload) {
     }
     const auto protection = read_protection(reader);
     const auto signing_key = reader.bytes();
+    const auto counter = reader.bytes();
     auto keys = read_list<KeyDescription>(reader, read_key);
-    if (!protection || !signing_key || !keys) return std::nullopt;
+    if (!protection || !signing_key || !counter || !keys) return std::nullopt;
     auto abilities = read_list<std::string>(reader, read_string);
     if (!abilities || !reader.finished()) return std::nullopt;
     description.rollback_protection = *protection;
     description.signing_key.assign(signing_key->begin(), signing_key->end());
+    description.counter.assign(counter->begin(), counter->end());
     description.keys = std::move(*keys);
     description.abilities = std::move(*abilities);
     return description;

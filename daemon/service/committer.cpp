@@ -129,7 +129,7 @@ awaitable<void> Committer::run() {
     do {
         auto batch = take_batch();
         last_write_ = co_await run_batch(std::move(batch));
-    } while (!queue_.empty() || (last_write_ && !events_.empty()));
+    } while (!queue_.empty() || (last_write_ && (!events_.empty() || parts_.epochs->is_batch_over())));
     running_ = false;
 }
 
@@ -172,6 +172,7 @@ awaitable<Result<void>> Committer::write(Draft& draft) {
     const bool nothing = draft.batch.changes.empty() && draft.batch.events.empty() && !parts_.epochs->is_batch_over();
     if (nothing && last_write_) co_return Result<void>{};
     draft.batch.epoch = parts_.epochs->of_next_commit(draft.withdraws);
+    draft.batch.unprotected = parts_.epochs->leaves_unprotected(draft.withdraws);
     draft.batch.time_mark = now();
     co_return co_await run_on(parts_.store_thread,
                               [&store = parts_.store, &batch = draft.batch] { return store.commit(batch); });
@@ -183,7 +184,7 @@ void Committer::publish(const Draft& draft) {
         parts_.publishing(change);
         parts_.vault.apply(change);
     }
-    const auto protected_at = parts_.epochs->committed(draft.batch.epoch, draft.withdraws);
+    const auto protected_at = parts_.epochs->committed(draft.batch.epoch, draft.batch.unprotected);
     for (const auto& job : draft.writing) {
         Committed committed{.changed = true, .rollback_protected = std::nullopt};
         if (job->withdraws) {

@@ -35,7 +35,10 @@ EpochKeeper::EpochKeeper(Parts parts)
 
 void EpochKeeper::start() {
     tell_device();
-    if (mode_ == AntiRollback::kBatch) open_batch();
+    if (!has_open_batch()) return;
+    if (mode_ == AntiRollback::kBatch) return time_batch();
+    end_batch();
+    batch_ended_();
 }
 
 std::uint64_t EpochKeeper::pending() const {
@@ -48,46 +51,48 @@ bool EpochKeeper::knows(std::uint64_t epoch) const {
 }
 
 std::uint64_t EpochKeeper::of_next_commit(bool withdraws) const {
-    switch (mode_) {
-        case AntiRollback::kStrict: return epochs_.epoch + (withdraws ? 1 : 0);
-        case AntiRollback::kBatch: return epochs_.epoch + (batch_is_over_ ? 1 : 0);
-        case AntiRollback::kOff: return epochs_.epoch;
-    }
-    return epochs_.epoch;
+    const bool is_new = batch_is_over_ || (withdraws && mode_ == AntiRollback::kStrict);
+    return epochs_.epoch + (is_new ? 1 : 0);
 }
 
-std::optional<std::uint64_t> EpochKeeper::committed(std::uint64_t epoch, bool withdraws) {
-    const bool is_new = epoch > epochs_.epoch;
-    if (is_new) {
+bool EpochKeeper::leaves_unprotected(bool withdraws) const {
+    return of_next_commit(withdraws) == epochs_.epoch && (withdraws || epochs_.unprotected);
+}
+
+std::optional<std::uint64_t> EpochKeeper::committed(std::uint64_t epoch, bool unprotected) {
+    epochs_.unprotected = unprotected;
+    if (epoch > epochs_.epoch) {
         epochs_.epoch = epoch;
-        batch_is_open_ = batch_is_over_ = false;
+        batch_is_over_ = false;
         tell_device();
         return epoch;
     }
-    if (withdraws && mode_ == AntiRollback::kBatch) open_batch();
+    if (has_open_batch()) time_batch();
     return std::nullopt;
 }
 
-void EpochKeeper::open_batch() {
-    batch_is_open_ = device_.has_value();
-    if (!batch_is_open_ || batch_runs_ || stopped_) return;
+void EpochKeeper::time_batch() {
+    if (batch_runs_ || stopped_) return;
     batch_runs_ = true;
     boost::asio::co_spawn(
         strand_, [self = shared_from_this()]() -> awaitable<void> { co_await self->run_batch(); },
         boost::asio::detached);
 }
 
+// Again after each interval until the commit that ends it has succeeded.
 awaitable<void> EpochKeeper::run_batch() {
-    batch_timer_.expires_after(batch_interval_);
-    co_await batch_timer_.async_wait(os::kAsTuple);
+    while (has_open_batch() && !stopped_) {
+        batch_timer_.expires_after(batch_interval_);
+        co_await batch_timer_.async_wait(os::kAsTuple);
+        if (stopped_) break;
+        end_batch();
+        if (batch_is_over_) batch_ended_();
+    }
     batch_runs_ = false;
-    if (stopped_) co_return;
-    end_batch();
-    batch_ended_();
 }
 
 void EpochKeeper::end_batch() {
-    batch_is_over_ = batch_is_open_;
+    batch_is_over_ = has_open_batch();
 }
 
 void EpochKeeper::tell_device() {

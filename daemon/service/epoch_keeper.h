@@ -36,8 +36,9 @@ public:
         std::chrono::milliseconds batch_interval{kBatchInterval};
     };
     explicit EpochKeeper(Parts parts);
-    // A store that is ahead of the device is the latest one: the device was not told before a crash, and is now. With
-    // kBatch a batch may have been under way.
+    // A store that is ahead of the device is the latest one: the device was not told before a crash, and is now. What was
+    // taken away by a commit without an epoch of its own, before the start and in whichever mode, is a batch that is open:
+    // it ends within the interval, and with kStrict at once.
     void start();
 
     // `changed` is called each time the device knows everything again, and when it begins to refuse a step.
@@ -47,11 +48,13 @@ public:
 
     // The epoch that the next commit must have; `withdraws`: it takes trust away.
     [[nodiscard]] std::uint64_t of_next_commit(bool withdraws) const;
+    // Whether that commit leaves something that was taken away without an epoch.
+    [[nodiscard]] bool leaves_unprotected(bool withdraws) const;
     // Whether that is a new one though nothing is taken away: the end of a batch.
     [[nodiscard]] bool is_batch_over() const { return batch_is_over_; }
-    // Such a commit is durable: tells the device of its epoch. The epoch at which the device protects what the commit
-    // took away; none: not by this commit.
-    std::optional<std::uint64_t> committed(std::uint64_t epoch, bool withdraws);
+    // A commit of this epoch is durable; `unprotected`: as leaves_unprotected() said. Tells the device of a new epoch, and
+    // gives it, since from then on the device protects what the commit took away; none: not by this commit.
+    std::optional<std::uint64_t> committed(std::uint64_t epoch, bool unprotected);
     // Ends a batch that is under way, with the next commit.
     void end_batch();
     // Ends the work in the background; the next start goes on with it.
@@ -63,7 +66,7 @@ public:
     // Steps that the device is behind; 0 where it has no counter.
     [[nodiscard]] std::uint64_t pending() const;
     // Whether something was taken away that is in no epoch yet.
-    [[nodiscard]] bool has_open_batch() const { return batch_is_open_; }
+    [[nodiscard]] bool has_open_batch() const { return device_ && epochs_.unprotected; }
     // Why the device did not take the last step; none when it did.
     [[nodiscard]] const std::optional<Error>& trouble() const { return trouble_; }
 
@@ -72,7 +75,7 @@ private:
     boost::asio::awaitable<void> catch_up();
     [[nodiscard]] bool knows(std::uint64_t epoch) const;
 
-    void open_batch();
+    void time_batch();
     boost::asio::awaitable<void> run_batch();
 
     boost::asio::any_io_executor strand_;
@@ -84,7 +87,6 @@ private:
     std::optional<Error> trouble_;
     std::function<void()> changed_{[] {}};
     std::function<void()> batch_ended_{[] {}};
-    bool batch_is_open_{false};
     bool batch_is_over_{false};
     bool batch_runs_{false};
     bool catching_up_{false};

@@ -31,13 +31,14 @@ awaitable<Result<store::Header>> read_header(const OpeningParts& parts) {
 }
 
 // None where the device has no counter.
-awaitable<Result<std::optional<std::uint64_t>>> device_epoch(hardware::Hardware& hardware) {
-    HWVAULT_CO_TRY(const auto device, co_await hardware.describe(soon()));
+awaitable<Result<std::optional<store::DeviceCounter>>> device_counter(hardware::Hardware& hardware) {
+    HWVAULT_CO_TRY(auto device, co_await hardware.describe(soon()));
     if (device.rollback_protection == hardware::RollbackProtection::kNone) {
-        co_return std::optional<std::uint64_t>{};
+        co_return std::optional<store::DeviceCounter>{};
     }
-    HWVAULT_CO_TRY(const std::uint64_t epoch, co_await hardware.epoch(soon()));
-    co_return std::optional{epoch};
+    store::DeviceCounter counter{.value = 0, .identity = std::move(device.counter)};
+    HWVAULT_CO_TRY(counter.value, co_await hardware.epoch(soon()));
+    co_return std::optional{std::move(counter)};
 }
 
 Result<audit::Trail> checked_trail(store::Store& store, const store::Contents& contents) {
@@ -81,8 +82,23 @@ awaitable<Result<Opened>> open_authentic(const OpeningParts& parts) {
     });
 }
 
-bool is_behind(const Opened& opened) {
-    return opened.device_epoch && opened.epochs.device_target() < *opened.device_epoch;
+// kRolledBack when the device does not show that this store is the latest one.
+Result<void> check_latest(const Opened& opened) {
+    if (!opened.device) return {};
+    const store::EpochState& epochs = opened.epochs;
+    if (opened.device->identity != epochs.counter) {
+        return Error{ErrorCode::kRolledBack,
+                     "The device's counter is another than the one that this store was held against, so an older copy could "
+                     "not be told from the latest one. If you had a new one made, run `hwvault recover --accept-rollback`,"
+                     " which revokes every token that the store had issued."};
+    }
+    if (epochs.device_target() >= opened.device->value) return {};
+    const std::uint64_t newest = epochs.base + (opened.device->value - epochs.device_origin);
+    return Error{ErrorCode::kRolledBack,
+                 "The store is of epoch " + std::to_string(epochs.epoch) + ", but the device remembers epoch " +
+                     std::to_string(newest) +
+                     ": an older copy was put back, and what was revoked since would live again. Put the latest copy back; "
+                     "or run `hwvault recover --accept-rollback`, which revokes every token that this copy had issued."};
 }
 
 }  // namespace
@@ -90,16 +106,8 @@ bool is_behind(const Opened& opened) {
 awaitable<Result<Opened>> open_latest(OpeningParts parts) {
     HWVAULT_CO_TRY(Opened opened, co_await open_authentic(parts));
     if (parts.anti_rollback == AntiRollback::kOff) co_return opened;
-    HWVAULT_CO_TRY(opened.device_epoch, co_await device_epoch(parts.hardware));
-    if (is_behind(opened)) {
-        const std::uint64_t newest = opened.epochs.base + (*opened.device_epoch - opened.epochs.device_origin);
-        co_return Error{ErrorCode::kRolledBack,
-                        "The store is of epoch " + std::to_string(opened.epochs.epoch) + ", but the device remembers epoch " +
-                            std::to_string(newest) +
-                            ": an older copy was put back, and what was revoked since would live again. Put the latest"
-                            " copy back; or run `hwvault recover --accept-rollback`, which revokes every token that this"
-                            " copy had issued."};
-    }
+    HWVAULT_CO_TRY(opened.device, co_await device_counter(parts.hardware));
+    HWVAULT_CO_CHECK(check_latest(opened));
     co_return opened;
 }
 
@@ -116,11 +124,11 @@ awaitable<Result<std::string>> signing_key_pem(hardware::Hardware& hardware) {
 }
 
 awaitable<Result<NewDevice>> new_device(hardware::Hardware& hardware, store::Header header) {
-    HWVAULT_CO_TRY(const auto epoch, co_await device_epoch(hardware));
+    HWVAULT_CO_TRY(auto counter, co_await device_counter(hardware));
     HWVAULT_CO_CHECK(co_await mix_in_entropy(hardware));
     auto root = co_await hardware.derive(hardware::Label::kStore, store::store_context(header), soon());
     if (!root) co_return root.error();
-    co_return NewDevice{std::move(*root), epoch.value_or(0)};
+    co_return NewDevice{std::move(*root), std::move(counter).value_or(store::DeviceCounter{})};
 }
 
 awaitable<Result<void>> initialise_vault(OpeningParts parts, std::string prefix) {
@@ -130,14 +138,14 @@ awaitable<Result<void>> initialise_vault(OpeningParts parts, std::string prefix)
     HWVAULT_CO_CHECK(crypto::fill_random(header.vault));
     HWVAULT_CO_TRY(const NewDevice device, co_await new_device(parts.hardware, header));
     co_return co_await run_on(parts.store_thread, [&] {
-        return store::Store::create(parts.store_file, header, device.root, device.epoch);
+        return store::Store::create(parts.store_file, header, device.root, device.counter);
     });
 }
 
 awaitable<Result<std::uint64_t>> accept_rollback(OpeningParts parts, vault::Event event) {
     HWVAULT_CO_TRY(Opened opened, co_await open_authentic(parts));
-    HWVAULT_CO_TRY(opened.device_epoch, co_await device_epoch(parts.hardware));
-    if (!is_behind(opened)) {
+    HWVAULT_CO_TRY(opened.device, co_await device_counter(parts.hardware));
+    if (check_latest(opened)) {
         co_return Error{ErrorCode::kInvalidArgument, "The store is not older than the device remembers; there is nothing to accept."};
     }
     store::Batch batch;
@@ -148,7 +156,7 @@ awaitable<Result<std::uint64_t>> accept_rollback(OpeningParts parts, vault::Even
     }
     batch.epoch = opened.epochs.epoch;
     batch.time_mark = std::max(opened.time_mark, event.time);
-    auto rebased = co_await run_on(parts.store_thread, [&] { return opened.store->rebase(*opened.device_epoch, batch); });
+    auto rebased = co_await run_on(parts.store_thread, [&] { return opened.store->rebase(*opened.device, batch); });
     if (!rebased) co_return rebased.error();
     co_return opened.epochs.epoch;
 }

@@ -38,7 +38,7 @@ struct Opened {
     std::unique_ptr<store::Store> store;
     std::unique_ptr<vault::Vault> vault;
     store::EpochState epochs;
-    std::optional<std::uint64_t> device_epoch;  // none where the device keeps no counter, or nobody is to look at it
+    std::optional<store::DeviceCounter> device;  // none where the device keeps no counter, or nobody is to look at it
     audit::Trail trail{0, {}};
     vault::UnixTime time_mark{0};
     std::optional<crypto::Digest> on_record;     // the fingerprint of the recovery recipient
@@ -56,7 +56,7 @@ boost::asio::awaitable<Result<Opened>> open_latest(OpeningParts parts);
 // What a new store needs of the device that it will be under.
 struct NewDevice {
     SecretBytes root;
-    std::uint64_t epoch{0};  // 0 where it keeps no counter
+    store::DeviceCounter counter;  // 0 where it keeps none
 };
 boost::asio::awaitable<Result<NewDevice>> new_device(hardware::Hardware& hardware, store::Header header);
 

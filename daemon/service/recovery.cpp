@@ -63,7 +63,7 @@ private:
     awaitable<Result<vault::TokenWrite>> sealed(const vault::Account& account, vault::Token token, SecretBytes string);
     Result<vault::TokenWrite> replacement(const vault::Token& token);
     void keep(const vault::Account& account, vault::TokenWrite write);
-    awaitable<Result<void>> commit(bool last, std::uint64_t device_epoch);
+    awaitable<Result<void>> commit(const store::DeviceCounter* last);
     [[nodiscard]] std::uint64_t epoch() const { return records_.checkpoint.epoch + (order_.revoke_all ? 1 : 0); }
 
     const OpeningParts& parts_;
@@ -88,11 +88,11 @@ awaitable<Result<Recovered>> Filling::run() {
     HWVAULT_CO_CHECK(workshop.prepare());
     HWVAULT_CO_TRY(NewDevice device, co_await new_device(parts_.hardware, header));
     HWVAULT_CO_TRY(store_, co_await run_on(parts_.store_thread, [&]() -> Result<std::unique_ptr<store::Store>> {
-        HWVAULT_CHECK(store::Store::create(workshop.file(), header, device.root, device.epoch));
+        HWVAULT_CHECK(store::Store::create(workshop.file(), header, device.root, device.counter));
         return store::Store::open(workshop.file(), device.root);
     }));
     for (const vault::Token& token : records_.tokens) HWVAULT_CO_CHECK(co_await take(token));
-    HWVAULT_CO_CHECK(co_await commit(true, device.epoch));
+    HWVAULT_CO_CHECK(co_await commit(&device.counter));
     HWVAULT_CO_CHECK(co_await run_on(parts_.store_thread, [&] {
         store_.reset();
         return store::Store::move_into_place(workshop.file(), parts_.store_file);
@@ -126,7 +126,7 @@ awaitable<Result<void>> Filling::take(const vault::Token& token) {
         keep(account, std::move(write));
     }
     const bool full = change_.tokens.size() >= kTokensInCommit || bytes_ >= kBytesInCommit;
-    if (full) HWVAULT_CO_CHECK(co_await commit(false, 0));
+    if (full) HWVAULT_CO_CHECK(co_await commit(nullptr));
     co_return Result<void>{};
 }
 
@@ -161,18 +161,18 @@ void Filling::keep(const vault::Account& account, vault::TokenWrite write) {
 }
 
 // The last one puts the recovery on the trail, and the epoch where the device is.
-awaitable<Result<void>> Filling::commit(bool last, std::uint64_t device_epoch) {
+awaitable<Result<void>> Filling::commit(const store::DeviceCounter* last) {
     store::Batch batch;
     batch.changes.push_back(std::exchange(change_, {}));
     bytes_ = 0;
     batch.epoch = epoch();
     batch.time_mark = order_.event.time;
-    if (!last) co_return co_await run_on(parts_.store_thread, [&] { return store_->commit(batch); });
+    if (last == nullptr) co_return co_await run_on(parts_.store_thread, [&] { return store_->commit(batch); });
     audit::Trail trail;
     order_.event.decided_by += ", to checkpoint " + std::to_string(records_.checkpoint.sequence) + " of epoch " +
                                std::to_string(records_.checkpoint.epoch);
     batch.events.push_back(trail.append(order_.event));
-    co_return co_await run_on(parts_.store_thread, [&] { return store_->rebase(device_epoch, batch); });
+    co_return co_await run_on(parts_.store_thread, [&] { return store_->rebase(*last, batch); });
 }
 
 }  // namespace

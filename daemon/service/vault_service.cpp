@@ -134,12 +134,14 @@ void VaultService::adopt(Opened opened) {
     open_ = std::make_unique<Open>();
     open_->store = std::move(opened.store);
     open_->vault = std::move(opened.vault);
+    std::optional<std::uint64_t> counter;
+    if (opened.device) counter = opened.device->value;
     open_->epochs = std::make_shared<EpochKeeper>(EpochKeeper::Parts{.strand = parts_.strand,
                                                                      .hardware = parts_.hardware,
                                                                      .epochs = opened.epochs,
-                                                                     .device = opened.device_epoch,
+                                                                     .device = counter,
                                                                      .mode = parts_.anti_rollback,
-                                                                     .batch_interval = kBatchInterval});
+                                                                     .batch_interval = parts_.batch_interval});
     open_->committer = std::make_shared<Committer>(Committer::Parts{
         .strand = parts_.strand,
         .store_thread = parts_.store_thread,

@@ -41,6 +41,7 @@ public:
         std::filesystem::path store_file;
         vault::Quotas quotas;
         AntiRollback anti_rollback;
+        std::chrono::milliseconds batch_interval;
         std::filesystem::path recipient_file;  // [recovery] recipient; empty: none
         std::function<vault::UnixTime()> clock;
         // Called when the state of the vault becomes another, to log it.

@@ -20,14 +20,17 @@ namespace {
     "NOT NULL, body BLOB NOT NULL, content BLOB, mac BLOB NOT NULL"
 #define HWVAULT_RECIPIENT "recipient BLOB NOT NULL DEFAULT x''"
 #define HWVAULT_CHECKPOINT "checkpoint BLOB NOT NULL DEFAULT x''"
+#define HWVAULT_COUNTER "counter BLOB NOT NULL DEFAULT x''"
+#define HWVAULT_UNPROTECTED "unprotected INTEGER NOT NULL DEFAULT 0"
 #define HWVAULT_ESCROW "escrow BLOB"
 #define HWVAULT_CREATE_IMAGES \
     "CREATE TABLE images (row INTEGER PRIMARY KEY, round INTEGER NOT NULL, id BLOB NOT NULL, image BLOB) STRICT"
 
 constexpr std::array<const char*, 2> kMigrations{
     HWVAULT_CREATE_EVENTS ";" HWVAULT_HEAD_COLUMNS ") STRICT;" HWVAULT_RECORDS_COLUMNS ") STRICT",
-    // Recovery: docs/formats/escrow.md.
+    // Recovery (docs/formats/escrow.md), and which counter the epoch is held against.
     "ALTER TABLE head ADD COLUMN " HWVAULT_RECIPIENT ";ALTER TABLE head ADD COLUMN " HWVAULT_CHECKPOINT
+    ";ALTER TABLE head ADD COLUMN " HWVAULT_COUNTER ";ALTER TABLE head ADD COLUMN " HWVAULT_UNPROTECTED
     ";ALTER TABLE records ADD COLUMN " HWVAULT_ESCROW ";" HWVAULT_CREATE_IMAGES,
 };
 
@@ -38,7 +41,8 @@ struct SchemaObject {
 // What the last migration leaves, by name.
 constexpr std::array<SchemaObject, 4> kSchema{{
     {"events", HWVAULT_CREATE_EVENTS},
-    {"head", HWVAULT_HEAD_COLUMNS ", " HWVAULT_RECIPIENT ", " HWVAULT_CHECKPOINT ") STRICT"},
+    {"head", HWVAULT_HEAD_COLUMNS ", " HWVAULT_RECIPIENT ", " HWVAULT_CHECKPOINT ", " HWVAULT_COUNTER
+                                  ", " HWVAULT_UNPROTECTED ") STRICT"},
     {"images", HWVAULT_CREATE_IMAGES},
     {"records", HWVAULT_RECORDS_COLUMNS ", " HWVAULT_ESCROW ") STRICT"},
 }};

@@ -55,12 +55,17 @@ Result<void> SqliteStore::begin_signing() {
 Result<void> SqliteStore::commit(const Batch& batch) {
     EpochState epoch = head_.epoch;
     epoch.epoch = batch.epoch;
+    epoch.unprotected = batch.unprotected;
     HWVAULT_TRY(Head next, head_after(batch, epoch));
     return write(batch, std::move(next));
 }
 
-Result<void> SqliteStore::rebase(std::uint64_t device_epoch, const Batch& batch) {
-    const EpochState epoch{.base = batch.epoch, .device_origin = device_epoch, .epoch = batch.epoch};
+Result<void> SqliteStore::rebase(const DeviceCounter& counter, const Batch& batch) {
+    const EpochState epoch{.base = batch.epoch,
+                           .device_origin = counter.value,
+                           .epoch = batch.epoch,
+                           .counter = counter.identity,
+                           .unprotected = false};
     HWVAULT_TRY(Head next, head_after(batch, epoch));
     return write(batch, std::move(next));
 }

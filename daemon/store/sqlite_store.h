@@ -21,7 +21,7 @@ public:
     Result<void> commit(const Batch& batch) override;
     Result<std::optional<Bytes>> read_content(const vault::Id& token) override { return records_.content(token); }
     Result<void> visit_events(const std::function<bool(const vault::EventLink&)>& visit) override;
-    Result<void> rebase(std::uint64_t device_epoch, const Batch& batch) override;
+    Result<void> rebase(const DeviceCounter& counter, const Batch& batch) override;
     Result<void> set_recipient(std::optional<crypto::Digest> recipient, const Batch& batch) override;
     std::optional<vault::Checkpoint> next_checkpoint(std::uint64_t at_least) override;
     Result<void> keep_checkpoint(const vault::SignedCheckpoint& checkpoint) override;

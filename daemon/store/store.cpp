@@ -15,7 +15,7 @@ Result<Header> Store::read_header(const std::filesystem::path& file) {
 }
 
 Result<void> Store::create(const std::filesystem::path& file, const Header& header, const SecretBytes& root,
-                           std::uint64_t device_epoch) {
+                           const DeviceCounter& counter) {
     if (!crypto::is_token_prefix(header.prefix)) {
         return Error{ErrorCode::kInvalidArgument,
                      "A token's prefix is two to six letters a-z and an underscore, as in `hwv_`."};
@@ -23,7 +23,8 @@ Result<void> Store::create(const std::filesystem::path& file, const Header& head
     const Keys keys{root};
     Head head;
     head.header = header;
-    head.epoch.device_origin = device_epoch;
+    head.epoch.device_origin = counter.value;
+    head.epoch.counter = counter.identity;
     return create_database(file, [&](Connection& connection) -> Result<void> {
         HWVAULT_TRY(const Statement statement, prepare_head_write(connection));
         return write_head(statement, head, keys.head_mac(authenticated_bytes(head)));

@@ -39,11 +39,19 @@ struct Header {
     std::optional<crypto::Digest> recipient{};
 };
 
+// A device's counter: which one it is, and where it stands. The identity is empty where a device has but one.
+struct DeviceCounter {
+    std::uint64_t value{0};
+    Bytes identity;
+};
+
 // The epoch of the store is `base + steps`; the device's counter must have made as many steps since `origin`.
 struct EpochState {
     std::uint64_t base{0};
     std::uint64_t device_origin{0};  // the device's counter when the base was set
     std::uint64_t epoch{0};          // of the last commit that took trust away
+    Bytes counter;                   // the identity of the counter that the origin is of: another one proves nothing
+    bool unprotected{false};         // something was taken away since, by a commit that has no epoch of its own
     // Where the device's counter must be for this store to be the latest one.
     [[nodiscard]] std::uint64_t device_target() const { return device_origin + (epoch - base); }
 };
@@ -54,6 +62,7 @@ struct Batch {
     std::vector<vault::EventLink> events;
     std::uint64_t epoch{0};      // not below the one before
     vault::UnixTime time_mark{0};  // not below the one before
+    bool unprotected{false};       // as in EpochState, from this commit on
 };
 
 // Everything open() found, authenticated.
@@ -73,10 +82,10 @@ public:
     // kNotFound when there is no store: the vault was not initialised, or its file is gone. kBusy while another
     // process has it open; kInvalidArgument and kStoreTampered as above. Both hold for open() too.
     static Result<Header> read_header(const std::filesystem::path& file);
-    // Makes a new, empty one, mode 0600; kAlreadyExists when a file is there. `device_epoch` becomes the origin.
+    // Makes a new, empty one, mode 0600; kAlreadyExists when a file is there. `counter` becomes the origin.
     // `root` is what the device derived for Label::kStore over store_context(header).
     static Result<void> create(const std::filesystem::path& file, const Header& header, const SecretBytes& root,
-                               std::uint64_t device_epoch);
+                               const DeviceCounter& counter);
     // Gives a complete one, made elsewhere on the same disk and closed, its place; kAlreadyExists when a file is there.
     static Result<void> move_into_place(const std::filesystem::path& made, const std::filesystem::path& file);
     static Result<std::unique_ptr<Store>> open(const std::filesystem::path& file, const SecretBytes& root);
@@ -96,9 +105,9 @@ public:
     // Every audit event, oldest first, until `visit` returns false.
     virtual Result<void> visit_events(const std::function<bool(const vault::EventLink&)>& visit) = 0;
 
-    // An administrator accepts what is there as the latest, on the record: `batch.epoch` becomes the base, and
-    // `device_epoch`, where the device's counter is now, its origin.
-    virtual Result<void> rebase(std::uint64_t device_epoch, const Batch& batch) = 0;
+    // An administrator accepts what is there as the latest, on the record: `batch.epoch` becomes the base, and the
+    // device's counter, as it is now, its origin.
+    virtual Result<void> rebase(const DeviceCounter& counter, const Batch& batch) = 0;
 
     // An administrator changes the recovery recipient: `batch` writes every escrow anew, encrypted to the key with this
     // fingerprint. None ends recovery: escrows that are left, and the newest checkpoint, go. Open the store again after it.

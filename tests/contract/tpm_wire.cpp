@@ -143,7 +143,11 @@ void TpmWire::forward_commands(const os::Fd& client) {
 
 bool TpmWire::next(const os::Fd& client, const os::Fd& tpm) {
     const Bytes command = read_message(client);
-    if (command.empty() || left_ == 0) return false;
+    if (command.empty()) return false;
+    if (left_ == 0) {
+        if (answer_is_lost_.exchange(false)) static_cast<void>(answer_to(command, tpm));
+        return false;
+    }
     if (left_ > 0) --left_;
     ++commands_;
     const Bytes answer = answer_to(command, tpm);

@@ -35,8 +35,12 @@ public:
     void answer_instead(TPM2_CC command, TPM2_RC rc, int times);
     // One bit of the answer to the next command of this code is changed, at its end.
     void change_answer(TPM2_CC command);
-    // After so many commands more, the line is cut at each: the TPM is gone. -1: never.
-    void cut_after(int commands) { left_ = commands; }
+    // After so many commands more, the line is cut at each: the TPM is gone. -1: never. `done`: the TPM has carried out
+    // the first of those, and its answer is lost.
+    void cut_after(int commands, bool done = false) {
+        answer_is_lost_ = done;
+        left_ = commands;
+    }
 
 private:
     void serve();
@@ -53,6 +57,7 @@ private:
     std::atomic<bool> stopping_{false};
     std::atomic<int> commands_{0};
     std::atomic<int> left_{-1};
+    std::atomic<bool> answer_is_lost_{false};
     std::mutex mutex_;
     Bytes seen_;
     TPM2_CC instead_of_{0};

@@ -44,6 +44,7 @@ public:
     FakeFaults faults;
     std::atomic<std::uint64_t> calls{0};  // that reached the token, failed ones too
     std::atomic<std::uint64_t> epoch{0};
+    Bytes counter;  // which one that is
 
     [[nodiscard]] const SecretBytes& root_key() const { return root_key_; }
     [[nodiscard]] EVP_PKEY* signing_key() const { return signing_key_.get(); }
@@ -118,6 +119,7 @@ public:
                             {"signing", "hwvault-signing", "P-256", true, true, true}};
         description.abilities = {"derive", "sign", "random"};
         if (!token_->faults.no_epoch) {
+            description.counter = token_->counter;
             description.abilities.emplace_back("epoch");
             description.rollback_protection = RollbackProtection::kPinWritable;
         }

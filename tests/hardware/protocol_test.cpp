@@ -30,7 +30,8 @@ Description sample_description() {
             .keys = {{"root", "hwvault-root", "CKK_GENERIC_SECRET", true, true, false}},
             .abilities = {"derive", "sign"},
             .rollback_protection = RollbackProtection::kCounter,
-            .signing_key = {1, 2, 3}};
+            .signing_key = {1, 2, 3},
+            .counter = {4, 5}};
 }
 
 TEST_CASE("a derive request is read back as it was written") {
@@ -101,6 +102,7 @@ TEST_CASE("a description is read back as it was written") {
     CHECK(read->module == "/lib/module.so");
     CHECK(read->policy == "a PIN");
     CHECK(read->rollback_protection == RollbackProtection::kCounter);
+    CHECK(read->counter == Bytes{4, 5});
     CHECK(read->signing_key == Bytes{1, 2, 3});
     CHECK(read->abilities == std::vector<std::string>{"derive", "sign"});
     REQUIRE(read->keys.size() == 1);

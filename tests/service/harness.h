@@ -150,7 +150,8 @@ public:
     std::shared_ptr<hardware::FakeToken> token{std::make_shared<hardware::FakeToken>()};
     vault::UnixTime now{1'800'000'000};
     vault::Quotas quotas;
-    AntiRollback anti_rollback{AntiRollback::kStrict};  // from the next start on
+    AntiRollback anti_rollback{AntiRollback::kStrict};  // these two from the next start on
+    std::chrono::milliseconds batch_interval{kBatchInterval};
     std::filesystem::path recipient_file;  // takes effect at the next start
     TemporaryFolder folder;
     std::vector<std::string> states;  // that were told, with those of the hardware
@@ -215,6 +216,7 @@ public:
                                                                       .store_file = file(),
                                                                       .quotas = quotas,
                                                                       .anti_rollback = anti_rollback,
+                                                                      .batch_interval = batch_interval,
                                                                       .recipient_file = recipient_file,
                                                                       .clock = [this] { return now; },
                                                                       .state_changed = [this](const Status& status) {

@@ -23,7 +23,7 @@ public:
     }
     Result<std::optional<Bytes>> read_content(const vault::Id&) override { return std::optional<Bytes>{}; }
     Result<void> visit_events(const std::function<bool(const vault::EventLink&)>&) override { return {}; }
-    Result<void> rebase(std::uint64_t, const store::Batch&) override { return {}; }
+    Result<void> rebase(const store::DeviceCounter&, const store::Batch&) override { return {}; }
     Result<void> set_recipient(std::optional<crypto::Digest>, const store::Batch&) override { return {}; }
     std::optional<vault::Checkpoint> next_checkpoint(std::uint64_t) override { return std::nullopt; }
     Result<void> keep_checkpoint(const vault::SignedCheckpoint&) override { return {}; }

@@ -127,7 +127,7 @@ OpenStore open_store(const path& file, const SecretBytes& root) {
 path new_store(const TemporaryFolder& folder, std::string_view name, std::uint8_t vault_number) {
     const path file = folder.get() / name;
     const Header header{.vault = id_of('v', vault_number), .prefix = "hwv_"};
-    REQUIRE(Store::create(file, header, root_key(vault_number), 40));
+    REQUIRE(Store::create(file, header, root_key(vault_number), {40, {}}));
     return file;
 }
 

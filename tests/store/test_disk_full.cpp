@@ -108,12 +108,12 @@ TEST_CASE("A store that does not fit on the disk is not made") {
     const path ballast = disk.fill();
     const path file = disk.folder().get() / "store.db";
     const Header header{.vault = id_of('v', 1), .prefix = "hwv_"};
-    const auto made = Store::create(file, header, root_key(), 0);
+    const auto made = Store::create(file, header, root_key(), {0, {}});
     REQUIRE_FALSE(made);
     CHECK(made.error().code == ErrorCode::kQuotaExceeded);
     for (const char* suffix : {"", ".new", ".new-wal", ".new-journal"}) {
         CHECK_FALSE(std::filesystem::exists(file.string() + suffix));
     }
     REQUIRE(std::filesystem::remove(ballast));
-    CHECK(Store::create(file, header, root_key(), 0));
+    CHECK(Store::create(file, header, root_key(), {0, {}}));
 }

@@ -22,7 +22,7 @@ vault::Account deploy() {
 path new_signed_store(const TemporaryFolder& folder) {
     const path file = folder.get() / "signed.db";
     const Header header{.vault = id_of('v', 1), .prefix = "hwv_", .recipient = crypto::sha256(bytes_of("recipient"))};
-    REQUIRE(Store::create(file, header, root_key(), 40));
+    REQUIRE(Store::create(file, header, root_key(), {40, {}}));
     return file;
 }
 
@@ -114,6 +114,7 @@ TEST_CASE("A store of version 1 is taken up, and its MACs stay good") {
     const path file = sample_store(folder);
     const auto before = read_all(file, root_key());
     edit_raw(file, "ALTER TABLE head DROP COLUMN recipient; ALTER TABLE head DROP COLUMN checkpoint;"
+                   "ALTER TABLE head DROP COLUMN counter; ALTER TABLE head DROP COLUMN unprotected;"
                    "ALTER TABLE records DROP COLUMN escrow; DROP TABLE images; PRAGMA user_version = 1");
     const auto refused = Salvage::open(file);
     REQUIRE_FALSE(refused);

@@ -79,12 +79,12 @@ TEST_CASE("A store is not made over another one, or over what one left behind") 
     const path file = sample_store(folder);
     const Bytes before = file_bytes(file);
     const Header header{.vault = id_of('v', 9), .prefix = "hwv_"};
-    CHECK(code_of(Store::create(file, header, root_key(), 0)) == ErrorCode::kAlreadyExists);
+    CHECK(code_of(Store::create(file, header, root_key(), {0, {}})) == ErrorCode::kAlreadyExists);
     CHECK(file_bytes(file) == before);
 
     const path next = folder.get() / "next.db";
     write_bytes(wal_of(next), before);
-    CHECK(code_of(Store::create(next, header, root_key(), 0)) == ErrorCode::kAlreadyExists);
+    CHECK(code_of(Store::create(next, header, root_key(), {0, {}})) == ErrorCode::kAlreadyExists);
 }
 
 TEST_CASE("A store that was left half made is made anew") {
@@ -97,7 +97,7 @@ TEST_CASE("A store that was left half made is made anew") {
 TEST_CASE("A prefix outside the grammar makes no store") {
     const TemporaryFolder folder;
     const Header header{.vault = id_of('v', 1), .prefix = "no"};
-    CHECK(code_of(Store::create(folder.get() / "s", header, root_key(), 0)) == ErrorCode::kInvalidArgument);
+    CHECK(code_of(Store::create(folder.get() / "s", header, root_key(), {0, {}})) == ErrorCode::kInvalidArgument);
     CHECK(std::filesystem::is_empty(folder.get()));
 }
 
@@ -256,7 +256,7 @@ TEST_CASE("Rebasing sets what the device's counter must be, and an older copy st
     const path older = folder.get() / "older.db";
     copy_store(file, older);
     OpenStore open = open_store(file, root_key());
-    REQUIRE(open.store->rebase(100, empty_batch(open)));
+    REQUIRE(open.store->rebase({100, {}}, empty_batch(open)));
     REQUIRE(open.commit(put(account_of(9, "user:bob")), true));
     open.store.reset();
     const auto now = read_all(file, root_key());

@@ -137,7 +137,10 @@ def another_pin_takes_the_place_of_the_old_one():
 @check
 def they_can_be_let_go_of_both():
     vault.configuration.write_text(vault.configuration.read_text().replace(f"pcrs = [{PCR}]\n", ""))
-    administer("reseal", "--current-pin-file", vault.folder / "new-pin")
+    forgotten = vault.administer("reseal", "--current-pin-file", vault.folder / "new-pin", "--hardware-state",
+                                 vault.hardware_state)
+    expect(forgotten.returncode != 0 and b"--no-pin" in forgotten.stderr, f"a PIN that was left out: {forgotten}")
+    administer("reseal", "--no-pin", "--current-pin-file", vault.folder / "new-pin")
     vault.device.pin = ()
     same_token()
     expect(vault.call("Status")["hardware_policy"] == "none", f"{vault.call('Status')}")

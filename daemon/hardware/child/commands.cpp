@@ -200,8 +200,13 @@ Result<Description> reseal(const Access& access, const Reseal& how) {
     HWVAULT_CHECK(prepare_state(access.state));
     const tpm::Config chip = tpm_config(access, *chosen);
     HWVAULT_TRY(const tpm::PcrValues expected, read_expected(how.expected, chosen->pcrs));
-    HWVAULT_TRY(const SecretBytes pin, has_pin(access, config) ? read_pin(access, config) : SecretBytes());
+    const bool wants_pin = has_pin(access, config) && !how.no_pin;
+    HWVAULT_TRY(const SecretBytes pin, wants_pin ? read_pin(access, config) : SecretBytes());
     HWVAULT_TRY(const bool needed, tpm::needs_pin(chip.folder));
+    if (needed && !wants_pin && !how.no_pin) {
+        return invalid_argument("The keys need a PIN now, and none is given for later: name its file by --pin-file, or say "
+                                "--no-pin to let go of it.");
+    }
     const auto seal = [&](const SecretBytes& current) { return tpm::reseal(chip, current, pin, expected); };
     if (!needed) return seal(SecretBytes());
     PinGate gate(

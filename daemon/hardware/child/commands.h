@@ -45,6 +45,7 @@ struct NewToken {
 struct Reseal {
     std::filesystem::path current_pin_file;  // the PIN until now, if it is another than the one of Access
     std::vector<std::string> expected;       // "7=HEX": what PCRs will have after an update
+    bool no_pin{false};                      // from now on; else a PIN is not left out by mistake
 };
 
 // Serves until an inherited connection ends; from a listening socket until that fails.

@@ -85,7 +85,7 @@ Result<void> PinGate::prepare_record(const SecretBytes& pin) {
 }
 
 std::optional<Error> PinGate::settle(const SecretBytes& pin, std::optional<Error> failure) {
-    if (!failure || failure->code == ErrorCode::kNotInitialised) {  // both come after a login
+    if (!failure) {
         std::error_code ignored;  // a record that stays refuses a PIN, and says which file to remove
         std::filesystem::remove(record_, ignored);
         return failure;

@@ -43,6 +43,11 @@ Error moved_pcrs(const UnderPrimary& in, const Policy& policy) {
     for (const unsigned pcr : numbers) {
         if (now->at(pcr) != policy.pcrs.at(pcr)) moved += (moved.empty() ? "PCR " : ", ") + std::to_string(pcr);
     }
+    if (moved.empty()) {
+        return hardware_unavailable("TPM2_RC_POLICY_FAIL from the TPM at " + in.context.tcti() +
+                                    ", though no PCR moved: the file `authorization` was edited, or something stands "
+                                    "between here and the TPM.");
+    }
     return no_login("TPM2_RC_POLICY_FAIL. The keys are bound to PCR values, and " + moved +
                     " moved, as after an update of firmware, boot loader or kernel. Start what was there before, and run "
                     "`hwvault reseal` before the next update; or recover the vault with its recovery key.");
@@ -64,8 +69,8 @@ Result<std::optional<SecretBytes>> try_one(const UnderPrimary& in, const SealedA
         });
         if (unsealed) return std::optional(SecretBytes::copy_of(view(*content)));
         if (bare(last) == TPM2_RC_POLICY_FAIL) return std::optional<SecretBytes>();
-        // In a lockout the TPM looks at no PIN.
-        if (bare(last) == TPM2_RC_LOCKOUT) return no_login(unsealed.error().message);
+        // In a lockout the TPM looks at no PIN, and it passes: that is no reason to refuse this one for good.
+        if (bare(last) == TPM2_RC_AUTH_FAIL) return Error{ErrorCode::kHardwareLocked, unsealed.error().message};
         if (bare(last) != TPM2_RC_PCR_CHANGED) return unsealed.error();
     }
     return Error{ErrorCode::kBusy, "TPM2_RC_PCR_CHANGED: something extends the PCRs that the keys are bound to, again and "

@@ -46,12 +46,13 @@ Result<void> require_pinned(Secured& secured, const Pinned& pinned) {
     if (same_chip) {
         return Error{ErrorCode::kNotInitialised,
                      "The TPM at " + secured.context->tcti() +
-                         " was cleared since the vault was set up, and its keys are gone with that. With a recovery key, "
-                         "move the folder of the keys away and run `hwvault init` and `hwvault recover`."};
+                         " seems to have been cleared since the vault was set up, and its keys are gone with that. With a "
+                         "recovery key, move the folder of the keys away and run `hwvault init` and `hwvault recover`. If "
+                         "nobody cleared it, something may stand between here and the TPM."};
     }
     return hardware_unavailable("The TPM at " + secured.context->tcti() +
                                 " is not the one that the vault was set up with, or something stands in between: its "
-                                "primary key has another name. Nothing was sent to it.");
+                                "primary key has another name. Nothing of the vault was sent to it.");
 }
 
 Connection::Connection(Secured tpm, Folder folder) : tpm_(std::move(tpm)), folder_(std::move(folder)) {}
@@ -155,7 +156,10 @@ Result<std::uint64_t> Connection::advance(std::uint64_t from) {
 Result<Description> Connection::describe() {
     const std::lock_guard lock(mutex_);
     HWVAULT_CHECK(ask_maker());  // each time, to see whether the TPM is there
-    return description_;
+    HWVAULT_TRY(const Pinned pinned, folder_.pinned());
+    Description description = description_;
+    description.counter = pinned.counter.name;
+    return description;
 }
 
 }  // namespace hwvault::hardware::tpm

@@ -37,7 +37,11 @@ public:
         while (is_passing(rc) && pause_before(deadline)) rc = make(esys_.get());
         return check_rc(name, rc, tcti_name_);
     }
-    // The same where the code matters more than its words.
+    // Once, whatever the TPM says: for who has a pause of its own, and must not keep others waiting.
+    template <class Make>
+    Result<void> call_once(std::string_view name, const Make& make) {
+        return check_rc(name, make(esys_.get()), tcti_name_);
+    }
     [[nodiscard]] ESYS_CONTEXT* esys() const { return esys_.get(); }
     [[nodiscard]] const std::string& tcti() const { return tcti_name_; }
 

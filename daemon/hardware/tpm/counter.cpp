@@ -112,19 +112,23 @@ Result<Counter> Counter::open(Context& context, Session& session, CounterIdentit
 }
 
 // After a failure the index is looked at again: it may have been deleted or defined anew since it was opened. Behind the
-// same name it may still have another authorization value, which is another counter too.
+// same name it may still have another authorization value, which is another counter too; but an answer with an error
+// proves nothing, so that is believed the second time.
 template <class Make>
 Result<void> Counter::use(std::string_view name, Hidden hidden, const Make& make) {
-    HWVAULT_TRY(const ESYS_TR session, session_->hiding(hidden));
+    Result<void> done;
     TSS2_RC last = TSS2_RC_SUCCESS;
-    const auto done = context_->call(name, [&](ESYS_CONTEXT* esys) { return last = make(esys, session); });
-    if (done || !is_tpms_own(last)) return done;
-    HWVAULT_TRY(const bool missing, is_free(*context_, *session_, identity_.index));
-    if (missing) return lost(*context_, identity_.index, "was deleted");
-    const bool foreign = bare(last) == TPM2_RC_BAD_AUTH || bare(last) == TPM2_RC_NV_AUTHORIZATION ||
-                         bare(last) == TPM2_RC_NV_UNINITIALIZED;
-    if (foreign) return lost(*context_, identity_.index, "was deleted and defined anew");
-    return done;
+    for (int i = 0; i < 2; ++i) {
+        HWVAULT_TRY(const ESYS_TR session, session_->hiding(hidden));
+        done = context_->call_once(name, [&](ESYS_CONTEXT* esys) { return last = make(esys, session); });
+        if (done || !is_tpms_own(last) || is_passing(last)) return done;
+        HWVAULT_TRY(const bool missing, is_free(*context_, *session_, identity_.index));
+        if (missing) return lost(*context_, identity_.index, "was deleted");
+        const bool foreign = bare(last) == TPM2_RC_BAD_AUTH || bare(last) == TPM2_RC_NV_AUTHORIZATION ||
+                             bare(last) == TPM2_RC_NV_UNINITIALIZED;
+        if (!foreign) return done;
+    }
+    return lost(*context_, identity_.index, "was deleted and defined anew");
 }
 
 Result<std::uint64_t> Counter::read() {

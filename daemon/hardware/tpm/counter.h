@@ -33,7 +33,7 @@ public:
                                 const SecretBytes& authorization);
 
     Result<std::uint64_t> read();
-    // One step. NV_RATE is waited out.
+    // One step. kBusy when the TPM spares its memory (NV_RATE): not waited for here, since derivations would wait too.
     Result<void> increment();
 
 private:

@@ -36,14 +36,16 @@ constexpr Judgement kDamaged{ErrorCode::kHardwareUnavailable,
                              "The key's blob was changed, or is another TPM's: put it back from a backup."};
 constexpr Judgement kBusy{ErrorCode::kBusy,
                           "The TPM asks for patience, also after three seconds of it: try again in a while."};
-constexpr Judgement kLockout{ErrorCode::kHardwareLocked,
+// Answers with an error carry no proof of who gave them. So no code by itself says that a PIN was rejected or a policy
+// failed: that is for who unseals to say (authorizations.cpp).
+constexpr Judgement kLockout{ErrorCode::kHardwareUnavailable,
                              "Too many wrong PINs, of whomever: the TPM takes none for now. Wait as long as "
                              "`tpm2_getcap properties-variable` says, or lift it by `tpm2_dictionarylockout "
                              "--clear-lockout`."};
-constexpr Judgement kPinRejected{ErrorCode::kHardwareLocked,
+constexpr Judgement kPinRejected{ErrorCode::kHardwareUnavailable,
                                  "The PIN was rejected and is not tried again, so that the TPM does not lock. Put the "
                                  "right PIN where `[hardware] pin_credential` says and start again."};
-constexpr Judgement kPolicy{ErrorCode::kHardwareLocked, "What the keys are bound to does not hold."};
+constexpr Judgement kPolicy{ErrorCode::kHardwareUnavailable, "What the keys are bound to does not hold."};
 constexpr Judgement kStranger{ErrorCode::kHardwareUnavailable,
                               "The authorization value is not the one of setup: put the file `authorization` back "
                               "from a backup. For a call about the owner hierarchy: it has a password, and hwvault "

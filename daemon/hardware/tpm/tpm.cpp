@@ -47,6 +47,15 @@ Result<void> clean_up(Secured& tpm, const Folder& unfinished) {
     return unfinished.remove();
 }
 
+// Its index is announced before it is there, so that whoever goes on after a crash knows where to look.
+Result<void> make_counter(Secured& tpm, const Authorizations& authorizations, const Folder& folder, Pinned pinned) {
+    HWVAULT_TRY(const TPM2_HANDLE index, Counter::free_index(*tpm.context, tpm.session));
+    pinned.counter = {index, {}};
+    HWVAULT_CHECK(folder.write(pinned));
+    HWVAULT_TRY(pinned.counter, Counter::define(*tpm.context, tpm.session, index, authorizations.counter));
+    return folder.write(pinned);
+}
+
 Result<void> make_keys(Secured& tpm, const Config& config, const SecretBytes& pin, const Folder& folder) {
     const UnderPrimary in = tpm.under_primary();
     HWVAULT_TRY(const Authorizations authorizations, Authorizations::random());
@@ -57,15 +66,11 @@ Result<void> make_keys(Secured& tpm, const Config& config, const SecretBytes& pi
     Pinned pinned;
     HWVAULT_TRY(pinned.primary, tpm.primary.name());
     pinned.endorsement = endorsement_name(*tpm.context);
-    HWVAULT_TRY(pinned.counter.index, Counter::free_index(*tpm.context, tpm.session));
     HWVAULT_CHECK(folder.create());
     HWVAULT_CHECK(folder.write(authorization));
     HWVAULT_CHECK(folder.write("root", root));
     HWVAULT_CHECK(folder.write("signing", signing));
-    HWVAULT_CHECK(folder.write(pinned));  // before the counter is there, so that clean_up() knows where
-    HWVAULT_TRY(pinned.counter,
-                Counter::define(*tpm.context, tpm.session, pinned.counter.index, authorizations.counter));
-    return folder.write(pinned);
+    return make_counter(tpm, authorizations, folder, pinned);
 }
 
 // Somebody deleted or replaced the counter; here an administrator asks for another. The old index stays as it is.
@@ -76,9 +81,11 @@ Result<void> replace_counter(const Config& config, const SecretBytes& pin) {
     HWVAULT_TRY(Secured tpm, secure(config.tcti));
     HWVAULT_CHECK(require_pinned(tpm, pinned));
     HWVAULT_TRY(const Authorizations authorizations, unseal(tpm.under_primary(), authorization, pin));
-    HWVAULT_TRY(const TPM2_HANDLE index, Counter::free_index(*tpm.context, tpm.session));
-    HWVAULT_TRY(pinned.counter, Counter::define(*tpm.context, tpm.session, index, authorizations.counter));
-    return folder.write(pinned);
+    // One that was announced and never used: an earlier attempt did not come to its end.
+    if (pinned.counter.name.empty()) {
+        HWVAULT_CHECK(Counter::remove_leftover(*tpm.context, tpm.session, pinned.counter.index));
+    }
+    return make_counter(tpm, authorizations, folder, pinned);
 }
 
 Result<bool> has_counter(const Config& config, const SecretBytes& pin) {

@@ -5,8 +5,8 @@
 // storage primary that is made again at each start and must have the name it had at setup: another TPM, or one that
 // somebody put in between, has another. Nothing is made persistent in the TPM but one NV counter, the epoch.
 //
-// Every command that follows the primary travels in a session salted with it, with parameter encryption in both
-// directions: a probe on the bus sees ciphertext. Each key and the counter has a random authorization value of its own
+// Every command with a secret, and every answer that something is decided by, travels in a session salted with the primary,
+// with parameter encryption in both directions: a probe on the bus sees ciphertext. Each key and the counter has a random authorization value of its own
 // (authorizations.h). By choice those values are sealed in the TPM, bound to PCR values, to a PIN, or to both.
 //
 // Used in the child process only. Every error names the call, the TPM's code, the TPM, and what to try.
