@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What a TPM adds to the contract: what a probe on the bus sees, other and cleared TPMs, damaged blobs, the counter in
-// the hands of others, what the TPM asks patience for, and setup that is cut at every step.
+// What a TPM adds to the contract: what a probe on the bus sees, other and cleared TPMs, damaged blobs, what the TPM asks
+// patience for, and setup that is cut at every step.
 //
 // [bare_tpm]: these stop the TPM, or put something before it, so it must be the test's own; [abrmd]: these need two
 // connections at once, and so tpm2-abrmd.
@@ -16,16 +16,13 @@
 #include "os/file.h"
 #include "tests/catch.h"
 #include "tests/contract/tpm_backend.h"
+#include "tests/contract/tpm_raw.h"
 #include "tests/contract/tpm_wire.h"
 
 namespace hwvault::hardware::testing {
 namespace {
 
 using std::chrono::steady_clock;
-
-std::unique_ptr<tpm::Context> raw() {
-    return tpm::Context::connect(tpm_config().tcti).value();
-}
 
 std::string fails_with(const Result<std::unique_ptr<Device>>& opened, ErrorCode code) {
     REQUIRE(!opened);
@@ -41,53 +38,6 @@ bool contains(BytesView all, BytesView part) {
 Bytes derived(Device& device, std::string_view context) {
     const auto secret = device.derive(Label::kToken, bytes_of(context)).value();
     return {secret.reveal().begin(), secret.reveal().end()};
-}
-
-// How many handles of a kind the TPM holds. Not through tpm::Context, which flushes what it finds.
-UINT32 handles_from(TPM2_HANDLE first) {
-    TSS2_TCTI_CONTEXT* tcti = nullptr;
-    REQUIRE(Tss2_TctiLdr_Initialize(tpm_config().tcti.c_str(), &tcti) == TSS2_RC_SUCCESS);
-    const tpm::Tcti owned_tcti{tcti};
-    ESYS_CONTEXT* esys = nullptr;
-    REQUIRE(Esys_Initialize(&esys, tcti, nullptr) == TSS2_RC_SUCCESS);
-    const tpm::Esys owned_esys{esys};
-    tpm::Out<TPMS_CAPABILITY_DATA> listed;
-    TPMI_YES_NO more = 0;
-    REQUIRE(Esys_GetCapability(esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_HANDLES, first, 64, &more,
-                               listed.fill()) == TSS2_RC_SUCCESS);
-    return listed->data.handles.count;
-}
-
-ESYS_TR nv_index(tpm::Context& context, TPM2_HANDLE index) {
-    ESYS_TR handle = ESYS_TR_NONE;
-    REQUIRE(Esys_TR_FromTPMPublic(context.esys(), index, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &handle) ==
-            TSS2_RC_SUCCESS);
-    return handle;
-}
-
-void undefine(tpm::Context& context, TPM2_HANDLE index) {
-    REQUIRE(Esys_NV_UndefineSpace(context.esys(), ESYS_TR_RH_OWNER, nv_index(context, index), ESYS_TR_PASSWORD,
-                                  ESYS_TR_NONE, ESYS_TR_NONE) == TSS2_RC_SUCCESS);
-}
-
-TSS2_RC define(tpm::Context& context, TPM2_HANDLE index, TPMA_NV attributes, UINT16 size) {
-    TPM2B_NV_PUBLIC area{};
-    area.nvPublic.nvIndex = index;
-    area.nvPublic.nameAlg = TPM2_ALG_SHA256;
-    area.nvPublic.attributes = attributes;
-    area.nvPublic.dataSize = size;
-    const TPM2B_AUTH nothing{};
-    ESYS_TR handle = ESYS_TR_NONE;
-    return Esys_NV_DefineSpace(context.esys(), ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &nothing,
-                               &area, &handle);
-}
-
-constexpr TPMA_NV kCounter = (TPM2_NT_COUNTER << TPMA_NV_TPM2_NT_SHIFT) | TPMA_NV_AUTHREAD | TPMA_NV_AUTHWRITE |
-                             TPMA_NV_NO_DA;
-constexpr TPMA_NV kOrdinary = TPMA_NV_AUTHREAD | TPMA_NV_AUTHWRITE | TPMA_NV_NO_DA;
-
-TPM2_HANDLE counter_index() {
-    return tpm::Folder(tpm_config().folder).pinned().value().counter.index;
 }
 
 }  // namespace
@@ -252,94 +202,6 @@ TEST_CASE("a key that was brought into the TPM from outside is refused, though t
     }
     CHECK(fails_with(backend().open(), ErrorCode::kHardwareUnavailable).find("not one that hwvault makes") !=
           std::string::npos);
-}
-
-TEST_CASE("a counter that was deleted, or is another one, is RolledBack until setup makes one", "[bare_tpm]") {
-    auto device = fresh_device();
-    REQUIRE(advance(*device));
-    const std::uint64_t reached = advance(*device).value();
-    device.reset();
-    const TPM2_HANDLE index = counter_index();
-    std::string expected;
-    {
-        const auto context = raw();
-        undefine(*context, index);
-        SECTION("deleted") { expected = "was deleted"; }
-        SECTION("an ordinary index in its place") {
-            REQUIRE(define(*context, index, kOrdinary, 8) == TSS2_RC_SUCCESS);
-            expected = "was replaced by another index";
-        }
-        SECTION("a counter in its place, with another authorization value") {
-            REQUIRE(define(*context, index, kCounter, 8) == TSS2_RC_SUCCESS);
-            const ESYS_TR handle = nv_index(*context, index);
-            REQUIRE(Esys_NV_Increment(context->esys(), handle, handle, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE) ==
-                    TSS2_RC_SUCCESS);
-            expected = "was deleted and defined anew";
-        }
-    }
-    device = backend().open().value();
-    for (const auto& answer : {device->epoch(), device->advance(reached)}) {
-        REQUIRE(!answer);
-        CHECK(answer.error().code == ErrorCode::kRolledBack);
-        INFO(answer.error().message);
-        CHECK(answer.error().message.find(expected) != std::string::npos);
-    }
-    CHECK(device->derive(Label::kToken, {}));
-    device.reset();
-    REQUIRE(backend().initialise());
-    CHECK(backend().open().value()->epoch().value() > reached);
-}
-
-TEST_CASE("making another counter, cut at any step, leaves one in the end", "[bare_tpm]") {
-    make_ready_token();
-    forget_ready_token();
-    TpmWire wire(tpm_backend().swtpm().socket());
-    undefine(*raw(), counter_index());
-    const std::string direct = std::exchange(tpm_config().tcti, wire.tcti());
-    int cuts = 0;
-    for (int step = 20;; ++step) {  // before that it only finds out that there is none
-        wire.cut_after(step, true);
-        const auto made = backend().initialise();
-        wire.cut_after(-1);
-        if (made) break;
-        ++cuts;
-    }
-    CHECK(cuts > 10);
-    tpm_config().tcti = direct;
-    CHECK(handles_from(TPM2_NV_INDEX_FIRST) == 1);
-    CHECK(backend().open().value()->epoch());
-}
-
-TEST_CASE("a counter that is deleted under an open device is RolledBack", "[abrmd]") {
-    const auto device = fresh_device();
-    const std::uint64_t epoch = advance(*device).value();
-    undefine(*raw(), counter_index());
-    CHECK(device->advance(epoch).error().code == ErrorCode::kRolledBack);
-    CHECK(device->epoch().error().code == ErrorCode::kRolledBack);
-}
-
-TEST_CASE("a full NV memory is said, and setup succeeds once there is room", "[bare_tpm]") {
-    make_blank_token();
-    constexpr TPM2_HANDLE kFirst = 0x01000000;
-    TPM2_HANDLE last = kFirst;
-    {
-        const auto context = raw();
-        for (const auto size : std::initializer_list<UINT16>{1024, 64, 1}) {
-            while (define(*context, last, kOrdinary, size) == TSS2_RC_SUCCESS) ++last;
-        }
-        while (define(*context, last, kCounter, 8) == TSS2_RC_SUCCESS) ++last;  // a TPM keeps room for some of these
-    }
-    const auto full = backend().initialise();
-    REQUIRE(!full);
-    INFO(full.error().message);
-    CHECK(full.error().message.find("TPM2_RC_NV_SPACE") != std::string::npos);
-    CHECK(full.error().message.find("tpm2_nvundefine") != std::string::npos);
-    CHECK(!tpm::Folder(tpm_config().folder).exists());
-    {
-        const auto context = raw();
-        while (last > kFirst) undefine(*context, --last);
-    }
-    CHECK(backend().initialise());
 }
 
 TEST_CASE("what the TPM asks patience for is asked again", "[bare_tpm]") {

@@ -2,7 +2,9 @@
 #include "tests/contract/tpm_wire.h"
 
 #include <array>
+#include <chrono>
 #include <cstring>
+#include <future>
 #include <stdexcept>
 
 #include <poll.h>
@@ -119,19 +121,21 @@ void TpmWire::change_answer(TPM2_CC command) {
 }
 
 void TpmWire::serve() {
-    std::vector<std::thread> threads;
+    std::vector<std::future<void>> lines;  // tpm2-tss makes a new one for each command
     while (!stopping_) {
+        std::erase_if(lines, [](const auto& line) {  // its end of the line closes with it
+            return line.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+        });
         std::array<pollfd, 2> waited{{{commands_listener_.get(), POLLIN, 0}, {control_listener_.get(), POLLIN, 0}}};
         if (::poll(waited.data(), waited.size(), kTick) <= 0) continue;
         for (const bool control : {false, true}) {
             if (waited[control ? 1 : 0].revents == 0) continue;
             os::Fd client{::accept(waited[control ? 1 : 0].fd, nullptr, nullptr)};
-            threads.emplace_back([this, control, client = std::move(client)] {
+            lines.push_back(std::async(std::launch::async, [this, control, client = std::move(client)] {
                 control ? forward_control(client) : forward_commands(client);
-            });
+            }));
         }
     }
-    for (std::thread& thread : threads) thread.join();
 }
 
 void TpmWire::forward_commands(const os::Fd& client) {
