@@ -111,11 +111,12 @@ Finding examine_recovery(const Report& report) {
     const std::string pending = value_of(report, "recovery_pending");
     if (pending.empty()) {
         return {"recovery", Verdict::kNote, "There is none: a device that is lost takes every token with it.",
-                "See [recovery] in hwvault.toml(5)."};
+                "Set [recovery] recipient, stop hwvaultd, run `hwvault recover --new-recipient`, and keep what `hwvault recover "
+                "--show-signing-key` prints."};
     }
     if (pending == "0") return {"recovery", Verdict::kGood, "Every token can be recovered with the recovery key.", ""};
     return {"recovery", Verdict::kNote, "Up to " + pending + " changes are not yet signed by the device.",
-            "They will be when it answers; until then recovery does not bring back what they added."};
+            "They will be within seconds, or when it answers; until then recovery does not bring back what they added."};
 }
 
 Finding examine_memory(const Report& report) {

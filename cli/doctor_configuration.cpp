@@ -66,7 +66,7 @@ Finding examine_pcrs(const Configuration& configuration) {
 Finding examine_pin(const Configuration& configuration) {
     const std::string& name = configuration.pin_credential;
     if (name.empty() && configuration.hardware_kind == "tpm") {
-        return {"pin", Verdict::kGood, "[hardware] names no pin_credential; a TPM needs none.", ""};
+        return {"pin", Verdict::kGood, "[hardware] names no pin_credential; a TPM needs none, unless its keys were bound to a PIN.", ""};
     }
     if (name.empty()) {
         return {"pin", Verdict::kNote, "[hardware] names no pin_credential; hwvault-hardware needs --pin-file then.",

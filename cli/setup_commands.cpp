@@ -142,7 +142,8 @@ Answer<Exit> reseal(Session& session, const Setup& setup) {
     for (const std::string& value : setup.expected) arguments.insert(arguments.end(), {"--expect", value});
     HWVAULT_TRY(const std::string output,
                 run_program("hwvault-hardware", std::move(arguments), "Binding the TPM's keys anew ..."));
-    HWVAULT_CHECK(session.print(output + "The keys are bound anew; they are the same keys, and every token stays as it is.\n",
+    HWVAULT_CHECK(session.print(output + "The keys are bound anew; they are the same keys, and every token stays as it is. From its next "
+                                           "start hwvault-hardware needs what they are bound to now, and `status` shows it.\n",
                                 json::object{{"resealed", true}, {"kind", "tpm"}, {"hardware", output}}));
     return kYes;
 }

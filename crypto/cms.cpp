@@ -27,6 +27,11 @@ using CmsMessage = std::unique_ptr<CMS_ContentInfo, Deleter<CMS_ContentInfo_free
 using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
 using KeyIdentifier = std::unique_ptr<ASN1_OCTET_STRING, Deleter<ASN1_OCTET_STRING_free>>;
 
+// Asks nobody: what is encrypted is no public key.
+int no_passphrase(char* /*buffer*/, int /*size*/, int /*writing*/, void* /*user*/) {
+    return -1;
+}
+
 // Reads the caller's bytes where they lie.
 Bio reader_of(BytesView bytes) {
     return Bio{BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size()))};
@@ -88,8 +93,8 @@ Result<Certificate> certificate_around(EVP_PKEY* key) {
 }
 
 Result<Certificate> read_certificate(BytesView pem) {
-    if (Certificate given{PEM_read_bio_X509(reader_of(pem).get(), nullptr, nullptr, nullptr)}) return given;
-    const Pkey bare{PEM_read_bio_PUBKEY(reader_of(pem).get(), nullptr, nullptr, nullptr)};
+    if (Certificate given{PEM_read_bio_X509(reader_of(pem).get(), nullptr, no_passphrase, nullptr)}) return given;
+    const Pkey bare{PEM_read_bio_PUBKEY(reader_of(pem).get(), nullptr, no_passphrase, nullptr)};
     ERR_clear_error();
     if (bare != nullptr) {
         HWVAULT_CHECK(check_kind(bare.get()));
@@ -235,7 +240,7 @@ Result<std::string> public_key_pem(BytesView der) {
 }
 
 Result<Bytes> public_key_der(BytesView pem) {
-    const Pkey key{PEM_read_bio_PUBKEY(reader_of(pem).get(), nullptr, nullptr, nullptr)};
+    const Pkey key{PEM_read_bio_PUBKEY(reader_of(pem).get(), nullptr, no_passphrase, nullptr)};
     ERR_clear_error();
     if (key == nullptr) return invalid_argument("It holds no public key in PEM.");
     return der_of<EVP_PKEY, i2d_PUBKEY>(key.get());

@@ -40,6 +40,7 @@
 #include "daemon/main_recovery.h"
 #include "daemon/peer/peer.h"
 #include "daemon/service/signal.h"
+#include "daemon/store/store.h"
 #include "daemon/service/vault_service.h"
 #include "daemon/settings.h"
 #include "os/asio.h"
@@ -256,6 +257,11 @@ awaitable<Result<void>> Daemon::device_ready() {
 }
 
 awaitable<Result<void>> Daemon::make_store() {
+    if (std::filesystem::exists(settings_.store_file())) {
+        co_return Error{ErrorCode::kAlreadyExists, "There is a store at " + settings_.store_file().string() +
+                                                       " already, and it was left as it is. Move it away if another vault "
+                                                       "is to be made."};
+    }
     HWVAULT_CO_CHECK(co_await device_ready());
     co_return co_await service::initialise_vault(opening_parts(), settings_.prefix);
 }
@@ -266,7 +272,11 @@ awaitable<Result<void>> Daemon::initialise() {
     co_return Result<void>{};
 }
 
+// The hardware child serves one hwvaultd at a time, so one that runs would lose its device: its store is locked then.
 awaitable<Result<void>> Daemon::show_signing_key() {
+    const auto header =
+        co_await service::run_on(store_thread_, [this] { return store::Store::read_header(settings_.store_file()); });
+    if (!header && header.error().code == ErrorCode::kBusy) co_return header.error();
     HWVAULT_CO_CHECK(co_await device_ready());
     HWVAULT_CO_TRY(const std::string pem, co_await service::signing_key_pem(*hardware_));
     std::cout << keep_this(pem);

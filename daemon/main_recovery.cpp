@@ -77,7 +77,7 @@ std::string report(const service::Recovered& recovered) {
                 "--new-recipient`.\n";
     }
     if (recovered.replaced == 0) {
-        text += "Revocations later than that epoch are not in it. If that may be, or if strings may have leaked, move the "
+        text += "Revocations that are not in this copy of the store are not in it. If that may be, or if strings may have leaked, move the "
                 "new store away and recover once more with --revoke-all.\n";
     }
     return text;

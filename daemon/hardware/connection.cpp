@@ -80,7 +80,7 @@ asio::awaitable<void> Connection::read() {
         const auto [failure, size] =
             co_await socket_.async_read_some(asio::buffer(space.data(), space.size()), kAsTuple);
         if (failure) {
-            close(hardware_unavailable("The hardware child ended. It is being restarted: try again in a moment."));
+            close(hardware_unavailable("The connection to the hardware child ended. It is made again: try again in a moment."));
             co_return;
         }
         frames_.filled(size);

@@ -5,12 +5,13 @@
 #include <csignal>
 #include <cstdlib>
 #include <stdexcept>
-#include <thread>
 
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "os/run.h"
 
 namespace hwvault::hardware::testing {
 
@@ -42,11 +43,7 @@ void Swtpm::start() {
                  control.c_str(), "--flags", "startup-clear", nullptr);
         ::_exit(127);
     }
-    for (int i = 0; i < 500; ++i) {
-        if (std::filesystem::exists(socket)) return;
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
-    throw std::runtime_error("swtpm did not come up");
+    if (!os::wait_for_socket(socket, std::chrono::seconds(10))) throw std::runtime_error("swtpm did not come up");
 }
 
 void Swtpm::stop() {

@@ -3,6 +3,7 @@
 # A simulated TPM that a test starts, stops and kills by itself, and tpm2-tools on it. Nobody manages the few places of a
 # bare swtpm, and it serves one connection at a time: what the tools leave in it is flushed after each.
 import os
+import socket
 import subprocess
 from pathlib import Path
 
@@ -44,9 +45,13 @@ class Tpm:
             # It ends at once as long as an earlier one has not let go of the state.
             if self.process is None or self.process.poll() is not None:
                 self.launch()
-            return self.socket.exists()
+            return self.accepts()
 
         until(runs, 10, "swtpm")
+
+    def accepts(self):
+        with socket.socket(socket.AF_UNIX) as probe:  # its file is there a moment before it listens
+            return probe.connect_ex(str(self.socket)) == 0
 
     def launch(self):
         self.process = subprocess.Popen(

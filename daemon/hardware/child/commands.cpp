@@ -76,9 +76,12 @@ Result<tpm::PcrValues> read_expected(const std::vector<std::string>& texts, cons
         const auto read = std::from_chars(text.data(), text.data() + std::min(sign, text.size()), pcr);
         const bool number = sign != std::string::npos && read.ec == std::errc() && read.ptr == text.data() + sign;
         const auto value = number ? digest_of_hex(std::string_view(text).substr(sign + 1)) : std::nullopt;
-        if (!value || std::find(pcrs.begin(), pcrs.end(), pcr) == pcrs.end()) {
+        if (!value) {
             return invalid_argument("--expect " + text + ": write it as PCR=VALUE, with a PCR of `[hardware] pcrs` and its "
                                     "SHA-256 value in 64 hexadecimal digits.");
+        }
+        if (std::find(pcrs.begin(), pcrs.end(), pcr) == pcrs.end()) {
+            return invalid_argument("--expect " + text + ": PCR " + std::to_string(pcr) + " is not in `[hardware] pcrs`.");
         }
         values[pcr] = *value;
     }
@@ -209,11 +212,20 @@ Result<Description> reseal(const Access& access, const Reseal& how) {
     }
     const auto seal = [&](const SecretBytes& current) { return tpm::reseal(chip, current, pin, expected); };
     if (!needed) return seal(SecretBytes());
+    if (how.current_pin_file.empty() && !has_pin(access, config)) {
+        return invalid_argument("The keys are bound to a PIN: name its file by --current-pin-file.");
+    }
     PinGate gate(
         access.state, "TPM",
         [&] { return how.current_pin_file.empty() ? read_pin(access, config) : read_pin_file(how.current_pin_file); },
         proves_nothing);
-    return gate.with_pin(seal);
+    auto resealed = gate.with_pin(seal);
+    if (!resealed && resealed.error().code == ErrorCode::kHardwareLocked && how.current_pin_file.empty()) {
+        return Error{resealed.error().code, resealed.error().message +
+                                                " It was taken for the PIN until now: if it is the new one, name the old "
+                                                "one by --current-pin-file."};
+    }
+    return resealed;
 }
 
 Result<std::string> create_token(const NewToken& token) {

@@ -44,7 +44,7 @@ constexpr Judgement kLockout{ErrorCode::kHardwareUnavailable,
                              "--clear-lockout`."};
 constexpr Judgement kPinRejected{ErrorCode::kHardwareUnavailable,
                                  "The PIN was rejected and is not tried again, so that the TPM does not lock. Put the "
-                                 "right PIN where `[hardware] pin_credential` says and start again."};
+                                 "right PIN where `[hardware] pin_credential` or --pin-file says and start again."};
 constexpr Judgement kPolicy{ErrorCode::kHardwareUnavailable, "What the keys are bound to does not hold."};
 constexpr Judgement kStranger{ErrorCode::kHardwareUnavailable,
                               "The authorization value is not the one of setup: put the file `authorization` back "
