@@ -135,6 +135,7 @@ public:
 private:
     // Makes the store; silent, since with --dev nothing but `ready` is printed.
     awaitable<Result<void>> make_store();
+    [[nodiscard]] Result<void> state_is_there() const;
     awaitable<Result<void>> device_ready();
     Result<void> open_doors();
     void end_without_bus();
@@ -256,12 +257,19 @@ awaitable<Result<void>> Daemon::device_ready() {
     co_return hardware_->state();
 }
 
+Result<void> Daemon::state_is_there() const {
+    if (std::filesystem::is_directory(settings_.state)) return {};
+    return invalid_argument("The folder " + settings_.state.string() + " of [vault] state is not there. Run `install -d -m "
+                            "0700 " + settings_.state.string() + "`.");
+}
+
 awaitable<Result<void>> Daemon::make_store() {
     if (std::filesystem::exists(settings_.store_file())) {
         co_return Error{ErrorCode::kAlreadyExists, "There is a store at " + settings_.store_file().string() +
                                                        " already, and it was left as it is. Move it away if another vault "
                                                        "is to be made."};
     }
+    HWVAULT_CO_CHECK(state_is_there());
     HWVAULT_CO_CHECK(co_await device_ready());
     co_return co_await service::initialise_vault(opening_parts(), settings_.prefix);
 }
@@ -296,6 +304,7 @@ awaitable<Result<void>> Daemon::accept_rollback() {
 awaitable<Result<void>> Daemon::recover() {
     HWVAULT_CO_TRY(service::RecoveryOrder order, read_order(command_.recovery));
     order.revoke_all = command_.revoke_all;
+    HWVAULT_CO_CHECK(state_is_there());
     order.event = recovery_event(command_.revoke_all ? "recover --from --revoke-all" : "recover --from");
     HWVAULT_CO_CHECK(co_await device_ready());
     HWVAULT_CO_TRY(const auto recovered, co_await service::recover_vault(opening_parts(), std::move(order)));

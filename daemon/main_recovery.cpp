@@ -53,6 +53,9 @@ std::string counted(std::uint64_t count, std::string_view one, std::string_view 
 }  // namespace
 
 Result<service::RecoveryOrder> read_order(const RecoveryFiles& files) {
+    if (!std::filesystem::is_regular_file(files.from)) {
+        return Error{ErrorCode::kNotFound, "There is no file " + files.from.string() + ", as --from names it."};
+    }
     HWVAULT_TRY(Bytes signing, read_signing_key(files.signing_key));
     HWVAULT_TRY(crypto::RecoveryKey recovery, read_recovery_key(files));
     return service::RecoveryOrder{.from = files.from,

@@ -27,6 +27,14 @@ def a_daemon_without_a_store_says_to_run_init():
 
 
 @check
+def a_folder_that_is_missing_is_named():
+    vault.store.rename(vault.folder / "elsewhere")
+    done = vault.init()
+    expect(done.returncode != 0 and f"install -d -m 0700 {vault.store}".encode() in done.stderr, f"hwvault init: {done}")
+    (vault.folder / "elsewhere").rename(vault.store)
+
+
+@check
 def hwvault_init_makes_the_keys_and_the_store():
     done = vault.init()
     expect(done.returncode == 0, f"hwvault init: {done}")
