@@ -94,6 +94,13 @@ public:
     [[nodiscard]] virtual unsigned parallel() const = 0;
 };
 
+// What is to be said of a device that could not be opened: whatever the reason (a setting of ours, too many sessions, no
+// memory), it is not there for those who call, and may be later. kHardwareLocked and kNotInitialised stay what they are.
+Error cannot_be_opened(Error why);
+
+// Uses every ability once, so that a device that only claims it is found at setup and not by a caller.
+Result<Description> try_out(Device& device);
+
 // What the label and context look like inside the HMAC: one injective encoding for every backend.
 Bytes derivation_input(Label label, BytesView context);
 

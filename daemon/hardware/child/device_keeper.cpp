@@ -9,18 +9,6 @@ namespace hwvault::hardware::child {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-namespace {
-
-// Whatever is wrong with a file or a setting of ours, a caller of the vault gave no wrong argument: to them the device
-// is not there, and it may be once that is mended.
-Error as_callers_see(Error why) {
-    const bool known = why.code == ErrorCode::kHardwareLocked || why.code == ErrorCode::kNotInitialised;
-    if (!known) why.code = ErrorCode::kHardwareUnavailable;
-    return why;
-}
-
-}  // namespace
-
 struct DeviceKeeper::Lease {
     Lease(DeviceKeeper& leasing_keeper, std::unique_ptr<Device> opened)
         : keeper(leasing_keeper), device(std::move(opened)) {}
@@ -83,7 +71,7 @@ void DeviceKeeper::attempt() {
         const auto lease = std::make_shared<Lease>(*this, std::move(*opened));
         device = std::shared_ptr<Device>(lease, lease->device.get());
     } else {
-        device = as_callers_see(std::move(opened).error());
+        device = cannot_be_opened(std::move(opened).error());
     }
     {
         const std::lock_guard lock(mutex_);

@@ -17,14 +17,6 @@ Result<bool> keeps_epoch(const Session& login) {
     return keeps_data_objects(writable);
 }
 
-// Whatever a token says that cannot be opened (too many sessions, no memory), it is not there for us, and may be later.
-// Of the PIN only log_in speaks, by kHardwareLocked.
-Error cannot_be_opened(Error why) {
-    const bool known = why.code == ErrorCode::kHardwareLocked || why.code == ErrorCode::kNotInitialised;
-    if (!known) why.code = ErrorCode::kHardwareUnavailable;
-    return why;
-}
-
 }  // namespace
 
 Result<Login> log_in_to(const Config& config, const SecretBytes& pin, Access access) {
@@ -37,10 +29,10 @@ Result<Login> log_in_to(const Config& config, const SecretBytes& pin, Access acc
 Connection::Connection(std::unique_ptr<Token> token, Session login, unsigned parallel)
     : token_(std::move(token)), login_(std::move(login)), parallel_(parallel), pool_(*token_, parallel) {}
 
-Result<std::unique_ptr<Connection>> Connection::open(const Config& config, const SecretBytes& pin) {
+Result<std::unique_ptr<Device>> Connection::open(const Config& config, const SecretBytes& pin) {
     auto opened = establish(config, pin);
     if (!opened) return cannot_be_opened(std::move(opened).error());
-    return opened;
+    return std::unique_ptr<Device>(std::move(*opened));
 }
 
 Result<std::unique_ptr<Connection>> Connection::establish(const Config& config, const SecretBytes& pin) {

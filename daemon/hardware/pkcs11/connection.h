@@ -18,7 +18,7 @@ namespace hwvault::hardware::pkcs11 {
 class Connection final : public Device {
 public:
     // kHardwareLocked when the login was refused or may have been; kNotInitialised; else kHardwareUnavailable.
-    static Result<std::unique_ptr<Connection>> open(const Config& config, const SecretBytes& pin);
+    static Result<std::unique_ptr<Device>> open(const Config& config, const SecretBytes& pin);
 
     Result<SecretBytes> derive(Label label, BytesView context) override;
     Result<Bytes> sign(BytesView message) override;

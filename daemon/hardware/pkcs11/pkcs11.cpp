@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 
-#include "crypto/p256.h"
 #include "daemon/hardware/pkcs11/connection.h"
 #include "daemon/hardware/reconnecting_device.h"
 
@@ -33,22 +32,6 @@ Result<void> make_missing(const Session& session) {
     HWVAULT_TRY(const auto signing, find_signing_key(session));
     if (!signing) HWVAULT_CHECK(generate_signing_key(session));
     return {};
-}
-
-// Every ability is used once, so that a token that only claims it is found now and not by a caller.
-Result<Description> try_out(Connection& connection) {
-    const Bytes message = checkpoint_message({});
-    HWVAULT_TRY(const Description description, connection.describe());
-    HWVAULT_CHECK(connection.derive(Label::kStore, message));
-    HWVAULT_CHECK(connection.random(kDerivedSize));
-    HWVAULT_TRY(const Bytes signature, connection.sign(message));
-    HWVAULT_TRY(const bool verified, crypto::verify_p256(description.signing_key, message, signature));
-    if (!verified) {
-        return Error{ErrorCode::kHardwareUnavailable, "Token " + description.label +
-                                                          " signs, but not with the key whose public half it shows."};
-    }
-    if (description.rollback_protection != RollbackProtection::kNone) HWVAULT_CHECK(connection.epoch());
-    return description;
 }
 
 CK_UTF8CHAR* writable(const SecretBytes& pin) {
@@ -84,12 +67,7 @@ Result<std::string> init_first_slot(const std::filesystem::path& path, const std
 }  // namespace
 
 Result<std::unique_ptr<Device>> open(const Config& config, const SecretBytes& pin) {
-    return ReconnectingDevice::open(
-        [config](const SecretBytes& current) -> Result<std::unique_ptr<Device>> {
-            HWVAULT_TRY(std::unique_ptr<Device> connection, Connection::open(config, current));
-            return connection;
-        },
-        pin);
+    return ReconnectingDevice::open([config](const SecretBytes& current) { return Connection::open(config, current); }, pin);
 }
 
 Result<Description> initialise(const Config& config, const SecretBytes& pin) {

@@ -22,13 +22,6 @@ std::string serial_of(BytesView primary) {
     return text;
 }
 
-// Whatever a TPM says that cannot be opened, it is not there for us, and may be later.
-Error cannot_be_opened(Error why) {
-    const bool known = why.code == ErrorCode::kHardwareLocked || why.code == ErrorCode::kNotInitialised;
-    if (!known) why.code = ErrorCode::kHardwareUnavailable;
-    return why;
-}
-
 }  // namespace
 
 Result<Secured> secure(const std::string& tcti) {
@@ -59,10 +52,10 @@ Result<void> require_pinned(Secured& secured, const Pinned& pinned) {
 
 Connection::Connection(Secured tpm, Folder folder) : tpm_(std::move(tpm)), folder_(std::move(folder)) {}
 
-Result<std::unique_ptr<Connection>> Connection::open(const Config& config, const SecretBytes& pin) {
+Result<std::unique_ptr<Device>> Connection::open(const Config& config, const SecretBytes& pin) {
     auto opened = establish(config, pin);
     if (!opened) return cannot_be_opened(std::move(opened).error());
-    return opened;
+    return std::unique_ptr<Device>(std::move(*opened));
 }
 
 Result<std::unique_ptr<Connection>> Connection::establish(const Config& config, const SecretBytes& pin) {

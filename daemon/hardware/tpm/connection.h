@@ -28,7 +28,7 @@ Result<void> require_pinned(Secured& secured, const Pinned& pinned);
 // Thread-safe: a TPM works on one command at a time, and so does this.
 class Connection final : public Device {
 public:
-    static Result<std::unique_ptr<Connection>> open(const Config& config, const SecretBytes& pin);
+    static Result<std::unique_ptr<Device>> open(const Config& config, const SecretBytes& pin);
 
     Result<SecretBytes> derive(Label label, BytesView context) override;
     Result<Bytes> sign(BytesView message) override;

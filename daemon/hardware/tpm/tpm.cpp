@@ -3,28 +3,11 @@
 
 #include <utility>
 
-#include "crypto/p256.h"
 #include "daemon/hardware/reconnecting_device.h"
 #include "daemon/hardware/tpm/connection.h"
 
 namespace hwvault::hardware::tpm {
 namespace {
-
-// Every ability is used once, so that a TPM that only claims it is found now and not by a caller.
-Result<Description> try_out(Connection& connection) {
-    const Bytes message = checkpoint_message({});
-    HWVAULT_TRY(Description description, connection.describe());
-    HWVAULT_CHECK(connection.derive(Label::kStore, message));
-    HWVAULT_CHECK(connection.random(kDerivedSize));
-    HWVAULT_TRY(const Bytes signature, connection.sign(message));
-    HWVAULT_TRY(const bool verified, crypto::verify_p256(description.signing_key, message, signature));
-    if (!verified) {
-        return hardware_unavailable("The TPM at " + description.module +
-                                    " signs, but not with the key whose public half it shows.");
-    }
-    HWVAULT_CHECK(connection.epoch());
-    return description;
-}
 
 // The policies that the authorization values are sealed to: none when nothing is asked for.
 Result<std::vector<Policy>> policies_of(Secured& tpm, const Config& config, bool pin, const PcrValues& expected) {
@@ -104,12 +87,7 @@ Result<bool> needs_pin(const std::filesystem::path& folder) {
 }
 
 Result<std::unique_ptr<Device>> open(const Config& config, const SecretBytes& pin) {
-    return ReconnectingDevice::open(
-        [config](const SecretBytes& current) -> Result<std::unique_ptr<Device>> {
-            HWVAULT_TRY(std::unique_ptr<Device> connection, Connection::open(config, current));
-            return connection;
-        },
-        pin);
+    return ReconnectingDevice::open([config](const SecretBytes& current) { return Connection::open(config, current); }, pin);
 }
 
 Result<Description> initialise(const Config& config, const SecretBytes& pin) {
