@@ -26,7 +26,7 @@ namespace hwvault::hardware {
 
 constexpr std::size_t kFrameHeaderSize = sizeof(std::uint32_t);
 constexpr std::size_t kMaxFrameSize = 64 * 1024;      // bytes after the header
-constexpr std::size_t kMaxInFlight = 256;             // requests without an answer, on one connection
+constexpr std::size_t kMaxInFlight = 256;             // requests without an answer, on one connection: the client's limit
 constexpr std::size_t kMaxMessageSize = 4 * 1024;     // bytes of an error's sentence; a longer one is cut
 constexpr std::size_t kMaxListedItems = 64;           // keys, and abilities, in one description
 

@@ -6,6 +6,8 @@
 #include <csignal>
 #include <fstream>
 
+#include <sys/wait.h>
+
 #include "tests/catch.h"
 #include "tests/hardware/harness.h"
 
@@ -146,6 +148,8 @@ TEST_CASE("a stopped child: calls end by their deadline, and it is replaced") {
     REQUIRE(daemon.wait_until_up());
     const pid_t stopped = daemon.child();
     REQUIRE(::kill(stopped, SIGSTOP) == 0);
+    siginfo_t all_threads_stand{};
+    REQUIRE(::waitid(P_PID, static_cast<id_t>(stopped), &all_threads_stand, WSTOPPED | WNOWAIT) == 0);
     const auto late = daemon.loop().finish(daemon.derive("x", 100ms));
     CHECK(code_of(late) == ErrorCode::kHardwareUnavailable);
     CHECK(late.error().message.find("did not answer in time") != std::string::npos);

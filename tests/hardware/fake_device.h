@@ -29,6 +29,7 @@ struct FakeFaults {
     std::atomic<bool> no_epoch{false};  // a token that stores no data objects: rollback_protection none
     std::atomic<std::chrono::milliseconds> delay{std::chrono::milliseconds(0)};  // before each call
     std::atomic<bool> held{true};       // while true, a FaultyDevice keeps calls that are "held"
+    std::atomic<unsigned> holding{0};   // how many it keeps now
 };
 
 // The hardware itself: random keys, made anew for each token.

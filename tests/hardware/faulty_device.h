@@ -46,8 +46,11 @@ public:
 private:
     void hold() const {
         using namespace std::chrono_literals;
+        FakeFaults& faults = device_.token().faults;
         const auto end = std::chrono::steady_clock::now() + 30s;
-        while (device_.token().faults.held && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(1ms);
+        ++faults.holding;
+        while (faults.held && std::chrono::steady_clock::now() < end) std::this_thread::sleep_for(1ms);
+        --faults.holding;
     }
 
     FakeDevice device_;

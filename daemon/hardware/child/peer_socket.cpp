@@ -3,8 +3,9 @@
 
 #include <cerrno>
 
-#include <poll.h>
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 namespace hwvault::hardware::child {
 namespace {
@@ -17,19 +18,29 @@ Error malformed() {
 
 }  // namespace
 
-Result<void> PeerSocket::receive(const std::function<void(Request)>& handle) {
-    const auto space = frames_.space();
-    const ssize_t got = ::recv(fd_.get(), space.data(), space.size(), MSG_DONTWAIT);
-    if (got < 0 && (errno == EINTR || errno == EAGAIN)) return {};
-    if (got <= 0) return Error{ErrorCode::kNotFound, "The other side closed the connection."};
-    frames_.filled(static_cast<std::size_t>(got));
-    while (const auto frame = frames_.next()) {
-        auto request = decode_request(*frame);
-        if (!request) return malformed();
-        handle(std::move(*request));
+PeerSocket::PeerSocket(os::Fd fd, std::chrono::milliseconds patience) : fd_(std::move(fd)) {
+    // Both are waited on in the calls themselves, however the descriptor was inherited.
+    const int flags = ::fcntl(fd_.get(), F_GETFL);
+    ::fcntl(fd_.get(), F_SETFL, flags & ~O_NONBLOCK);
+    const timeval limit{patience.count() / 1'000, patience.count() % 1'000 * 1'000};
+    ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+}
+
+Result<std::optional<Request>> PeerSocket::next() {
+    for (;;) {
+        if (const auto frame = frames_.next()) {
+            auto request = decode_request(*frame);
+            if (!request) return over(malformed());
+            return std::optional(std::move(*request));
+        }
+        if (frames_.broken()) return over(malformed());
+        const auto space = frames_.space();
+        const ssize_t got = ::recv(fd_.get(), space.data(), space.size(), 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0 && errno == EAGAIN) return std::optional<Request>();
+        if (got <= 0) return over({ErrorCode::kNotFound, "The other side closed the connection."});
+        frames_.filled(static_cast<std::size_t>(got));
     }
-    if (frames_.broken()) return malformed();
-    return {};
 }
 
 void PeerSocket::send(const Answer& answer) {
@@ -38,19 +49,19 @@ void PeerSocket::send(const Answer& answer) {
     const std::lock_guard lock(writing_);
     while (!rest.empty()) {
         const ssize_t put = ::send(fd_.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
-        if (put >= 0) {
-            rest = rest.subspan(static_cast<std::size_t>(put));
-        } else if (errno == EAGAIN) {
-            pollfd writable{fd_.get(), POLLOUT, 0};
-            ::poll(&writable, 1, -1);
-        } else if (errno != EINTR) {
-            return;
-        }
+        if (put < 0 && errno != EINTR) return;
+        if (put > 0) rest = rest.subspan(static_cast<std::size_t>(put));
     }
 }
 
 void PeerSocket::hang_up() {
+    over_ = true;
     ::shutdown(fd_.get(), SHUT_RDWR);
+}
+
+Error PeerSocket::over(Error why) {
+    hang_up();
+    return why;
 }
 
 Result<uid_t> PeerSocket::uid() const {

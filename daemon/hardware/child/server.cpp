@@ -29,41 +29,44 @@ bool means_lost(const Error& error) {
 Server::Server(ServerSettings settings)
     : settings_(std::move(settings)),
       ledger_(settings_.state),
-      queue_(kMaxInFlight),
       keeper_(
           [this] {
               const Watchdog::Work work(watchdog_);
               return settings_.open();
           },
           [this](const Result<std::shared_ptr<Device>>& device) { attempted(device); }, settings_.pace) {
-    queue_.grow_to(1);  // there is something to answer before there is a device
+    add_workers(1);  // there is something to answer before there is a device
 }
 
 Server::~Server() {
-    drop_peer();
-    queue_.close();
+    std::vector<std::thread> workers;
+    {
+        const std::lock_guard lock(mutex_);
+        ended_ = true;
+        if (peer_) peer_->hang_up();
+        workers.swap(workers_);
+    }
+    changed_.notify_all();
+    for (std::thread& worker : workers) worker.join();
 }
 
 void Server::serve(os::Fd connection) {
-    peer_ = std::make_shared<PeerSocket>(std::move(connection));
-    while (peer_) static_cast<void>(step(-1));
+    change_peer(std::make_shared<PeerSocket>(std::move(connection), watchdog_.test_interval()));
+    while (peer_) static_cast<void>(attend(-1));
 }
 
 Error Server::listen(os::Fd listener, uid_t accepted) {
     for (;;) {
-        if (!step(listener.get())) continue;
+        if (!attend(listener.get())) continue;
         if (auto connected = accept(listener.get(), accepted); !connected) return connected.error();
     }
 }
 
-bool Server::step(int listener) {
-    const auto interval = static_cast<int>(watchdog_.test_interval().count());
-    // poll() leaves negative descriptors out.
-    std::array<pollfd, 2> waited{{{listener, POLLIN, 0}, {peer_ ? peer_->fd() : -1, POLLIN, 0}}};
-    const int ready = ::poll(waited.data(), waited.size(), interval > 0 ? interval : -1);
-    if (ready == 0) test_device();
-    if (ready <= 0) return false;
-    if (waited[1].revents != 0) receive();
+bool Server::attend(int listener) {
+    // poll() leaves negative descriptors out, and says of every other that it is hung up.
+    std::array<pollfd, 2> waited{{{listener, POLLIN, 0}, {peer_ ? peer_->fd() : -1, POLLRDHUP, 0}}};
+    if (::poll(waited.data(), waited.size(), -1) <= 0) return false;
+    if (waited[1].revents != 0) change_peer(nullptr);
     return waited[0].revents != 0;
 }
 
@@ -71,41 +74,59 @@ Result<void> Server::accept(int listener, uid_t accepted) {
     os::Fd connection{::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC)};
     if (!connection && (errno == EINTR || errno == ECONNABORTED || errno == EAGAIN)) return {};
     if (!connection) return errno_error("accept", errno);
-    auto peer = std::make_shared<PeerSocket>(std::move(connection));
+    auto peer = std::make_shared<PeerSocket>(std::move(connection), watchdog_.test_interval());
     const auto uid = peer->uid();
     if (!uid || *uid != accepted) {
         settings_.log("Refused a connection of uid " + (uid ? std::to_string(*uid) : "unknown") + ": only uid " +
                       std::to_string(accepted) + " is served.");
         return {};
     }
-    drop_peer();
-    peer_ = std::move(peer);
+    change_peer(std::move(peer));
     return {};
 }
 
-void Server::receive() {
-    const auto received = peer_->receive([this, peer = peer_](Request request) { take(peer, std::move(request)); });
-    if (received) return;
-    if (received.error().code != ErrorCode::kNotFound) settings_.log(received.error().message);
-    drop_peer();
+void Server::change_peer(std::shared_ptr<PeerSocket> peer) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (peer_) peer_->hang_up();
+        peer_ = std::move(peer);
+    }
+    changed_.notify_all();
 }
 
-void Server::drop_peer() {
-    if (peer_) peer_->hang_up();
-    peer_.reset();
+void Server::add_workers(std::size_t count) {
+    const std::lock_guard lock(mutex_);
+    while (!ended_ && workers_.size() < count) workers_.emplace_back([this] { work(); });
 }
 
-void Server::take(const std::shared_ptr<PeerSocket>& peer, Request request) {
-    const std::uint64_t id = request.id;
-    const bool taken = queue_.push([this, peer, request = std::move(request)] {
-        peer->send({request.id, answer(request.verb)});
-    });
-    if (!taken) peer->send({id, Error{ErrorCode::kBusy, "Too many requests wait for the device: try again."}});
+void Server::work() {
+    while (const auto job = next()) {
+        auto result = answer(job->request.verb);
+        if (job->peer) job->peer->send({job->request.id, std::move(result)});
+    }
 }
 
-// Nobody gave the device anything to do for a while: the watchdog wants to know whether it could.
-void Server::test_device() {
-    static_cast<void>(queue_.push([this] { static_cast<void>(answer(RandomRequest{kTestSize})); }));
+std::optional<Server::Job> Server::next() {
+    // Nobody gave the device anything to do for a while: the watchdog wants to know whether it could.
+    const Job test{nullptr, {0, RandomRequest{kTestSize}}};
+    const std::lock_guard turn(turn_);
+    for (;;) {
+        const auto peer = wait_for_peer();
+        if (!peer) return ended_ ? std::nullopt : std::optional(test);
+        auto request = peer->next();
+        if (request) return *request ? Job{peer, std::move(**request)} : test;
+        if (request.error().code != ErrorCode::kNotFound) settings_.log(request.error().message);
+    }
+}
+
+// Null: it is over, or none came in the time after which the device should be tried.
+std::shared_ptr<PeerSocket> Server::wait_for_peer() {
+    std::unique_lock lock(mutex_);
+    const auto ready = [this] { return ended_ || (peer_ && !peer_->is_over()); };
+    const auto interval = watchdog_.test_interval();
+    if (interval.count() == 0) changed_.wait(lock, ready);
+    else if (!changed_.wait_for(lock, interval, ready)) return nullptr;
+    return ended_ ? nullptr : peer_;
 }
 
 Result<SecretBytes> Server::answer(const Verb& verb) {
@@ -121,7 +142,7 @@ Result<SecretBytes> Server::answer(const Verb& verb) {
 }
 
 void Server::attempted(const Result<std::shared_ptr<Device>>& device) {
-    if (device) queue_.grow_to(std::clamp((*device)->parallel(), 1U, kMaxThreads));
+    if (device) add_workers(std::clamp((*device)->parallel(), 1U, kMaxThreads));
     const std::string trouble = device ? "" : device.error().message;
     if (!trouble.empty() && trouble != last_trouble_) settings_.log(trouble);
     watchdog_.status(device ? "The device is open." : trouble);

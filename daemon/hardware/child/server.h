@@ -1,17 +1,27 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The child's loop: reads requests, works on as many at once as the device can, and answers each as it is done.
+// The child's loop: works on as many requests at once as the device can, and answers each as it is done.
 //
 // It answers whether or not the device can be used: without one every request gets the reason in words, and the
 // device is opened again as soon as it can be. A malformed request closes the connection. One connection at a
 // time: a new one takes the place of the old, so that a restarted daemon never waits for its predecessor.
+//
+// The workers take turns at the connection: one reads the next request and answers it, while the next one reads. So a
+// request wakes a single thread, and what waits, waits in the socket. The thread that serves only sees connections
+// come and go, and does so while every worker hangs in a module.
 #pragma once
 
+#include <atomic>
+#include <condition_variable>
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <vector>
 
 #include <sys/types.h>
 
@@ -19,7 +29,6 @@
 #include "daemon/hardware/child/device_keeper.h"
 #include "daemon/hardware/child/peer_socket.h"
 #include "daemon/hardware/child/watchdog.h"
-#include "daemon/hardware/child/work_queue.h"
 
 namespace hwvault::hardware::child {
 
@@ -45,24 +54,36 @@ public:
     Error listen(os::Fd listener, uid_t accepted);
 
 private:
-    // Waits for the connection, which it serves, or the listener (-1: none); true when someone wants to connect.
-    [[nodiscard]] bool step(int listener);
+    struct Job {
+        std::shared_ptr<PeerSocket> peer;  // who wants the answer; null: nobody, the device is only tried
+        Request request;
+    };
+
+    // Waits until someone wants to connect (true), or the connection is over. A listener of -1: nobody can.
+    [[nodiscard]] bool attend(int listener);
     [[nodiscard]] Result<void> accept(int listener, uid_t accepted);
-    void receive();
-    void drop_peer();
-    void take(const std::shared_ptr<PeerSocket>& peer, Request request);
-    void test_device();
+    // Null: none. The one before is hung up.
+    void change_peer(std::shared_ptr<PeerSocket> peer);
+
+    void add_workers(std::size_t count);  // until there are so many
+    void work();
+    [[nodiscard]] std::optional<Job> next();  // nullopt: it is over
+    [[nodiscard]] std::shared_ptr<PeerSocket> wait_for_peer();
     Result<SecretBytes> answer(const Verb& verb);
     void attempted(const Result<std::shared_ptr<Device>>& device);
 
     const ServerSettings settings_;
     CheckpointLedger ledger_;
     Watchdog watchdog_;
-    WorkQueue queue_;
-    std::shared_ptr<PeerSocket> peer_;
-    bool told_ready_{false};    // this and the next: on the keeper's thread only
+    std::mutex turn_;                   // whoever has it reads from the connection
+    std::mutex mutex_;                  // changes what follows, up to the workers
+    std::condition_variable changed_;
+    std::shared_ptr<PeerSocket> peer_;  // written by the serving thread alone
+    std::atomic<bool> ended_{false};
+    std::vector<std::thread> workers_;
+    bool told_ready_{false};            // this and the next: on the keeper's thread only
     std::string last_trouble_;
-    DeviceKeeper keeper_;       // last: its thread uses the others
+    DeviceKeeper keeper_;               // last: its thread uses the others
 };
 
 }  // namespace hwvault::hardware::child
