@@ -274,7 +274,13 @@ awaitable<Result<void>> Daemon::make_store() {
     co_return co_await service::initialise_vault(opening_parts(), settings_.prefix);
 }
 
+// Where there is a store the device alone may have needed it: for a new counter, or a key.
 awaitable<Result<void>> Daemon::initialise() {
+    if (std::filesystem::exists(settings_.store_file())) {
+        std::cout << "There is a store at " << settings_.store_file().string() << " already, and it was left as it is. If hwvaultd "
+                     "says that it is rolled back, since the device has a new counter: `hwvault recover --accept-rollback`.\n";
+        co_return Result<void>{};
+    }
     HWVAULT_CO_CHECK(co_await make_store());
     if (!settings_.recipient.empty()) HWVAULT_CO_CHECK(co_await show_signing_key());
     co_return Result<void>{};
@@ -294,9 +300,8 @@ awaitable<Result<void>> Daemon::show_signing_key() {
 awaitable<Result<void>> Daemon::accept_rollback() {
     HWVAULT_CO_CHECK(co_await device_ready());
     const vault::Event event = recovery_event("recover --accept-rollback");
-    HWVAULT_CO_TRY(const std::uint64_t epoch, co_await service::accept_rollback(opening_parts(), event));
-    std::cout << "The store of epoch " << epoch << " is the latest one from now on. Every token that it had issued is revoked, "
-                 "since any of them may have been since. This is on the audit trail.\n";
+    HWVAULT_CO_TRY(const auto accepted, co_await service::accept_rollback(opening_parts(), event));
+    std::cout << report(accepted);
     co_return Result<void>{};
 }
 

@@ -50,6 +50,13 @@ std::string counted(std::uint64_t count, std::string_view one, std::string_view 
     return "  " + std::to_string(count) + " " + std::string(count == 1 ? one : many) + "\n";
 }
 
+// Nothing when the device was told.
+std::string warning_of(const Result<void>& device_told) {
+    if (device_told) return "";
+    return "The device was not told: " + device_told.error().message + " hwvaultd tells it when it starts; until then a copy of "
+           "the store from before may be put in this one's place, so start it now.\n";
+}
+
 }  // namespace
 
 Result<service::RecoveryOrder> read_order(const RecoveryFiles& files) {
@@ -62,6 +69,12 @@ Result<service::RecoveryOrder> read_order(const RecoveryFiles& files) {
                                   .keys = {.recovery = std::move(recovery), .signing = std::move(signing)},
                                   .revoke_all = false,
                                   .event = {}};
+}
+
+std::string report(const service::Accepted& accepted) {
+    return "The store is the latest one from now on, as epoch " + std::to_string(accepted.epoch) +
+           ". Every token that it had issued is revoked, since any of them may have been since. This is on the audit trail.\n" +
+           warning_of(accepted.device_told);
 }
 
 std::string report(const service::Recovered& recovered) {
@@ -83,7 +96,10 @@ std::string report(const service::Recovered& recovered) {
         text += "Revocations that are not in this copy of the store are not in it. If that may be, or if strings may have leaked, move the "
                 "new store away and recover once more with --revoke-all.\n";
     }
-    return text;
+    if (recovered.clock_is_behind) {
+        text += "This machine's clock is behind what the lost device signed, so the vault's time goes on from there. Set it.\n";
+    }
+    return text + warning_of(recovered.device_told);
 }
 
 std::string report(const service::NewRecipient& changed) {

@@ -20,6 +20,7 @@ struct RecoveryFiles {
 // kNotFound, or kInvalidArgument, naming the file and what is wrong with it.
 Result<service::RecoveryOrder> read_order(const RecoveryFiles& files);
 
+std::string report(const service::Accepted& accepted);
 std::string report(const service::Recovered& recovered);
 std::string report(const service::NewRecipient& changed);
 // What `init` says of the device's public signing key, and prints it.

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/service/epoch_keeper.h"
 
-#include <algorithm>
-
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "daemon/service/device_step.h"
 #include "os/asio.h"
 
 namespace hwvault::service {
@@ -105,7 +104,8 @@ void EpochKeeper::tell_device() {
 
 awaitable<void> EpochKeeper::catch_up() {
     while (pending() > 0 && !stopped_) {
-        const auto advanced = co_await hardware_.advance(*device_, steady_clock::now() + kAdvanceDeadline);
+        const store::DeviceCounter counter{.value = *device_, .identity = epochs_.counter};
+        const auto advanced = co_await make_step(hardware_, counter, steady_clock::now() + kAdvanceDeadline);
         if (!advanced) {
             // The step whose answer was lost may have been made, or may still be waiting in the child's queue: asked for
             // again, it is the same step.
@@ -116,7 +116,7 @@ awaitable<void> EpochKeeper::catch_up() {
             co_await pause_.async_wait(os::kAsTuple);
         } else {
             trouble_.reset();
-            device_ = std::min(*advanced, epochs_.device_target());
+            device_ = *advanced;
         }
         for (const auto& [epoch, timer] : waiting_) {
             if (knows(epoch)) timer->cancel();

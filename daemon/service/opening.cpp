@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "crypto/random.h"
+#include "daemon/service/device_step.h"
 #include "daemon/service/escrow.h"
 #include "daemon/service/revoke_all.h"
 #include "daemon/service/signal.h"
@@ -128,7 +129,7 @@ awaitable<Result<NewDevice>> new_device(hardware::Hardware& hardware, store::Hea
     HWVAULT_CO_CHECK(co_await mix_in_entropy(hardware));
     auto root = co_await hardware.derive(hardware::Label::kStore, store::store_context(header), soon());
     if (!root) co_return root.error();
-    co_return NewDevice{std::move(*root), std::move(counter).value_or(store::DeviceCounter{})};
+    co_return NewDevice{std::move(*root), std::move(counter)};
 }
 
 awaitable<Result<void>> initialise_vault(OpeningParts parts, std::string prefix) {
@@ -138,11 +139,17 @@ awaitable<Result<void>> initialise_vault(OpeningParts parts, std::string prefix)
     HWVAULT_CO_CHECK(crypto::fill_random(header.vault));
     HWVAULT_CO_TRY(const NewDevice device, co_await new_device(parts.hardware, header));
     co_return co_await run_on(parts.store_thread, [&] {
-        return store::Store::create(parts.store_file, header, device.root, device.counter);
+        return store::Store::create(parts.store_file, header, device.root, device.counter.value_or(store::DeviceCounter{}));
     });
 }
 
-awaitable<Result<std::uint64_t>> accept_rollback(OpeningParts parts, vault::Event event) {
+awaitable<Result<void>> outdate_other_stores(const OpeningParts& parts, store::DeviceCounter counter) {
+    if (parts.anti_rollback == AntiRollback::kOff) co_return Result<void>{};
+    HWVAULT_CO_CHECK(co_await make_step(parts.hardware, std::move(counter), soon()));
+    co_return Result<void>{};
+}
+
+awaitable<Result<Accepted>> accept_rollback(OpeningParts parts, vault::Event event) {
     HWVAULT_CO_TRY(Opened opened, co_await open_authentic(parts));
     HWVAULT_CO_TRY(opened.device, co_await device_counter(parts.hardware));
     if (check_latest(opened)) {
@@ -154,11 +161,12 @@ awaitable<Result<std::uint64_t>> accept_rollback(OpeningParts parts, vault::Even
     for (const vault::Change& change : batch.changes) {
         if (change.event) batch.events.push_back(opened.trail.append(*change.event));
     }
-    batch.epoch = opened.epochs.epoch;
+    batch.epoch = opened.epochs.epoch + 1;
     batch.time_mark = std::max(opened.time_mark, event.time);
     auto rebased = co_await run_on(parts.store_thread, [&] { return opened.store->rebase(*opened.device, batch); });
     if (!rebased) co_return rebased.error();
-    co_return opened.epochs.epoch;
+    Result<void> told = co_await outdate_other_stores(parts, *opened.device);
+    co_return Accepted{.epoch = batch.epoch, .device_told = std::move(told)};
 }
 
 }  // namespace hwvault::service

@@ -56,7 +56,7 @@ boost::asio::awaitable<Result<Opened>> open_latest(OpeningParts parts);
 // What a new store needs of the device that it will be under.
 struct NewDevice {
     SecretBytes root;
-    store::DeviceCounter counter;  // 0 where it keeps none
+    std::optional<store::DeviceCounter> counter;  // none where it keeps none
 };
 boost::asio::awaitable<Result<NewDevice>> new_device(hardware::Hardware& hardware, store::Header header);
 
@@ -66,9 +66,18 @@ boost::asio::awaitable<Result<void>> initialise_vault(OpeningParts parts, std::s
 // The public half of the device's signing key, in PEM: what recovery checks the newest checkpoint with.
 boost::asio::awaitable<Result<std::string>> signing_key_pem(hardware::Hardware& hardware);
 
-// Takes an authentic store that is behind the device as the latest one, and says so in its audit trail; gives the
-// epoch that was accepted. Every issued string that lives in it is revoked in the same commit, since which of them were
-// dead nobody knows any more. kInvalidArgument when it is not behind.
-boost::asio::awaitable<Result<std::uint64_t>> accept_rollback(OpeningParts parts, vault::Event event);
+// Tells the device of a store that was made the latest one (store::Store::rebase), so that every store of before, newer
+// or older, is behind it. Nothing to do where there is no counter, or nobody looks at it. When it fails the next start of
+// hwvaultd does it; until then a store of before may be put in the new one's place.
+boost::asio::awaitable<Result<void>> outdate_other_stores(const OpeningParts& parts, store::DeviceCounter counter);
+
+struct Accepted {
+    std::uint64_t epoch{0};
+    Result<void> device_told;  // outdate_other_stores()
+};
+// Takes an authentic store that is behind the device as the latest one, and says so in its audit trail. Every issued
+// string that lives in it is revoked in the same commit, since which of them were dead nobody knows any more.
+// kInvalidArgument when it is not behind.
+boost::asio::awaitable<Result<Accepted>> accept_rollback(OpeningParts parts, vault::Event event);
 
 }  // namespace hwvault::service

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/service/recovery.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <system_error>
@@ -45,6 +46,13 @@ private:
     path folder_;
 };
 
+// That the records, which the lost device signed, tell of.
+vault::UnixTime latest_time(const std::vector<vault::Token>& tokens) {
+    vault::UnixTime latest = 0;
+    for (const vault::Token& token : tokens) latest = std::max({latest, token.changed_at, token.current().created_at});
+    return latest;
+}
+
 // The new store, as it is filled.
 class Filling {
 public:
@@ -53,6 +61,10 @@ public:
         for (const vault::Account& account : records_.accounts) accounts_.emplace(account.id, &account);
         recovered_.checkpoint = records_.checkpoint;
         recovered_.left_out = std::move(records_.left_out);
+        // Time does not go back with a machine whose clock does: what had expired would live again.
+        const vault::UnixTime newest = latest_time(records_.tokens);
+        recovered_.clock_is_behind = order_.event.time < newest;
+        order_.event.time = std::max(order_.event.time, newest);
     }
 
     awaitable<Result<Recovered>> run();
@@ -63,8 +75,10 @@ private:
     awaitable<Result<vault::TokenWrite>> sealed(const vault::Account& account, vault::Token token, SecretBytes string);
     Result<vault::TokenWrite> replacement(const vault::Token& token);
     void keep(const vault::Account& account, vault::TokenWrite write);
-    awaitable<Result<void>> commit(const store::DeviceCounter* last);
-    [[nodiscard]] std::uint64_t epoch() const { return records_.checkpoint.epoch + (order_.revoke_all ? 1 : 0); }
+    awaitable<Result<void>> commit();
+    // Puts the recovery on the trail, and the epoch one step after where the device is.
+    awaitable<Result<void>> finish(store::DeviceCounter counter);
+    [[nodiscard]] std::uint64_t epoch() const { return records_.checkpoint.epoch + 1; }
 
     const OpeningParts& parts_;
     RecoveryOrder order_;
@@ -88,15 +102,18 @@ awaitable<Result<Recovered>> Filling::run() {
     HWVAULT_CO_CHECK(workshop.prepare());
     HWVAULT_CO_TRY(NewDevice device, co_await new_device(parts_.hardware, header));
     HWVAULT_CO_TRY(store_, co_await run_on(parts_.store_thread, [&]() -> Result<std::unique_ptr<store::Store>> {
-        HWVAULT_CHECK(store::Store::create(workshop.file(), header, device.root, device.counter));
+        const store::DeviceCounter counter = device.counter.value_or(store::DeviceCounter{});
+        HWVAULT_CHECK(store::Store::create(workshop.file(), header, device.root, counter));
         return store::Store::open(workshop.file(), device.root);
     }));
     for (const vault::Token& token : records_.tokens) HWVAULT_CO_CHECK(co_await take(token));
-    HWVAULT_CO_CHECK(co_await commit(&device.counter));
+    HWVAULT_CO_CHECK(co_await commit());
+    HWVAULT_CO_CHECK(co_await finish(device.counter.value_or(store::DeviceCounter{})));
     HWVAULT_CO_CHECK(co_await run_on(parts_.store_thread, [&] {
         store_.reset();
         return store::Store::move_into_place(workshop.file(), parts_.store_file);
     }));
+    if (device.counter) recovered_.device_told = co_await outdate_other_stores(parts_, *device.counter);
     co_return std::move(recovered_);
 }
 
@@ -106,6 +123,7 @@ awaitable<Result<void>> Filling::take(const vault::Token& token) {
     if (token.revoked || (issued && !token.current().hash)) {
         vault::Token plain = token;
         plain.seal_nonce.reset();
+        if (order_.revoke_all) plain.generations = {token.current()};  // what lives on in an overlap does not
         ++recovered_.without_string;
         keep(account, {.token = std::move(plain), .erase = false, .sealed_content = {}, .escrow = {}});
     } else if (issued && order_.revoke_all) {
@@ -126,7 +144,7 @@ awaitable<Result<void>> Filling::take(const vault::Token& token) {
         keep(account, std::move(write));
     }
     const bool full = change_.tokens.size() >= kTokensInCommit || bytes_ >= kBytesInCommit;
-    if (full) HWVAULT_CO_CHECK(co_await commit(nullptr));
+    if (full) HWVAULT_CO_CHECK(co_await commit());
     co_return Result<void>{};
 }
 
@@ -160,19 +178,24 @@ void Filling::keep(const vault::Account& account, vault::TokenWrite write) {
     change_.tokens.push_back(std::move(write));
 }
 
-// The last one puts the recovery on the trail, and the epoch where the device is.
-awaitable<Result<void>> Filling::commit(const store::DeviceCounter* last) {
+awaitable<Result<void>> Filling::commit() {
     store::Batch batch;
     batch.changes.push_back(std::exchange(change_, {}));
     bytes_ = 0;
+    batch.epoch = records_.checkpoint.epoch;
+    batch.time_mark = order_.event.time;
+    co_return co_await run_on(parts_.store_thread, [&] { return store_->commit(batch); });
+}
+
+awaitable<Result<void>> Filling::finish(store::DeviceCounter counter) {
+    store::Batch batch;
     batch.epoch = epoch();
     batch.time_mark = order_.event.time;
-    if (last == nullptr) co_return co_await run_on(parts_.store_thread, [&] { return store_->commit(batch); });
     audit::Trail trail;
     order_.event.decided_by += ", to checkpoint " + std::to_string(records_.checkpoint.sequence) + " of epoch " +
                                std::to_string(records_.checkpoint.epoch);
     batch.events.push_back(trail.append(order_.event));
-    co_return co_await run_on(parts_.store_thread, [&] { return store_->rebase(*last, batch); });
+    co_return co_await run_on(parts_.store_thread, [&] { return store_->rebase(counter, batch); });
 }
 
 }  // namespace

@@ -29,9 +29,11 @@ struct Recovered {
     vault::Checkpoint checkpoint;       // what the store was recovered to
     std::uint64_t strings{0};           // came back as they were
     std::uint64_t replaced{0};          // by revoke_all
-    std::uint64_t without_string{0};    // never given out, or revoked
+    std::uint64_t without_string{0};    // never given out, or revoked; with revoke_all what lived beside it is gone
     std::vector<LeftOut> left_out;
     bool in_escrow{false};              // the new vault has a recovery recipient, too
+    bool clock_is_behind{false};        // of what the lost device signed: the vault's time goes on from there
+    Result<void> device_told;           // outdate_other_stores()
 };
 
 // Makes the store at `parts.store_file` under the device of now. kAlreadyExists when there is one: nothing is overwritten.

@@ -61,7 +61,8 @@ Result<void> SqliteStore::commit(const Batch& batch) {
 }
 
 Result<void> SqliteStore::rebase(const DeviceCounter& counter, const Batch& batch) {
-    const EpochState epoch{.base = batch.epoch,
+    if (batch.epoch <= head_.epoch.epoch) return defect("What is accepted as the latest store needs a new epoch.");
+    const EpochState epoch{.base = batch.epoch - 1,
                            .device_origin = counter.value,
                            .epoch = batch.epoch,
                            .counter = counter.identity,

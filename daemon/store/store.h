@@ -105,8 +105,8 @@ public:
     // Every audit event, oldest first, until `visit` returns false.
     virtual Result<void> visit_events(const std::function<bool(const vault::EventLink&)>& visit) = 0;
 
-    // An administrator accepts what is there as the latest, on the record: `batch.epoch` becomes the base, and the
-    // device's counter, as it is now, its origin.
+    // An administrator accepts what is there as the latest, on the record: `batch.epoch`, a new one, is one step of the
+    // device's counter away from where that is now. Once the step is made, no store of before is the latest any more.
     virtual Result<void> rebase(const DeviceCounter& counter, const Batch& batch) = 0;
 
     // An administrator changes the recovery recipient: `batch` writes every escrow anew, encrypted to the key with this

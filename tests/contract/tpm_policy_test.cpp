@@ -5,6 +5,7 @@
 #include "daemon/hardware/tpm/handles.h"
 #include "tests/catch.h"
 #include "tests/contract/tpm_backend.h"
+#include "tests/contract/tpm_wire.h"
 
 namespace hwvault::hardware::testing {
 namespace {
@@ -99,7 +100,20 @@ TEST_CASE("keys with a PIN open with that and no other, and a wrong one is known
     const std::string rejected = locked(open(pin("wrong")));
     CHECK(says(rejected, "TPM2_RC_AUTH_FAIL"));
     CHECK(!rejected.starts_with(kNoLoginTried));
+    CHECK(!rejected.starts_with(kRejectionUnknown));
     CHECK(open(pin("right")));
+}
+
+TEST_CASE("a rejection that the TPM has not counted is not put on record as one", "[bare_tpm]") {
+    set_up({}, pin("right"));
+    TpmWire wire(tpm_backend().swtpm().socket());
+    const std::string direct = std::exchange(tpm_config().tcti, wire.tcti());
+    wire.answer_instead(TPM2_CC_Unseal, TPM2_RC_AUTH_FAIL + TPM2_RC_S + TPM2_RC_1, 1);
+    const std::string forged = locked(open(pin("right")));
+    CHECK(forged.starts_with(kRejectionUnknown));
+    CHECK(says(forged, "something stands between"));
+    CHECK(open(pin("right")));
+    tpm_config().tcti = direct;
 }
 
 TEST_CASE("a PIN of 255 bytes is one, to its last byte", "[tpm]") {

@@ -100,6 +100,25 @@ TEST_CASE("a changed answer is not believed", "[bare_tpm]") {
     tpm_config().tcti = direct;
 }
 
+TEST_CASE("a list of something else than was asked for is not taken for handles", "[bare_tpm]") {
+    make_ready_token();
+    TpmWire wire(tpm_backend().swtpm().socket());
+    const std::string direct = std::exchange(tpm_config().tcti, wire.tcti());
+    // TPM2_GetCapability: no more data; 508 curves, of two bytes each, where there is room for 254 handles.
+    constexpr std::size_t kCurves = 508;
+    Bytes answer{0x80, 0x01, 0, 0, 0x04, 0x0B, 0, 0, 0, 0, 0, 0, 0, 0, TPM2_CAP_ECC_CURVES, 0, 0, 0x01, 0xFC};
+    answer.resize(answer.size() + 2 * kCurves, 0x55);
+    REQUIRE(answer.size() == 0x040B);
+    wire.forge(TPM2_CC_GetCapability, answer);
+    const auto opened = tpm::Connection::open(tpm_config(), SecretBytes());
+    REQUIRE(!opened);
+    INFO(opened.error().message);
+    CHECK(opened.error().code == ErrorCode::kHardwareUnavailable);
+    CHECK(opened.error().message.find("was not asked") != std::string::npos);
+    CHECK(tpm::Connection::open(tpm_config(), SecretBytes()));
+    tpm_config().tcti = direct;
+}
+
 TEST_CASE("no TPM, and a way that leads nowhere, are said", "[tpm]") {
     make_ready_token();
     for (const char* const way : {"swtpm:path=/nonexistent/socket", "device:/nonexistent", "nonsense:x"}) {
@@ -260,7 +279,7 @@ TEST_CASE("codes of the TPM are named, with what to try", "[bare_tpm]") {
                                  Case{TPM2_RC_OBJECT_MEMORY, "TPM2_RC_OBJECT_MEMORY", ErrorCode::kHardwareUnavailable},
                                  Case{TPM2_RC_CONTEXT_GAP, "TPM2_RC_CONTEXT_GAP", ErrorCode::kHardwareUnavailable},
                                  Case{TPM2_RC_BAD_AUTH + TPM2_RC_S + TPM2_RC_1, "TPM2_RC_BAD_AUTH", ErrorCode::kHardwareUnavailable},
-                                 Case{TPM2_RC_COMMAND_CODE, "TPM2_RC_COMMAND_CODE", ErrorCode::kInvalidArgument},
+                                 Case{TPM2_RC_COMMAND_CODE, "TPM2_RC_COMMAND_CODE", ErrorCode::kHardwareUnavailable},
                                  Case{TPM2_RC_SEQUENCE, "code 0x103", ErrorCode::kInternal}}) {
         wire.answer_instead(TPM2_CC_HMAC, expected.rc, 1);
         const auto answer = connection->derive(Label::kToken, bytes_of("x"));

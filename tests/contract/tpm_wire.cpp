@@ -115,6 +115,12 @@ void TpmWire::answer_instead(TPM2_CC command, TPM2_RC rc, int times) {
     instead_times_ = times;
 }
 
+void TpmWire::forge(TPM2_CC command, Bytes answer) {
+    const std::lock_guard lock(mutex_);
+    forged_ = command;
+    forgery_ = std::move(answer);
+}
+
 void TpmWire::change_answer(TPM2_CC command) {
     const std::lock_guard lock(mutex_);
     changed_ = command;
@@ -170,6 +176,10 @@ Bytes TpmWire::answer_to(const Bytes& command, const os::Fd& tpm) {
         if (code == instead_of_ && instead_times_ > 0) {
             --instead_times_;
             return answer_with(instead_);
+        }
+        if (code == forged_) {
+            forged_ = 0;
+            return std::exchange(forgery_, {});
         }
     }
     if (!write_whole(tpm, command)) return {};

@@ -33,6 +33,8 @@ public:
 
     // The next `times` commands of this code are answered with `rc`, and the TPM sees none of them.
     void answer_instead(TPM2_CC command, TPM2_RC rc, int times);
+    // The next answer to this command is these bytes, and the TPM sees nothing of it.
+    void forge(TPM2_CC command, Bytes answer);
     // One bit of the answer to the next command of this code is changed, at its end.
     void change_answer(TPM2_CC command);
     // After so many commands more, the line is cut at each: the TPM is gone. -1: never. `done`: the TPM has carried out
@@ -63,6 +65,8 @@ private:
     TPM2_CC instead_of_{0};
     TPM2_RC instead_{0};
     int instead_times_{0};
+    TPM2_CC forged_{0};
+    Bytes forgery_;
     TPM2_CC changed_{0};
     std::thread thread_;
 };

@@ -280,4 +280,20 @@ private:
     std::unique_ptr<VaultService> service_;
 };
 
+// The store as it lies on the disk while the vault is closed or at rest: into a new folder, and back in its place.
+inline void copy_store(Harness& vault, const std::filesystem::path& to) {
+    std::filesystem::create_directory(to);
+    for (const char* const part : {"", "-wal"}) {
+        const std::string from = vault.file().string() + part;
+        if (std::filesystem::exists(from)) std::filesystem::copy_file(from, to / ("store.db" + std::string(part)));
+    }
+}
+
+inline void put_back(Harness& vault, const std::filesystem::path& from) {
+    for (const char* const part : {"", "-wal", "-shm"}) std::filesystem::remove(vault.file().string() + part);
+    for (const auto& entry : std::filesystem::directory_iterator(from)) {
+        std::filesystem::copy_file(entry.path(), vault.folder.path() / entry.path().filename());
+    }
+}
+
 }  // namespace hwvault::service

@@ -16,22 +16,6 @@ Result<vault::Info> revoke(Harness& vault) {
     return vault.run(vault.service().revoke(vault.alice, "", "", 0));
 }
 
-// The store as it lies on the disk while the vault is closed or at rest.
-void copy_store(Harness& vault, const std::filesystem::path& to) {
-    std::filesystem::create_directory(to);
-    for (const char* const part : {"", "-wal"}) {
-        const std::string from = vault.file().string() + part;
-        if (std::filesystem::exists(from)) std::filesystem::copy_file(from, to / ("store.db" + std::string(part)));
-    }
-}
-
-void put_back(Harness& vault, const std::filesystem::path& from) {
-    for (const char* const part : {"", "-wal", "-shm"}) std::filesystem::remove(vault.file().string() + part);
-    for (const auto& entry : std::filesystem::directory_iterator(from)) {
-        std::filesystem::copy_file(entry.path(), vault.folder.path() / entry.path().filename());
-    }
-}
-
 }  // namespace
 
 TEST_CASE("strict: each revocation is a step of the counter, and protected when it is answered") {

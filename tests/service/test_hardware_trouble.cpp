@@ -45,6 +45,67 @@ TEST_CASE("A revocation that the device was not told of before a crash is told a
     CHECK_FALSE(vault.active(old));
 }
 
+vault::Event acceptance(const Harness& vault) {
+    vault::Event event;
+    event.time = vault.now;
+    event.verb = vault::Verb::kRecover;
+    return event;
+}
+
+TEST_CASE("Once an old store was accepted, the newer one that it took the place of is an old one too") {
+    Harness vault;
+    const std::string of_alice = vault.get(vault.alice);
+    vault.shut();
+    const auto older = vault.folder.path() / "older";
+    copy_store(vault, older);
+    vault.start();
+    const std::string of_bob = vault.get(vault.bob);
+    REQUIRE(vault.run(vault.service().create(vault.bob, "", "x", {})));
+    REQUIRE(vault.run(vault.service().revoke(vault.bob, "", "x", 0)));
+    vault.shut();
+    const auto newer = vault.folder.path() / "newer";
+    copy_store(vault, newer);
+    put_back(vault, older);
+    vault.plug_in();
+    SECTION("at once") {
+        REQUIRE(vault.run(accept_rollback(vault.opening_parts(), acceptance(vault)))->device_told);
+    }
+    SECTION("when the device hears of it with the next start") {
+        vault.device().refuse_advance = hardware_unavailable("The device does not step now.");
+        const auto accepted = vault.run(accept_rollback(vault.opening_parts(), acceptance(vault)));
+        REQUIRE(accepted);
+        CHECK(accepted->device_told.error().message == "The device does not step now.");
+        vault.start();
+        vault.until([&] { return vault.service().status().state == "serving"; });
+        vault.shut();
+    }
+    put_back(vault, newer);
+    vault.start();
+    CHECK(vault.service().status().state == "rolled-back");
+    CHECK(vault.service().verify(vault.root, bytes_of(of_alice)).error().code == ErrorCode::kRolledBack);
+    CHECK(vault.service().verify(vault.root, bytes_of(of_bob)).error().code == ErrorCode::kRolledBack);
+}
+
+TEST_CASE("A counter that is another one by now, or that something else moves, protects nothing, and it is said") {
+    Harness vault;
+    vault.get(vault.alice);
+    const std::uint64_t before = vault.token->epoch;
+    SECTION("another one, wherever it stands") {
+        vault.token->counter = Bytes{7};
+        vault.token->epoch = before + GENERATE(0U, 1U, 5U);
+    }
+    SECTION("the same, moved") { vault.token->epoch = before + 5; }
+    const auto revoked = vault.run(vault.service().revoke(vault.alice, "", "", 0));
+    REQUIRE(revoked);
+    CHECK(revoked->rollback_protected == false);
+    const Status status = vault.service().status();
+    CHECK(status.epoch_pending == 1);
+    CHECK(status.hardware_state == "RolledBack");
+    CHECK(status.message.find("The device's counter") != std::string::npos);
+    vault.restart();
+    CHECK(vault.service().status().state == "rolled-back");
+}
+
 TEST_CASE("A store that was put back is refused, until an administrator accepts it") {
     Harness vault;
     const std::string dead = vault.get(vault.alice);
@@ -52,23 +113,20 @@ TEST_CASE("A store that was put back is refused, until an administrator accepts 
     const std::string named = vault.get(vault.alice, "", "named");
     REQUIRE(vault.run(vault.service().import(vault.alice, "", "foreign", SecretBytes::copy_of(bytes_of("theirs")), {})));
     vault.shut();
-    const auto backup = vault.folder.path() / "backup.db";
-    std::filesystem::copy_file(vault.file(), backup);
+    const auto backup = vault.folder.path() / "backup";
+    copy_store(vault, backup);
     vault.start();
     const std::uint64_t events = vault.service().status().audit_sequence;
     REQUIRE(vault.run(vault.service().revoke(vault.alice, "", "", 0)));
     vault.shut();
-    std::filesystem::copy_file(backup, vault.file(), std::filesystem::copy_options::overwrite_existing);
-    std::filesystem::remove(vault.file().string() + "-wal");
+    put_back(vault, backup);
     vault.start();
     CHECK(vault.service().status().state == "rolled-back");
     CHECK(vault.service().verify(vault.root, bytes_of(dead)).error().code == ErrorCode::kRolledBack);
     const auto refused = vault.run(vault.service().retrieve(vault.alice, "", ""));
     CHECK(refused.error().code == ErrorCode::kRolledBack);
 
-    vault::Event event;
-    event.time = vault.now;
-    event.verb = vault::Verb::kRecover;
+    const vault::Event event = acceptance(vault);
     REQUIRE(vault.run(accept_rollback(vault.opening_parts(), event)));
     CHECK(vault.run(accept_rollback(vault.opening_parts(), event)).error().code == ErrorCode::kInvalidArgument);
     vault.restart();

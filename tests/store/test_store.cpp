@@ -256,13 +256,17 @@ TEST_CASE("Rebasing sets what the device's counter must be, and an older copy st
     const path older = folder.get() / "older.db";
     copy_store(file, older);
     OpenStore open = open_store(file, root_key());
-    REQUIRE(open.store->rebase({100, {}}, empty_batch(open)));
+    Batch batch = empty_batch(open);
+    CHECK(code_of(open.store->rebase({100, {}}, batch)) == ErrorCode::kInternal);  // not in an epoch of before
+    ++batch.epoch;
+    REQUIRE(open.store->rebase({100, {}}, batch));
+    open.epoch = batch.epoch;
     REQUIRE(open.commit(put(account_of(9, "user:bob")), true));
     open.store.reset();
     const auto now = read_all(file, root_key());
     REQUIRE(now);
-    CHECK(now->epoch == 2);
-    CHECK(now->device_target == 101);
+    CHECK(now->epoch == 3);
+    CHECK(now->device_target == 102);
     const auto then = read_all(older, root_key());
     REQUIRE(then);
     CHECK(then->device_target < now->device_target);

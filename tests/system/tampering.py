@@ -310,6 +310,7 @@ def a_whole_old_store_is_rolled_back_until_an_administrator_accepts_it():
     expect(not vault.active(token), "a revoked token verifies")
     vault.stop()
 
+    newer = shutil.copytree(original, vault.home / "newer")  # the one that the old one takes the place of
     restore(old)
     events = len(rows("SELECT 1 FROM events"))
     accept_rollback()
@@ -320,6 +321,8 @@ def a_whole_old_store_is_rolled_back_until_an_administrator_accepts_it():
     vault.wait_for_state("serving")
     vault.stop()
     copy_state(original)  # this is the latest one from now on
+    restore(newer)
+    found("the newer store, after an older one was accepted", ROLLED_BACK)
 
 
 @starting_with(untouched)

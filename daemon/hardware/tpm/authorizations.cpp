@@ -53,11 +53,26 @@ Error moved_pcrs(const UnderPrimary& in, const Policy& policy) {
                     "`hwvault reseal` before the next update; or recover the vault with its recovery key.");
 }
 
+Result<std::uint32_t> failed_tries(const UnderPrimary& in) {
+    HWVAULT_TRY(const ESYS_TR authentic, in.session.hiding(Hidden::kAudited));
+    return in.context.failed_tries(authentic);
+}
+
+// An answer with an error proves nothing; that the TPM has counted it does.
+Error rejected(const UnderPrimary& in, std::uint32_t tries_before, const Error& answer) {
+    const auto tries = failed_tries(in);
+    if (tries && *tries > tries_before) return {ErrorCode::kHardwareLocked, answer.message};
+    return {ErrorCode::kHardwareLocked, std::string(kRejectionUnknown) +
+                                            ", since the TPM has counted no wrong try: something stands between here and it. " +
+                                            answer.message};
+}
+
 // nullopt: its policy does not hold now.
 Result<std::optional<SecretBytes>> try_one(const UnderPrimary& in, const SealedAuthorizations& sealed,
                                            const SecretBytes& pin) {
     HWVAULT_TRY(Object object, load(in, sealed.blob, "authorization"));
     HWVAULT_CHECK(object.authorize(authorization_of(pin)));
+    HWVAULT_TRY(const std::uint32_t tries_before, failed_tries(in));
     for (int i = 0; i < kTriesToUnseal; ++i) {
         HWVAULT_TRY(Session session, Session::start(in.context, in.primary, Session::Kind::kPolicy));
         HWVAULT_CHECK(follow(in.context, session, sealed.policy));
@@ -70,7 +85,7 @@ Result<std::optional<SecretBytes>> try_one(const UnderPrimary& in, const SealedA
         if (unsealed) return std::optional(SecretBytes::copy_of(view(*content)));
         if (bare(last) == TPM2_RC_POLICY_FAIL) return std::optional<SecretBytes>();
         // In a lockout the TPM looks at no PIN, and it passes: that is no reason to refuse this one for good.
-        if (bare(last) == TPM2_RC_AUTH_FAIL) return Error{ErrorCode::kHardwareLocked, unsealed.error().message};
+        if (bare(last) == TPM2_RC_AUTH_FAIL) return rejected(in, tries_before, unsealed.error());
         if (bare(last) != TPM2_RC_PCR_CHANGED) return unsealed.error();
     }
     return Error{ErrorCode::kBusy, "TPM2_RC_PCR_CHANGED: something extends the PCRs that the keys are bound to, again and "

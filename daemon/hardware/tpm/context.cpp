@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/hardware/tpm/context.h"
 
+#include <iterator>
 #include <thread>
 #include <utility>
 
@@ -18,6 +19,10 @@ void append_characters(std::string& text, UINT32 packed) {
         const char character = static_cast<char>(packed >> shift);
         if (character != '\0') text += character;
     }
+}
+
+Error unasked(const std::string& tcti_name) {
+    return hardware_unavailable("The TPM at " + tcti_name + " answered something that it was not asked. Is something in between?");
 }
 
 }  // namespace
@@ -63,6 +68,8 @@ Result<std::vector<TPM2_HANDLE>> Context::handles(TPM2_HANDLE first, UINT32 most
                                   listed.fill());
     }));
     const TPML_HANDLE& handles = listed->data.handles;
+    // The library takes a list of anything for an answer, and of another kind more than there is room for handles.
+    if (listed->capability != TPM2_CAP_HANDLES || handles.count > std::size(handles.handle)) return unasked(tcti_name_);
     return std::vector<TPM2_HANDLE>(handles.handle, handles.handle + handles.count);
 }
 
@@ -78,24 +85,37 @@ Result<void> Context::flush_leftovers(TPM2_HANDLE first) {
     return {};
 }
 
-Result<Maker> Context::maker(ESYS_TR session) {
+Result<std::vector<TPMS_TAGGED_PROPERTY>> Context::properties(UINT32 first, UINT32 most, ESYS_TR session) {
     Out<TPMS_CAPABILITY_DATA> listed;
     TPMI_YES_NO more = 0;
-    constexpr UINT32 kProperties = TPM2_PT_VENDOR_STRING_4 - TPM2_PT_MANUFACTURER + 1;
     HWVAULT_CHECK(call("Esys_GetCapability", [&](ESYS_CONTEXT* esys) {
-        return Esys_GetCapability(esys, session, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_TPM_PROPERTIES,
-                                  TPM2_PT_MANUFACTURER, kProperties, &more, listed.fill());
+        return Esys_GetCapability(esys, session, ESYS_TR_NONE, ESYS_TR_NONE, TPM2_CAP_TPM_PROPERTIES, first, most, &more,
+                                  listed.fill());
     }));
+    const TPML_TAGGED_TPM_PROPERTY& found = listed->data.tpmProperties;
+    if (listed->capability != TPM2_CAP_TPM_PROPERTIES || found.count > std::size(found.tpmProperty)) {
+        return unasked(tcti_name_);
+    }
+    return std::vector<TPMS_TAGGED_PROPERTY>(found.tpmProperty, found.tpmProperty + found.count);
+}
+
+Result<Maker> Context::maker(ESYS_TR session) {
+    constexpr UINT32 kProperties = TPM2_PT_VENDOR_STRING_4 - TPM2_PT_MANUFACTURER + 1;
+    HWVAULT_TRY(const auto found, properties(TPM2_PT_MANUFACTURER, kProperties, session));
     Maker maker;
-    const TPML_TAGGED_TPM_PROPERTY& properties = listed->data.tpmProperties;
-    for (UINT32 i = 0; i < properties.count; ++i) {
-        const TPMS_TAGGED_PROPERTY& property = properties.tpmProperty[i];
+    for (const TPMS_TAGGED_PROPERTY& property : found) {
         if (property.property == TPM2_PT_MANUFACTURER) append_characters(maker.manufacturer, property.value);
         const bool of_model =
             property.property >= TPM2_PT_VENDOR_STRING_1 && property.property <= TPM2_PT_VENDOR_STRING_4;
         if (of_model) append_characters(maker.model, property.value);
     }
     return maker;
+}
+
+Result<std::uint32_t> Context::failed_tries(ESYS_TR session) {
+    HWVAULT_TRY(const auto found, properties(TPM2_PT_LOCKOUT_COUNTER, 1, session));
+    if (found.empty() || found.front().property != TPM2_PT_LOCKOUT_COUNTER) return unasked(tcti_name_);
+    return found.front().value;
 }
 
 }  // namespace hwvault::hardware::tpm

@@ -47,6 +47,8 @@ public:
 
     // In a session the answer is authentic; ESYS_TR_NONE where there is none yet.
     Result<Maker> maker(ESYS_TR session);
+    // Wrong authorization values that the TPM counts towards its lockout (Part 1, 19.8); it forgets them one by one.
+    Result<std::uint32_t> failed_tries(ESYS_TR session);
     // The handles that the TPM has, from `first` on, `most` of them.
     Result<std::vector<TPM2_HANDLE>> handles(TPM2_HANDLE first, UINT32 most, ESYS_TR session);
 
@@ -58,6 +60,7 @@ private:
     Context(std::string tcti_name, Tcti tcti, Esys esys);
     Result<void> start_up();
     Result<void> flush_leftovers(TPM2_HANDLE first);
+    Result<std::vector<TPMS_TAGGED_PROPERTY>> properties(UINT32 first, UINT32 most, ESYS_TR session);
 
     std::string tcti_name_;
     Tcti tcti_;

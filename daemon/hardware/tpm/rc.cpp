@@ -50,12 +50,12 @@ constexpr Judgement kStranger{ErrorCode::kHardwareUnavailable,
                               "The authorization value is not the one of setup: put the file `authorization` back "
                               "from a backup. For a call about the owner hierarchy: it has a password, and hwvault "
                               "needs it without one."};
-constexpr Judgement kClosed{ErrorCode::kInvalidArgument,
+constexpr Judgement kClosed{ErrorCode::kHardwareUnavailable,
                             "The owner hierarchy is disabled: enable it in the firmware's settings."};
-constexpr Judgement kFull{ErrorCode::kInvalidArgument,
+constexpr Judgement kFull{ErrorCode::kHardwareUnavailable,
                           "The TPM's NV memory is full: `tpm2_nvreadpublic` shows what is in it, `tpm2_nvundefine` "
                           "removes what nobody needs."};
-constexpr Judgement kUnable{ErrorCode::kInvalidArgument,
+constexpr Judgement kUnable{ErrorCode::kHardwareUnavailable,
                             "The TPM cannot do this. hwvault needs TPM2_HMAC with SHA-256, ECDSA with P-256, AES-128 in "
                             "CFB mode and NV counters."};
 constexpr Judgement kUnexpected{ErrorCode::kInternal, "This was not expected of the TPM."};
