@@ -38,6 +38,7 @@ TEST_CASE("a recycled pid") {
     REQUIRE(groups->add("billing.service"));
     Child caller;
     const pid_t pid = caller.pid();
+    CHECK(unit_of(caller.pidfd()) == std::nullopt);  // it is no unit's
     caller.end();
     const auto other = fork_as(pid);
     if (!other) {
