@@ -27,7 +27,7 @@ Exit exit_of(const Failure& failure) {
 
 Answer<Door*> Session::open_door() {
     if (door_) return door_.get();
-    HWVAULT_TRY(const std::chrono::seconds timeout, parse_duration(settings.timeout));
+    HWVAULT_TRY(const std::chrono::seconds timeout, duration_named(settings.timeout));
     HWVAULT_TRY(door_, settings.door == "dbus" ? open_bus_door(timeout) : open_socket_door(settings.address, timeout));
     return door_.get();
 }
