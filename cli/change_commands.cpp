@@ -32,7 +32,7 @@ Answer<Exit> revoke_token(Session& session) {
 }
 
 Answer<Exit> rotate(Session& session, const Target& target, const std::string& overlap) {
-    HWVAULT_TRY(const std::chrono::seconds span, parse_duration(overlap));
+    HWVAULT_TRY(const std::chrono::seconds span, duration_named(overlap));
     HWVAULT_TRY(const Info info, session.ask("The vault is rotating the token ...",
                                              [&](Door& door) { return door.rotate(target, span); }));
     HWVAULT_CHECK(session.print("rotated\n" + details(info), to_json(info)));

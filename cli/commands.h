@@ -19,6 +19,7 @@ void add_view_commands(CLI::App& app, Session& session);    // list show watch s
 // `command` is what followed "--" on the command line.
 void add_run_command(CLI::App& app, Session& session, const std::vector<std::string>& command);
 void add_setup_commands(CLI::App& app, Session& session);   // init recover reseal units
+void add_policy_commands(CLI::App& app, Session& session);  // policy check|explain|who
 void add_doctor_command(CLI::App& app, Session& session);
 
 // NAME and --account, as most subcommands have them.

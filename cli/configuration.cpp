@@ -30,6 +30,10 @@ void add_unit(std::string_view unit, const toml::table& credentials, std::vector
 
 Configuration configuration_of(const toml::table& root) {
     Configuration configuration;
+    configuration.policy = kPolicyFolder;
+    if (const toml::table* const vault = root["vault"].as_table()) {
+        configuration.policy = text_at(*vault, "policy", kPolicyFolder);
+    }
     if (const toml::table* const hardware = root["hardware"].as_table()) {
         configuration.hardware_kind = text_at(*hardware, "kind");
         configuration.module = text_at(*hardware, "module");

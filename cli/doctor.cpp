@@ -119,6 +119,13 @@ Finding examine_recovery(const Report& report) {
             "They will be within seconds, or when it answers; until then recovery does not bring back what they added."};
 }
 
+Finding examine_rules(const Report& report) {
+    const std::string trouble = value_of(report, "policy_error");
+    if (trouble.empty()) return {"rules", Verdict::kGood, "The rules that hwvaultd read last are in force.", ""};
+    return {"rules", Verdict::kBad, "The rules were refused, and those before are in force. " + trouble,
+            "Mend them until `hwvault policy check` is content, then send hwvaultd SIGHUP."};
+}
+
 Finding examine_memory(const Report& report) {
     const std::string lock = value_of(report, "memory_lock");
     if (lock != "unlocked") return {"memory", Verdict::kGood, "Secrets are kept in locked memory (" + lock + ").", ""};
@@ -191,6 +198,7 @@ std::vector<Finding> examine_vault(const Answer<Report>& report, const Answer<Co
     findings.push_back(examine_pending(*report));
     findings.push_back(examine_recovery(*report));
     findings.push_back(examine_memory(*report));
+    findings.push_back(examine_rules(*report));
     return findings;
 }
 

@@ -2,37 +2,17 @@
 #include "cli/duration.h"
 
 #include <array>
-#include <charconv>
 #include <ctime>
-#include <utility>
+
+#include "foundation/duration.h"
 
 namespace hwvault::cli {
-namespace {
 
-using std::chrono::seconds;
-
-constexpr std::array<std::pair<char, std::int64_t>, 5> kUnits{
-    {{'s', 1}, {'m', 60}, {'h', 3'600}, {'d', 86'400}, {'w', 604'800}}};
-
-libclient::Failure no_duration(std::string_view text) {
-    return {HWVAULT_ERROR_INVALID_ARGUMENT,
-            "`" + std::string(text) + "` is no span of time. Write a number and a unit: 30s, 15m, 1h, 90d, 2w."};
-}
-
-}  // namespace
-
-libclient::Answer<seconds> parse_duration(std::string_view text) {
-    std::int64_t number = 0;
-    const char* const end = text.data() + text.size();
-    const auto [rest, error] = std::from_chars(text.data(), end, number);
-    if (error != std::errc{} || number < 0) return no_duration(text);
-    if (rest == end && number == 0) return seconds(0);
-    for (const auto& [unit, size] : kUnits) {
-        if (rest + 1 != end || *rest != unit) continue;
-        if (number > seconds(kMaxDuration).count() / size) return no_duration(text);
-        return seconds(number * size);
-    }
-    return no_duration(text);
+libclient::Answer<std::chrono::seconds> duration_named(std::string_view text) {
+    if (const auto seconds = parse_duration(text)) return std::chrono::seconds(*seconds);
+    return libclient::Failure{HWVAULT_ERROR_INVALID_ARGUMENT,
+                              "`" + std::string(text) +
+                                  "` is no span of time. Write a number and a unit: 30s, 15m, 1h, 90d, 2w."};
 }
 
 std::string time_text(std::int64_t unix_seconds) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Spans of time as people type them: "90d", "1h", "30s". A number and one of s, m, h, d, w; "0" needs no unit.
+// Time on the command line: spans as people type them (foundation/duration.h), and moments as they read them.
 #pragma once
 
 #include <chrono>
@@ -12,9 +12,8 @@
 
 namespace hwvault::cli {
 
-// InvalidArgument for anything else, and for more than kMaxDuration.
-libclient::Answer<std::chrono::seconds> parse_duration(std::string_view text);
-constexpr std::chrono::hours kMaxDuration{24 * 365 * 100};  // a hundred years; the vault's own cap is lower
+// InvalidArgument for what is none.
+libclient::Answer<std::chrono::seconds> duration_named(std::string_view text);
 
 // Unix seconds as "2026-01-31 08:05 UTC"; "never" for 0.
 std::string time_text(std::int64_t unix_seconds);

@@ -52,6 +52,7 @@ int run(std::vector<std::string> arguments) {
     add_view_commands(app, session);
     add_run_command(app, session, command);
     add_setup_commands(app, session);
+    add_policy_commands(app, session);
     add_doctor_command(app, session);
     try {
         std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them

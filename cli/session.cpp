@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "cli/session.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include <unistd.h>
@@ -25,9 +26,10 @@ Exit exit_of(const Failure& failure) {
     }
 }
 
-Answer<Door*> Session::open_door() {
+Answer<Door*> Session::open_door(std::chrono::seconds at_most) {
     if (door_) return door_.get();
-    HWVAULT_TRY(const std::chrono::seconds timeout, parse_duration(settings.timeout));
+    HWVAULT_TRY(const std::chrono::seconds asked, duration_named(settings.timeout));
+    const std::chrono::seconds timeout = std::min(asked, at_most);
     HWVAULT_TRY(door_, settings.door == "dbus" ? open_bus_door(timeout) : open_socket_door(settings.address, timeout));
     return door_.get();
 }

@@ -41,8 +41,9 @@ public:
         const Progress progress(waiting_for);
         return call(*door);
     }
-    // Without a sign of progress, for what goes on without end.
-    Answer<Door*> open_door();
+    // Without a sign of progress, for what goes on without end. A door that it opens waits for `at_most` a call, where
+    // --timeout says no less.
+    Answer<Door*> open_door(std::chrono::seconds at_most = std::chrono::seconds::max());
 
     // `text` for people, or `value` and a newline for programs, on standard output; at once.
     Answer<void> print(const std::string& text, const boost::json::value& value) const;

@@ -32,7 +32,7 @@ Answer<Options> options_of(const NewToken& given) {
     if (!given.owners.empty()) options.owners = given.owners;
     options.description = given.description;
     if (given.expires.empty()) return options;
-    HWVAULT_TRY(const std::chrono::seconds lifetime, parse_duration(given.expires));
+    HWVAULT_TRY(const std::chrono::seconds lifetime, duration_named(given.expires));
     if (lifetime.count() == 0) return Failure{HWVAULT_ERROR_INVALID_ARGUMENT, "--expires must be longer than nothing."};
     options.expires_in = static_cast<std::uint64_t>(lifetime.count());
     return options;

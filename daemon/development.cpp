@@ -29,6 +29,10 @@ bool is_there(const path& file) {
     return std::filesystem::exists(file, ignored);
 }
 
+path policy_of(const path& folder) {
+    return folder / "policy.d";
+}
+
 Result<void> write_text(const path& file, const std::string& text) {
     return os::write_file_durably(file, bytes_of(text), 0644);
 }
@@ -130,8 +134,8 @@ Result<void> make_folders(const path& folder) {
 }
 
 Result<void> write_configuration(const path& folder, const std::string& hardware) {
-    return write_text(folder / "hwvault.toml", "[vault]\nstate = '" + (folder / "state").string() +
-                                                   "'\n\n[doors]\nsocket = '" +
+    return write_text(folder / "hwvault.toml", "[vault]\nstate = '" + (folder / "state").string() + "'\npolicy = '" +
+                                                   policy_of(folder).string() + "'\n\n[doors]\nsocket = '" +
                                                    (folder / "run/org.hwvault.Vault").string() + "'\n\n[hardware]\n" +
                                                    hardware);
 }
@@ -167,6 +171,7 @@ Result<Development> prepare_development(const path& given, Simulated simulated, 
         HWVAULT_CHECK(write_configuration(folder, hardware));
     }
     HWVAULT_TRY(Settings settings, read_settings(configuration));
+    settings.policy = policy_of(folder);
     settings.dbus = std::getenv("DBUS_SYSTEM_BUS_ADDRESS") != nullptr;
     if (!is_there(settings.store_file())) {
         HWVAULT_TRY([[maybe_unused]] const auto printed, os::run({program, arguments("init"), device->environment()}));

@@ -45,6 +45,7 @@
 #include "daemon/settings.h"
 #include "os/asio.h"
 #include "os/run.h"
+#include "policy/files/files.h"
 
 namespace hwvault {
 namespace {
@@ -138,6 +139,9 @@ private:
     [[nodiscard]] Result<void> state_is_there() const;
     awaitable<Result<void>> device_ready();
     Result<void> open_doors();
+    service::Awaitable<std::shared_ptr<const policy::Policy>> read_policy();
+    // Until `signals` is cancelled: reads the policy anew at each SIGHUP.
+    awaitable<void> reload_on(asio::signal_set& signals);
     void end_without_bus();
     service::OpeningParts opening_parts();
     void announce(const service::Status& status);
@@ -215,9 +219,31 @@ void Daemon::end_without_bus() {
     ending_.raise();
 }
 
+service::Awaitable<std::shared_ptr<const policy::Policy>> Daemon::read_policy() {
+    using Read = Result<std::shared_ptr<const policy::Policy>>;
+    const auto reading = [this]() -> Read {
+        HWVAULT_TRY(policy::Policy rules, policy::read_policy(settings_.policy));
+        return std::make_shared<const policy::Policy>(std::move(rules));
+    };
+    co_return co_await service::run_on(store_thread_, reading);
+}
+
+awaitable<void> Daemon::reload_on(asio::signal_set& signals) {
+    for (;;) {
+        const auto [failure, number] = co_await signals.async_wait(os::kAsTuple);
+        if (failure) co_return;
+        auto rules = co_await read_policy();
+        if (rules) spdlog::info("The policy was read again: {} rules.", (*rules)->rules().size());
+        else spdlog::error("The policy stays as it was. {}", rules.error().message);
+        service_->set_policy(std::move(rules));
+    }
+}
+
 awaitable<Result<void>> Daemon::serve() {
     const bool is_first = !command_.development.empty() && !std::filesystem::exists(settings_.store_file());
     if (is_first) HWVAULT_CO_CHECK(co_await make_store());
+    asio::signal_set hang_ups(io_, SIGHUP);  // from here on, so that none is missed and none ends the program
+    HWVAULT_CO_TRY(auto rules, co_await read_policy());
     service_.emplace(service::VaultService::Parts{
         .strand = io_.get_executor(),
         .store_thread = store_thread_,
@@ -227,6 +253,7 @@ awaitable<Result<void>> Daemon::serve() {
         .quotas = settings_.quotas,
         .anti_rollback = settings_.anti_rollback,
         .batch_interval = service::kBatchInterval,
+        .policy = std::move(rules),
         .recipient_file = settings_.recipient,
         .clock = clock_now,
         .state_changed = [this](const service::Status& status) { announce(status); },
@@ -239,8 +266,12 @@ awaitable<Result<void>> Daemon::serve() {
 
     asio::signal_set signals(io_, SIGTERM, SIGINT);
     signals.async_wait([this](boost::system::error_code, int) { ending_.raise(); });
+    service::Signal reloads_end(io_.get_executor());
+    asio::co_spawn(io_, reload_on(hang_ups), [&](const std::exception_ptr&) { reloads_end.raise(); });
     co_await ending_.wait();
     signals.cancel();
+    hang_ups.cancel();
+    co_await reloads_end.wait();
     ::sd_notify(0, "STOPPING=1");
     dbus_.reset();
     varlink_->stop();

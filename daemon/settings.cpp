@@ -120,6 +120,7 @@ Result<Settings> settings_of(const std::filesystem::path& file, toml::table& roo
     Table vault(file, root, "vault");
     HWVAULT_CHECK(vault.path("state", settings.state));
     HWVAULT_CHECK(vault.path("hardware_socket", settings.hardware_socket));
+    HWVAULT_CHECK(vault.path("policy", settings.policy));
     HWVAULT_CHECK(vault.take("prefix", settings.prefix, "2 to 6 letters a-z and an underscore, as \"hwv_\"",
                              crypto::is_token_prefix));
     HWVAULT_CHECK(vault.no_more());

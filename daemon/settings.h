@@ -22,6 +22,7 @@ struct Settings {
     std::filesystem::path socket{"/run/hwvault/org.hwvault.Vault"};         // [doors] socket
     // [hardware] anti_rollback: "strict", "batch" or "off"
     service::AntiRollback anti_rollback{service::AntiRollback::kStrict};
+    std::filesystem::path policy{"/etc/hwvault/policy.d"};                  // [vault] policy; a folder
     bool dbus{true};                                                        // [doors] dbus
     std::filesystem::path recipient;                                        // [recovery] recipient; empty: none
     vault::Quotas quotas;                                                   // [limits] tokens, tokens_per_account

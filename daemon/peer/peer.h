@@ -22,7 +22,7 @@
 
 #include "foundation/result.h"
 #include "os/fd.h"
-#include "policy/decision.h"
+#include "policy/caller.h"
 
 namespace hwvault::peer {
 

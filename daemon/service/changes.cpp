@@ -7,18 +7,35 @@
 #include "daemon/service/vault_service.h"
 
 namespace hwvault::service {
+namespace {
+
+// Owners alone change whose an account is, if it is there; everything else makes a string.
+bool are_owners_alone(const vault::CreateOptions& options) {
+    return options.owners && !options.scopes && !options.expires_in && !options.description;
+}
+
+policy::Wanted wanted_by(const vault::CreateOptions& options, bool makes_string) {
+    return {.owners = options.owners.has_value(),
+            .string = makes_string,
+            .scopes = options.scopes.value_or(std::vector<std::string>()),
+            .expires_in = options.expires_in};
+}
+
+}  // namespace
 
 // Policy is asked before the change waits for its turn, so that a refusal costs nothing, and again when it is
 // planned, so that a permission withdrawn meanwhile counts.
 Awaitable<Committed> VaultService::change(Ask ask, Planning planning) {
     HWVAULT_CO_TRY(Open* const vault, open());
-    HWVAULT_CO_TRY(const policy::Decision decision, gate(ask.caller, ask.verb, ask.target, ask.names_owners));
+    auto entered = ask.has_entered ? gate(ask.caller, ask.verb, ask.target, ask.wanted)
+                                   : enter_gate(ask.caller, ask.verb, ask.target, ask.wanted);
+    HWVAULT_CO_TRY(const policy::Decision decision, std::move(entered));
     HWVAULT_CO_TRY(vault::Occasion now, occasion(ask.caller, decision));
     Touches touches{ask.target.account.text(), std::nullopt};
     if (!ask.whole_account) touches.name = ask.target.name.text();
     Planner planner = [this, ask, now = std::move(now),
                        planning = std::move(planning)](const vault::Vault& state) -> Result<vault::Plan> {
-        HWVAULT_CHECK(gate(ask.caller, ask.verb, ask.target, ask.names_owners));
+        HWVAULT_CHECK(gate(ask.caller, ask.verb, ask.target, ask.wanted));
         return planning(state, now);
     };
     co_return co_await vault->committer->commit(std::move(touches), std::move(planner));
@@ -37,13 +54,19 @@ Awaitable<vault::Info> VaultService::create(policy::Caller caller, std::string a
                                             vault::CreateOptions options) {
     HWVAULT_CO_TRY(const auto place, admit(caller));
     HWVAULT_CO_TRY(const vault::Target target, co_await target_of(caller, std::move(account), std::move(name)));
-    Planning planning = [target, options](const vault::Vault& state,
-                                          const vault::Occasion& now) -> Result<vault::Plan> {
+    HWVAULT_CO_TRY(Open* const vault, open());
+    const bool makes_string = !are_owners_alone(options) || vault->vault->find(target.account) == nullptr;
+    Planning planning = [target, options, makes_string](const vault::Vault& state,
+                                                        const vault::Occasion& now) -> Result<vault::Plan> {
+        // It would make a string now, and the policy was asked about owners.
+        if (!makes_string && state.find(target.account) == nullptr) {
+            return Error{ErrorCode::kBusy, "The account has just gone. Try again."};
+        }
         HWVAULT_TRY(auto plan, vault::create(state, target, options, now));
         return vault::as_plan(std::move(plan));
     };
     Ask ask{.caller = std::move(caller), .verb = vault::Verb::kCreate, .target = target, .whole_account = true,
-            .names_owners = options.owners.has_value()};
+            .wanted = wanted_by(options, makes_string)};
     HWVAULT_CO_TRY(const Committed committed, co_await change(std::move(ask), std::move(planning)));
     co_return info_after(target, committed);
 }
@@ -54,7 +77,8 @@ Awaitable<vault::Info> VaultService::import(policy::Caller caller, std::string a
     HWVAULT_CO_TRY(const auto place, admit(caller));
     HWVAULT_CO_TRY(const vault::Target target, co_await target_of(caller, std::move(account), std::move(name)));
     HWVAULT_CO_TRY(Open* const vault, open());
-    HWVAULT_CO_TRY(const policy::Decision decision, gate(caller, vault::Verb::kImport, target, options.owners.has_value()));
+    const policy::Wanted wanted = wanted_by(options, true);
+    HWVAULT_CO_TRY(const policy::Decision decision, enter_gate(caller, vault::Verb::kImport, target, wanted));
     HWVAULT_CO_TRY(const vault::Occasion drafting, occasion(caller, decision));
     HWVAULT_CO_TRY(vault::ImportDraft draft, vault::draft_import(*vault->vault, target, options, drafting));
 
@@ -68,7 +92,7 @@ Awaitable<vault::Info> VaultService::import(policy::Caller caller, std::string a
         return vault::as_plan(std::move(plan));
     };
     Ask ask{.caller = std::move(caller), .verb = vault::Verb::kImport, .target = target, .whole_account = true,
-            .names_owners = options.owners.has_value()};
+            .wanted = wanted, .has_entered = true};
     HWVAULT_CO_TRY(const Committed committed, co_await change(std::move(ask), std::move(planning)));
     co_return info_after(target, committed);
 }

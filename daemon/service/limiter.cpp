@@ -2,6 +2,7 @@
 #include "daemon/service/limiter.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace hwvault::service {
 
@@ -46,6 +47,26 @@ Result<void> Limiter::first_use(std::uint32_t uid, Time now) {
     HWVAULT_CHECK(first_use(now));
     const auto [mine, is_new] = first_uses_of_uid_.try_emplace(uid, kFirstUsesOfUidPerSecond, kFirstUsesOfUidAtOnce);
     mine->second.take(now);
+    return {};
+}
+
+Result<void> Limiter::use_rule(const std::string& rule_and_who, policy::Rate rate, Time now) {
+    if (rules_.size() >= rules_swept_at_) {
+        std::erase_if(rules_, [now](const auto& entry) { return entry.second.is_full(now); });
+        rules_swept_at_ = 2 * rules_.size() + 64;  // so that sweeping costs each call a constant
+    }
+    const double most = rate.calls;
+    const double per_second = most / rate.seconds;
+    const auto [used, is_new] = rules_.try_emplace(rule_and_who, per_second, most);
+    Bucket& bucket = used->second;
+    // The rule of this name has another rate since the policy was read again.
+    if (bucket.most() != most || bucket.per_second() != per_second) bucket = Bucket(per_second, most);
+    if (bucket.is_empty(now)) {
+        const auto wait = static_cast<std::uint64_t>(std::ceil(bucket.seconds_until_one(now)));
+        return Error{ErrorCode::kBusy, "The policy allows you this " + std::to_string(rate.calls) + " times in " +
+                                           std::to_string(rate.seconds) + " s. Try again in " + std::to_string(wait) + " s."};
+    }
+    bucket.take(now);
     return {};
 }
 

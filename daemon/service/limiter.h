@@ -8,10 +8,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string>
 #include <unordered_map>
 #include <utility>
 
 #include "foundation/result.h"
+#include "policy/rule.h"
 
 namespace hwvault::service {
 
@@ -51,6 +53,10 @@ public:
     Result<Place> enter(std::uint32_t uid);
     // kBusy when too many accounts were made in a short time, by this uid or by whomever.
     Result<void> first_use(std::uint32_t uid, Time now);
+    // kBusy, with when to try again, while `who` has used a rule of the policy more often than its rate allows.
+    Result<void> use_rule(const std::string& rule_and_who, policy::Rate rate, Time now);
+    // Pairs of a rule and who used it lately.
+    [[nodiscard]] std::size_t rules_remembered() const { return rules_.size(); }
 
 private:
     Result<void> first_use(Time now);  // by whomever
@@ -62,6 +68,9 @@ private:
         [[nodiscard]] bool is_empty(Time now) const { return left(now) < 1; }
         [[nodiscard]] bool is_full(Time now) const { return left(now) >= most_; }
         void take(Time now);
+        [[nodiscard]] double seconds_until_one(Time now) const { return (1 - left(now)) / per_second_; }
+        [[nodiscard]] double most() const { return most_; }
+        [[nodiscard]] double per_second() const { return per_second_; }
 
     private:
         [[nodiscard]] double left(Time now) const;
@@ -77,6 +86,8 @@ private:
     std::unordered_map<std::uint32_t, unsigned> waiting_;
     Bucket first_uses_{kFirstUsesPerSecond, kFirstUsesAtOnce};
     std::unordered_map<std::uint32_t, Bucket> first_uses_of_uid_;  // who is not here has a full one
+    std::unordered_map<std::string, Bucket> rules_;                // the same
+    std::size_t rules_swept_at_{64};                               // so many: the full ones go
 };
 
 }  // namespace hwvault::service

@@ -47,7 +47,7 @@ vault::Info VaultService::with_last_use(vault::Info info, const vault::Id& token
 
 Result<Verification> VaultService::verify(const policy::Caller& caller, BytesView token) {
     HWVAULT_TRY(Open* const vault, open());
-    if (!policy::may_verify_any(caller)) {
+    if (!parts_.policy->may_verify_any(caller)) {
         const auto shown = vault->vault->recognise(token);
         const Error denied{ErrorCode::kAccessDenied, "You may verify the tokens of your own accounts only, and this is none."};
         if (!shown) return denied;
@@ -108,7 +108,7 @@ Result<vault::Info> VaultService::describe(const policy::Caller& caller, std::st
     HWVAULT_TRY(const auto token_name, vault::TokenName::parse(name));
     HWVAULT_TRY(const auto account_name, account_named(caller, account));
     const vault::Target target{.account = account_name, .name = token_name, .uid = caller.uid};
-    HWVAULT_CHECK(gate(caller, vault::Verb::kDescribe, target));
+    HWVAULT_CHECK(enter_gate(caller, vault::Verb::kDescribe, target));
     const vault::Token* token = vault->vault->find(account_name, token_name);
     if (token == nullptr) {
         return Error{ErrorCode::kNotFound, "There is no token `" + token_name.text() + "` in " + account_name.text() + "."};

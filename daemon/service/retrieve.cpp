@@ -18,16 +18,13 @@ using std::chrono::steady_clock;
 
 constexpr int kAttempts = 3;  // when the token changes while the device works
 
-bool is_own(const policy::Caller& caller, const vault::AccountName& account) {
-    return policy::own_account(caller) == account ||
-           (account.kind() == vault::AccountKind::kUnit && caller.unit == account.local());
-}
-
 }  // namespace
 
 Awaitable<Retrieved> VaultService::retrieve(policy::Caller caller, std::string account, std::string name) {
     HWVAULT_CO_TRY(const auto place, admit(caller));
     HWVAULT_CO_TRY(const vault::Target target, co_await target_of(caller, std::move(account), std::move(name)));
+    HWVAULT_CO_CHECK(open());
+    HWVAULT_CO_CHECK(enter_gate(caller, vault::Verb::kRetrieve, target));
     for (int attempt = 1;; ++attempt) {
         auto retrieved = co_await retrieve_once(caller, target);
         if (retrieved || retrieved.error().code != ErrorCode::kBusy || attempt == kAttempts) co_return retrieved;
@@ -60,7 +57,7 @@ Awaitable<Retrieved> VaultService::retrieve_once(const policy::Caller& caller, c
 
 // A caller's own `default` is made when it is first asked for.
 Awaitable<void> VaultService::first_use(policy::Caller caller, vault::Target target) {
-    if (!target.name.is_default() || !is_own(caller, target.account)) {
+    if (!target.name.is_default() || !policy::is_own(caller, target.account)) {
         co_return Error{ErrorCode::kNotFound, "There is no token `" + target.name.text() + "` in " + target.account.text() +
                                                   ". Make it with `hwvault create` or `hwvault import`."};
     }
@@ -70,7 +67,8 @@ Awaitable<void> VaultService::first_use(policy::Caller caller, vault::Target tar
         HWVAULT_TRY(auto plan, vault::create(state, target, {}, now));
         return vault::as_plan(std::move(plan));
     };
-    Ask ask{.caller = std::move(caller), .verb = vault::Verb::kCreate, .target = target, .whole_account = true};
+    Ask ask{.caller = std::move(caller), .verb = vault::Verb::kCreate, .target = target, .whole_account = true,
+            .wanted = {.owners = false, .string = true, .scopes = {}, .expires_in = std::nullopt}, .has_entered = true};
     HWVAULT_CO_CHECK(co_await change(std::move(ask), std::move(planning)));
     co_return Result<void>{};
 }

@@ -26,7 +26,7 @@
 #include "daemon/vault/lifecycle.h"
 #include "foundation/result.h"
 #include "foundation/secret.h"
-#include "policy/decision.h"
+#include "policy/caller.h"
 
 namespace hwvault::service {
 

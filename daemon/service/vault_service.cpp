@@ -9,6 +9,7 @@
 #include <boost/asio/detached.hpp>
 
 #include "daemon/service/signal.h"
+#include "foundation/hex.h"
 #include "os/asio.h"
 
 namespace hwvault::service {
@@ -23,6 +24,7 @@ constexpr auto kRetryOpening = std::chrono::seconds(1);
 constexpr auto kDevicePatience = std::chrono::seconds(3);
 constexpr auto kDescribeDeadline = std::chrono::seconds(5);
 constexpr auto kDeviceAtStop = std::chrono::seconds(2);  // that the end waits until the device knows everything
+constexpr std::size_t kShownDigest = 8;    // bytes of the policy's, in Status
 constexpr std::size_t kListingsOfUid = 2;  // at work at a time: each has its share of the strand
 
 std::string_view state_word(ErrorCode reason) {
@@ -89,6 +91,11 @@ awaitable<void> VaultService::stop() {
     if (parts_.hardware.state()) (void)co_await open_->epochs->reached(open_->epochs->epoch(), deadline);
     if (open_->checkpoints) co_await open_->checkpoints->stop();
     open_->epochs->stop();
+}
+
+void VaultService::set_policy(Result<std::shared_ptr<const policy::Policy>> policy) {
+    policy_trouble_ = policy ? "" : policy.error().message;
+    if (policy) parts_.policy = std::move(*policy);
 }
 
 awaitable<void> VaultService::bring_up() {
@@ -182,6 +189,8 @@ Status VaultService::status() {
     Status now;
     now.version = HWVAULT_VERSION;
     now.memory_lock = word(memory_lock());
+    now.policy_digest = hex_of(BytesView(parts_.policy->digest()).first(kShownDigest));
+    now.policy_error = policy_trouble_;
     now.started_at = started_at_;
     now.verified = verified_;
     now.verified_inactive = verified_inactive_;
@@ -249,29 +258,37 @@ Awaitable<vault::Target> VaultService::target_of(const policy::Caller& caller, s
 }
 
 policy::Object VaultService::object_of(const vault::AccountName& account, const vault::TokenName& name) const {
-    policy::Object object{.account = account, .name = name, .owners = {}, .account_exists = false, .names_owners = false};
-    if (const vault::Account* found = open_->vault->find(account)) {
-        object.owners = found->owners;
-        object.account_exists = true;
-    }
+    policy::Object object{.account = account, .name = name, .owners = {}};
+    if (const vault::Account* found = open_->vault->find(account)) object.owners = found->owners;
     return object;
 }
 
 // The policy's answer, and before it: an account on record that belonged to another uid is nobody's own.
 Result<policy::Decision> VaultService::gate(const policy::Caller& caller, vault::Verb verb,
-                                            const vault::Target& target, bool names_owners) const {
+                                            const vault::Target& target, const policy::Wanted& wanted) const {
     const vault::Account* account = open_->vault->find(target.account);
     if (account != nullptr && account->uid && policy::own_account(caller) == target.account) {
         HWVAULT_CHECK(vault::same_user(*account, target));
     }
-    policy::Object object = object_of(target.account, target.name);
-    object.names_owners = names_owners;
-    policy::Decision decision = policy::decide(caller, verb, object);
+    policy::Decision decision = parts_.policy->decide(caller, verb, object_of(target.account, target.name), wanted);
     if (decision.allowed) return decision;
-    std::string message = "You may not " + std::string(vault::word(verb)) + " in " + target.account.text() +
-                          ". Ask an administrator of hwvault.";
-    if (policy::is_administrator(caller)) message += " (The rule that decided: " + decision.rule + ".)";
+    std::string message = "You may not " + std::string(vault::word(verb)) + " in " + target.account.text();
+    message += decision.beyond_limits ? " with these scopes, this expiry or these owners." : ".";
+    message += " Ask an administrator of hwvault.";
+    if (policy::is_administrator(caller)) {
+        message += " (The rule that decided: " + decision.rule + ". `hwvault policy explain` says more.)";
+    }
     return Error{ErrorCode::kAccessDenied, std::move(message)};
+}
+
+Result<policy::Decision> VaultService::enter_gate(const policy::Caller& caller, vault::Verb verb,
+                                                  const vault::Target& target, const policy::Wanted& wanted) {
+    HWVAULT_TRY(policy::Decision decision, gate(caller, verb, target, wanted));
+    if (decision.rate) {
+        const std::string who = caller.unit ? "unit:" + *caller.unit : "uid:" + std::to_string(caller.uid);
+        HWVAULT_CHECK(limiter_.use_rule(decision.rule + " " + who, *decision.rate, steady_clock::now()));
+    }
+    return decision;
 }
 
 bool VaultService::may_describe(const policy::Caller& caller, const policy::Object& object) const {
@@ -280,10 +297,10 @@ bool VaultService::may_describe(const policy::Caller& caller, const policy::Obje
 
 // `account` is what is on record, or was until the change that is told of; nullptr when there is none.
 bool VaultService::may_describe(const policy::Caller& caller, const policy::Object& object,
-                                const vault::Account* account) {
+                                const vault::Account* account) const {
     const bool is_former_users = account != nullptr && account->uid && *account->uid != caller.uid &&
                                  policy::own_account(caller) == object.account;
-    return !is_former_users && policy::decide(caller, vault::Verb::kDescribe, object).allowed;
+    return !is_former_users && parts_.policy->decide(caller, vault::Verb::kDescribe, object).allowed;
 }
 
 Result<vault::Occasion> VaultService::occasion(const policy::Caller& caller, const policy::Decision& decision) {

@@ -28,6 +28,7 @@
 #include "daemon/service/service.h"
 #include "daemon/service/turns.h"
 #include "daemon/service/watchers.h"
+#include "policy/policy.h"
 
 namespace hwvault::service {
 
@@ -42,6 +43,7 @@ public:
         vault::Quotas quotas;
         AntiRollback anti_rollback;
         std::chrono::milliseconds batch_interval;
+        std::shared_ptr<const policy::Policy> policy;
         std::filesystem::path recipient_file;  // [recovery] recipient; empty: none
         std::function<vault::UnixTime()> clock;
         // Called when the state of the vault becomes another, to log it.
@@ -54,6 +56,9 @@ public:
     void start();
     // Makes durable what is under way. Called once, when no door gives new calls.
     boost::asio::awaitable<void> stop();
+    // From now on these rules decide, also about calls that are under way. An error says why the ones before go on: Status
+    // tells it.
+    void set_policy(Result<std::shared_ptr<const policy::Policy>> policy);
 
     boost::asio::any_io_executor executor() override { return parts_.strand; }
     Awaitable<Retrieved> retrieve(policy::Caller caller, std::string account, std::string name) override;
@@ -102,10 +107,13 @@ private:
     Awaitable<vault::Target> target_of(const policy::Caller& caller, std::string account, std::string name);
     [[nodiscard]] policy::Object object_of(const vault::AccountName& account, const vault::TokenName& name) const;
     Result<policy::Decision> gate(const policy::Caller& caller, vault::Verb verb, const vault::Target& target,
-                                  bool names_owners = false) const;
+                                  const policy::Wanted& wanted = {}) const;
+    // The gate as a call comes in: it also counts against the rule's rate.
+    Result<policy::Decision> enter_gate(const policy::Caller& caller, vault::Verb verb, const vault::Target& target,
+                                        const policy::Wanted& wanted = {});
     [[nodiscard]] bool may_describe(const policy::Caller& caller, const policy::Object& object) const;
-    [[nodiscard]] static bool may_describe(const policy::Caller& caller, const policy::Object& object,
-                                           const vault::Account* account);
+    [[nodiscard]] bool may_describe(const policy::Caller& caller, const policy::Object& object,
+                                    const vault::Account* account) const;
     Result<vault::Occasion> occasion(const policy::Caller& caller, const policy::Decision& decision);
 
     // Verbs.
@@ -114,8 +122,9 @@ private:
         policy::Caller caller;
         vault::Verb verb;
         vault::Target target;
-        bool whole_account{false};  // the plan may make or end the account
-        bool names_owners{false};   // which is an administrator's right
+        bool whole_account{false};   // the plan may make or end the account
+        policy::Wanted wanted{};
+        bool has_entered{false};     // through enter_gate()
     };
     Awaitable<Committed> change(Ask ask, Planning planning);
     [[nodiscard]] vault::Info info_after(const vault::Target& target, const Committed& committed) const;
@@ -149,6 +158,7 @@ private:
 
     Parts parts_;
     std::unique_ptr<Open> open_;
+    std::string policy_trouble_;  // why the latest rules are not in force; empty: they are
     Error reason_{ErrorCode::kBusy, "hwvaultd is starting. Try again in a second."};
     Limiter limiter_;
     Turns listings_;

@@ -16,7 +16,7 @@
 
 #include "daemon/service/service.h"
 #include "daemon/vault/change.h"
-#include "policy/decision.h"
+#include "policy/caller.h"
 
 namespace hwvault::service {
 

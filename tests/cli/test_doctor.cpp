@@ -21,7 +21,7 @@ Report report_with(const std::string& key, const std::string& value) {
                   {"hardware_state", "available"}, {"hardware_model", "SoftHSM v2"},
                   {"hardware_serial", "c0ffee"}, {"rollback_protection", "counter"},
                   {"hardware_kind", "pkcs11"},   {"hardware_policy", "a PIN"},
-                  {"epoch_pending", "0"},        {"memory_lock", "memfd_secret"},
+                  {"epoch_pending", "0"},        {"memory_lock", "memfd_secret"}, {"policy_error", ""},
                   {"recovery_pending", "0"}};
     for (auto& line : report) {
         if (line.first == key) line.second = value;
@@ -54,6 +54,8 @@ TEST_CASE("every finding that is not good says what to do") {
     CHECK(none.verdict == Verdict::kNote);
     CHECK(none.next.find("[recovery]") != std::string::npos);
     CHECK(of_vault("memory_lock", "unlocked", "memory").verdict == Verdict::kNote);
+    CHECK(of_vault("policy_error", "10.toml, line 3, column 1: No.", "rules").verdict == Verdict::kBad);
+    CHECK(of_vault("policy_error", "", "rules").verdict == Verdict::kGood);
     CHECK(of_vault("rollback_protection", "none", "old disks").verdict == Verdict::kNote);
     CHECK(of_vault("hardware_serial", "other", "same token").verdict == Verdict::kBad);
 }

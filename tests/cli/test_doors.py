@@ -121,6 +121,8 @@ def bash_completes_commands_options_and_names():
     expect(completions("hwvault get compl") == ["completed"], completions("hwvault get compl"))
     expect(completions("hwvault --door d") == ["dbus"], completions("hwvault --door d"))
     expect("user:root" in completions("hwvault get --account user"), completions("hwvault get --account user"))
+    expect(completions("hwvault policy ") == ["check", "explain", "who"], completions("hwvault policy "))
+    expect("--unit" in completions("hwvault policy explain --"), completions("hwvault policy explain --"))
     expect(completions("hwvault verify ") == ["-"], completions("hwvault verify "))
 
 

@@ -7,7 +7,7 @@ namespace hwvault::cli {
 namespace {
 
 std::int64_t seconds_of(std::string_view text) {
-    const auto span = parse_duration(text);
+    const auto span = duration_named(text);
     return span ? span->count() : -1;
 }
 

@@ -16,6 +16,7 @@ MAY_INCLUDE = {
     "os": BOTTOM,
     "daemon/vault": BOTTOM | {"crypto"},
     "policy": BOTTOM | {"crypto", "daemon/vault"},
+    "policy/files": LOW,
     "daemon/peer": LOW,
     "daemon/hardware": LOW,
     "daemon/hardware/pkcs11": LOW | {"daemon/hardware"},
@@ -28,7 +29,7 @@ MAY_INCLUDE = {
     "libclient": BOTTOM | {"crypto", "os"},
     "libclient/include": set(),
     "libclient/wire": BOTTOM | {"crypto", "os"},
-    "cli": BOTTOM | {"crypto", "os", "libclient", "libclient/include", "libclient/wire"},
+    "cli": LOW | {"policy/files", "libclient", "libclient/include", "libclient/wire"},
 }
 MAY_INCLUDE["libclient"] |= {"libclient/include", "libclient/wire"}
 
@@ -59,7 +60,7 @@ LIBRARIES = {
     "OpenSSL": (r"openssl/", ("crypto/", "daemon/hardware/pkcs11/")),
     "spdlog": (r"spdlog/", ("daemon/doors/", "daemon/main", "daemon/hardware/child/main")),
     "CLI11": (r"CLI/", ("cli/", "daemon/main", "daemon/hardware/child/main")),
-    "toml++": (r"toml\+\+/", ("daemon/settings", "daemon/hardware/child/config", "cli/")),
+    "toml++": (r"toml\+\+/", ("daemon/settings", "daemon/hardware/child/config", "policy/parser", "cli/")),
     "Catch2": (r"catch2/|tests/", ()),
 }
 

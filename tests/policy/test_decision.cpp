@@ -1,215 +1,153 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The contract's default rules as one table: each kind of caller, on each kind of account, for each verb.
-#include <string>
-#include <string_view>
-#include <vector>
+// How rules of any text are decided by.
+#include "policy/policy.h"
 
-#include "policy/decision.h"
 #include "tests/catch.h"
+#include "tests/policy/rules.h"
 
-namespace hwvault::policy {
+namespace hwvault::policy::deciding {
 namespace {
 
 using vault::Verb;
 
-Caller user(std::uint32_t uid, std::string name, std::vector<std::string> groups = {}) {
-    return {.uid = uid, .user = std::move(name), .groups = std::move(groups), .unit = std::nullopt, .executable = ""};
+const Caller kAlice = user(1000, "alice", {"staff", "ops"});
+const Caller kBob = user(1001, "bob", {"staff"});
+const Caller kWorker = in_unit(user(33, "www-data"), "worker@7.service");
+const Object kBilling = object("app:billing", {"user:bob"}, "ci");
+
+TEST_CASE("a policy without rules allows nothing") {
+    const Policy none = policy_of("");
+    for (const Verb verb : kRuledVerbs) CHECK_FALSE(none.decide(user(0, "root"), verb, kBilling).allowed);
+    CHECK_FALSE(none.may_verify_any(user(0, "root")));
 }
 
-const Caller kAlice = user(1000, "alice", {"alice", "staff"});
-const Caller kBob = user(1001, "bob", {"bob"});
-const Caller kOps = user(1002, "oscar", {"oscar", "ops"});
-const Caller kRoot = user(0, "root", {"root"});
-const Caller kAdmin = user(1003, "anna", {"anna", "hwvault-admin"});
-const Caller kVerifier = user(1004, "vera", {"vera", "hwvault-verify"});
-const Caller kNobody{};  // uid 65534, no name, no group, no unit
-
-Caller in_unit(Caller caller, std::string unit) {
-    caller.unit = std::move(unit);
-    return caller;
-}
-const Caller kWebUnit = in_unit(user(33, "www-data", {"www-data"}), "web.service");
-// A dynamic user's service: no user's name, but a unit.
-const Caller kDynamicUnit{
-    .uid = 61500, .user = std::nullopt, .groups = {}, .unit = "web.service", .executable = ""};
-
-Object object(std::string_view account, std::vector<std::string> owners = {}) {
-    const bool exists = !account.starts_with("app:") || !owners.empty();
-    return {.account = vault::AccountName::parse(account).value(),
-            .name = vault::TokenName(),
-            .owners = std::move(owners),
-            .account_exists = exists,
-            .names_owners = false};
-}
-
-const Object kAlices = object("user:alice");
-const Object kWebs = object("unit:web.service");
-const Object kShop = object("app:shop", {"group:ops", "unit:web.service", "user:alice"});
-const Object kNewApp = object("app:new");
-
-const std::vector<Verb> kAboutATokenOfAnAccount{Verb::kRetrieve, Verb::kRevoke, Verb::kRotate, Verb::kVerify,
-                                                Verb::kCreate,   Verb::kImport, Verb::kDelete, Verb::kList,
-                                                Verb::kDescribe};
-
-// One letter for each of those verbs, in that order; a letter where it is allowed, `-` where it is not:
-// r(etrieve) k(ill: revoke) o (rotate) v(erify) c(reate) i(mport) d(elete) l(ist) t (describe).
-std::string allowed(const Caller& caller, const Object& object) {
-    constexpr std::string_view kLetters = "rkovcidlt";
-    std::string row;
-    for (std::size_t i = 0; i < kLetters.size(); ++i) {
-        row += decide(caller, kAboutATokenOfAnAccount[i], object).allowed ? kLetters[i] : '-';
-    }
-    return row;
-}
-
-struct Row {
-    const char* who;
-    Caller caller;
-    Object object;
-    const char* verbs;
-};
-
-TEST_CASE("Who may do what, by the contract's default rules") {
-    const auto row = GENERATE(
-        // Your own account is yours; nobody else's is.
-        Row{"alice on her own", kAlice, kAlices, "rkovcidlt"},
-        Row{"bob on alice's", kBob, kAlices, "---------"},
-        Row{"ops on alice's", kOps, kAlices, "---------"},
-        Row{"a unit on alice's", kWebUnit, kAlices, "---------"},
-        Row{"a verifier on alice's", kVerifier, kAlices, "---v-----"},
-        Row{"nobody on alice's", kNobody, kAlices, "---------"},
-        // Administrators manage, do not read, and do not slip a secret into a person's account.
-        Row{"root on alice's", kRoot, kAlices, "-kovc-dlt"},
-        Row{"an administrator on alice's", kAdmin, kAlices, "-kovc-dlt"},
-        Row{"root on its own", kRoot, object("user:root"), "rkovcidlt"},
-        Row{"an administrator on her own", kAdmin, object("user:anna"), "rkovcidlt"},
-        Row{"root on a user that is not there", kRoot, object("user:nobody"), "-kovc-dlt"},
-        // A unit's account is the unit's, whoever it runs as.
-        Row{"the unit on its own", kWebUnit, kWebs, "rkovcidlt"},
-        Row{"the unit with a dynamic user on its own", kDynamicUnit, kWebs, "rkovcidlt"},
-        Row{"another unit", in_unit(kWebUnit, "other.service"), kWebs, "---------"},
-        Row{"the unit's user outside of the unit", user(33, "www-data"), kWebs, "---------"},
-        Row{"the unit's user on the user's account", kWebUnit, object("user:www-data"), "rkovcidlt"},
-        Row{"alice on a unit's", kAlice, kWebs, "---------"},
-        Row{"an administrator on a unit's", kAdmin, kWebs, "-kovcidlt"},
-        Row{"root on a unit's", kRoot, kWebs, "-kovcidlt"},
-        Row{"a verifier on a unit's", kVerifier, kWebs, "---v-----"},
-        // An app is its owners': by user, by group, by unit.
-        Row{"an owner by name", kAlice, kShop, "rkovcidlt"},
-        Row{"an owner by group", kOps, kShop, "rkovcidlt"},
-        Row{"an owner by unit", kWebUnit, kShop, "rkovcidlt"},
-        Row{"an owner by unit with a dynamic user", kDynamicUnit, kShop, "rkovcidlt"},
-        Row{"no owner", kBob, kShop, "---------"},
-        Row{"a verifier on an app's", kVerifier, kShop, "---v-----"},
-        Row{"an administrator on an app's", kAdmin, kShop, "-kovcidlt"},
-        Row{"root on an app's", kRoot, kShop, "-kovcidlt"},
-        Row{"nobody on an app's", kNobody, kShop, "---------"},
-        // An app that is not there yet belongs to nobody, so only an administrator makes it.
-        Row{"alice on a new app", kAlice, kNewApp, "---------"},
-        Row{"a unit on a new app", kWebUnit, kNewApp, "---------"},
-        Row{"an administrator on a new app", kAdmin, kNewApp, "-kovcidlt"});
-    INFO(row.who);
-    CHECK(allowed(row.caller, row.object) == row.verbs);
-}
-
-TEST_CASE("Whoever finds a token may kill it, and everybody may ask how the vault is") {
-    const Caller caller = GENERATE(kAlice, kRoot, kVerifier, kNobody, kDynamicUnit);
-    for (const Object& object : {kAlices, kWebs, kShop, kNewApp}) {
-        CHECK(decide(caller, Verb::kRevokeToken, object).allowed);
-        CHECK(decide(caller, Verb::kStatus, object).allowed);
+TEST_CASE("a deny wins, wherever it stands and whatever it stands beside") {
+    const std::string allow = "[[allow]]\nname='staff'\ngroup='staff'\nverbs='*'\naccounts='*'\n";
+    const std::string deny = "[[deny]]\nname='not-alice'\nuser='alice'\nverbs='Retrieve'\naccounts='app:billing'\n";
+    for (const Policy& policy : {policy_of(allow + deny), policy_of(deny + allow)}) {
+        const Decision refused = policy.decide(kAlice, Verb::kRetrieve, kBilling);
+        CHECK_FALSE(refused.allowed);
+        CHECK(refused.rule == "not-alice");
+        CHECK(policy.decide(kAlice, Verb::kRevoke, kBilling).allowed);
+        CHECK(policy.decide(kAlice, Verb::kRetrieve, object("app:other")).allowed);
+        CHECK(policy.decide(kBob, Verb::kRetrieve, kBilling).allowed);
     }
 }
 
-TEST_CASE("Only administrators name owners, also of an app that is yours") {
-    Object changed = kShop;
-    changed.names_owners = true;
-    Object made = kNewApp;
-    made.names_owners = true;
-    for (const Verb verb : {Verb::kCreate, Verb::kImport}) {
-        for (const Caller& caller : {kAlice, kOps, kWebUnit, kBob, kVerifier, kNobody}) {
-            CHECK_FALSE(decide(caller, verb, changed).allowed);
-            CHECK_FALSE(decide(caller, verb, made).allowed);
-        }
-        for (const Caller& caller : {kRoot, kAdmin}) {
-            CHECK(decide(caller, verb, changed).allowed);
-            CHECK(decide(caller, verb, made).allowed);
-        }
+TEST_CASE("of several rules that allow it, the first in files and lines decides") {
+    const auto rule = [](const std::string& name, const std::string& who) {
+        return "[[allow]]\nname='" + name + "'\n" + who + "\nverbs='Retrieve'\naccounts='*'\n";
+    };
+    const Policy policy = Policy::of({{"10.toml", rule("b", "anyone=true") + rule("a", "user='alice'")},
+                                      {"20.toml", rule("c", "group='ops'")}})
+                              .value();
+    CHECK(policy.decide(kAlice, Verb::kRetrieve, kBilling).rule == "b");
+    const Policy other_way = Policy::of({{"10.toml", rule("c", "group='ops'")},
+                                         {"20.toml", rule("b", "anyone=true") + rule("a", "user='alice'")}})
+                                 .value();
+    CHECK(other_way.decide(kAlice, Verb::kRetrieve, kBilling).rule == "c");
+    CHECK(other_way.decide(kBob, Verb::kRetrieve, kBilling).rule == "b");
+}
+
+TEST_CASE("a star matches what goes on after a separator, and never the bare beginning") {
+    const Policy policy = policy_of(
+        "[[allow]]\nname='ci'\nuser='alice'\nverbs='Retrieve'\naccounts='app:ci-*'\ntokens=['deploy','stage.*']\n");
+    const auto may = [&](std::string_view account, std::string_view name) {
+        return policy.decide(kAlice, Verb::kRetrieve, object(account, {}, name)).allowed;
+    };
+    CHECK(may("app:ci-one", "deploy"));
+    CHECK(may("app:ci-one", "stage.eu"));
+    CHECK_FALSE(may("app:ci-", "deploy"));
+    CHECK_FALSE(may("app:ci", "deploy"));
+    CHECK_FALSE(may("app:cinema", "deploy"));
+    CHECK_FALSE(may("user:ci-one", "deploy"));
+    CHECK_FALSE(may("app:ci-one", "deploy2"));
+    CHECK_FALSE(may("app:ci-one", "stage"));
+    CHECK_FALSE(may("app:ci-one", ""));
+}
+
+TEST_CASE("a unit is named exactly or by its template, and only with a unit on record") {
+    const Policy policy = policy_of(
+        "[[allow]]\nname='workers'\nunit=['worker@*','web.service']\nverbs='Retrieve'\naccounts='app:billing'\n");
+    CHECK(policy.decide(kWorker, Verb::kRetrieve, kBilling).allowed);
+    CHECK(policy.decide(in_unit(kWorker, "web.service"), Verb::kRetrieve, kBilling).allowed);
+    CHECK_FALSE(policy.decide(in_unit(kWorker, "workers.service"), Verb::kRetrieve, kBilling).allowed);
+    CHECK_FALSE(policy.decide(in_unit(kWorker, "web.service.service"), Verb::kRetrieve, kBilling).allowed);
+    CHECK_FALSE(policy.decide(user(33, "worker@7.service"), Verb::kRetrieve, kBilling).allowed);
+}
+
+TEST_CASE("no name of a caller becomes a pattern") {
+    const Policy policy = policy_of("[[allow]]\nname='own'\nanyone=true\nverbs='*'\naccounts=['@self','@owner']\n");
+    const Caller star = user(1000, "*", {"*"});
+    CHECK_FALSE(policy.decide(star, Verb::kRetrieve, object("user:alice")).allowed);
+    CHECK_FALSE(policy.decide(kAlice, Verb::kRetrieve, object("app:x", {"user:*", "group:*", "unit:*"})).allowed);
+    CHECK_FALSE(policy.decide(in_unit(star, "*"), Verb::kRetrieve, object("unit:web.service")).allowed);
+}
+
+TEST_CASE("what is wanted must lie within a rule's limits, and a later rule may be wider") {
+    const Policy policy = policy_of(
+        "[[allow]]\nname='narrow'\nanyone=true\nverbs='Create'\naccounts='app:billing'\n"
+        "scopes=['repo:*','read']\nmax_expiry='90d'\n"
+        "[[allow]]\nname='wide'\ngroup='ops'\nverbs='Create'\naccounts='app:billing'\nowners=true\n");
+    constexpr std::uint64_t kDay = 86'400;
+    const auto ask = [&](const Caller& caller, Wanted wanted) {
+        return policy.decide(caller, Verb::kCreate, kBilling, wanted);
+    };
+    const Wanted within{.owners = false, .string = true, .scopes = {"repo:x", "read"}, .expires_in = 90 * kDay};
+    CHECK(ask(kBob, within).rule == "narrow");
+    CHECK(ask(kAlice, within).rule == "narrow");
+    for (Wanted beyond : {Wanted{false, true, {"repo:x", "write"}, kDay}, Wanted{false, true, {"repo"}, kDay},
+                          Wanted{false, true, {}, 90 * kDay + 1}, Wanted{false, true, {}, std::nullopt},
+                          Wanted{true, true, {}, kDay}}) {
+        const Decision refused = ask(kBob, beyond);
+        CHECK_FALSE(refused.allowed);
+        CHECK(refused.beyond_limits);
+        CHECK(refused.rule == "default-deny");
+        CHECK(ask(kAlice, beyond).rule == "wide");
     }
+    // To change owners alone makes no string, so that its expiry does not count.
+    CHECK(ask(kAlice, {.owners = true, .string = false, .scopes = {}, .expires_in = std::nullopt}).allowed);
+    CHECK_FALSE(policy.decide(kBob, Verb::kRetrieve, kBilling).beyond_limits);
 }
 
-TEST_CASE("Only administrators recover a vault") {
-    for (const Caller& caller : {kAlice, kVerifier, kNobody, kWebUnit}) {
-        CHECK_FALSE(decide(caller, Verb::kRecover, kAlices).allowed);
-    }
-    CHECK(decide(kRoot, Verb::kRecover, kAlices).allowed);
-    CHECK(decide(kAdmin, Verb::kRecover, kAlices).allowed);
+TEST_CASE("whoever may verify any token is told of unknown ones; any denial of one ends that") {
+    const std::string any = "[[allow]]\nname='any'\ngroup='ops'\nverbs='Verify'\naccounts='*'\n";
+    CHECK(policy_of(any).may_verify_any(kAlice));
+    CHECK_FALSE(policy_of(any).may_verify_any(kBob));
+    CHECK_FALSE(policy_of("[[allow]]\nname='some'\ngroup='ops'\nverbs='Verify'\naccounts='app:*'\n").may_verify_any(kAlice));
+    CHECK_FALSE(policy_of("[[allow]]\nname='ci'\ngroup='ops'\nverbs='Verify'\naccounts='*'\ntokens='ci-*'\n").may_verify_any(kAlice));
+    const std::string but = "[[deny]]\nname='but'\nuser='alice'\nverbs='Verify'\naccounts='app:billing'\n";
+    CHECK_FALSE(policy_of(any + but).may_verify_any(kAlice));
 }
 
-TEST_CASE("A caller without a name, or whose uid is nobody's, has no account and owns nothing by name") {
-    Caller nameless = kAlice;
-    nameless.user.reset();
-    Caller nobody = user(65534, "alice", {});
-    Caller dynamic = user(61184, "alice", {});
-    for (const Caller& caller : {nameless, nobody, dynamic, kNobody}) {
-        CHECK_FALSE(own_account(caller));
-        CHECK_FALSE(decide(caller, Verb::kRetrieve, kAlices).allowed);
-        CHECK_FALSE(decide(caller, Verb::kRetrieve, object("app:x", {"user:alice"})).allowed);
-    }
-    CHECK(decide(nameless, Verb::kRetrieve, object("app:x", {"group:staff"})).allowed);
+TEST_CASE("root is uid 0, whatever it is called, and nobody else") {
+    const Policy policy = policy_of("[[allow]]\nname='root'\nuser='root'\nverbs='Retrieve'\naccounts='*'\n");
+    CHECK(policy.decide(user(0, "toor"), Verb::kRetrieve, kBilling).allowed);
+    CHECK_FALSE(policy.decide(user(1000, "root"), Verb::kRetrieve, kBilling).allowed);
 }
 
-TEST_CASE("The own account is the user's") {
-    CHECK(own_account(kAlice)->text() == "user:alice");
-    CHECK(own_account(kRoot)->text() == "user:root");
-    CHECK(own_account(kWebUnit)->text() == "user:www-data");
-    // A name outside the grammar, as a directory may have it, has none; it is never bent into one.
-    CHECK_FALSE(own_account(user(1000, "alice smith")));
-    CHECK_FALSE(own_account(user(1000, "alice/../bob")));
-    CHECK_FALSE(own_account(user(1000, "*")));
-    CHECK_FALSE(own_account(user(1000, "")));
+TEST_CASE("a name that stands for nobody in particular is not named by a rule") {
+    const Policy policy = policy_of("[[allow]]\nname='x'\nuser=['svc','nobody']\nverbs='Retrieve'\naccounts='*'\n");
+    CHECK_FALSE(policy.decide(user(61'184, "svc"), Verb::kRetrieve, kBilling).allowed);
+    CHECK_FALSE(policy.decide(user(65'534, "nobody"), Verb::kRetrieve, kBilling).allowed);
+    CHECK(policy.decide(user(1000, "svc"), Verb::kRetrieve, kBilling).allowed);
 }
 
-TEST_CASE("Names are compared whole and as they are") {
-    CHECK_FALSE(decide(user(1, "alic"), Verb::kRetrieve, kAlices).allowed);
-    CHECK_FALSE(decide(user(1, "alice2"), Verb::kRetrieve, kAlices).allowed);
-    CHECK_FALSE(decide(user(1, "Alice"), Verb::kRetrieve, kAlices).allowed);
-    // A group of the user's name is not the user, nor the other way round; a unit's name is neither.
-    CHECK_FALSE(decide(user(1, "x", {"alice"}), Verb::kRetrieve, kAlices).allowed);
-    CHECK_FALSE(decide(user(1, "ops"), Verb::kRetrieve, kShop).allowed);
-    CHECK_FALSE(decide(user(1, "web.service", {"web.service"}), Verb::kRetrieve, kWebs).allowed);
-    CHECK_FALSE(decide(user(1, "x", {"hwvault-admins", "hwvault"}), Verb::kRevoke, kAlices).allowed);
-    // What is no principal matches nobody.
-    CHECK_FALSE(decide(kAlice, Verb::kRetrieve, object("app:x", {"alice", "", ":", "user:", "anyone:alice"})).allowed);
+TEST_CASE("two rules of one name are refused, and both are named") {
+    const std::string rule = "[[allow]]\nname='twice'\nanyone=true\nverbs='Verify'\naccounts='*'\n";
+    const auto policy = Policy::of({{"a.toml", rule}, {"b.toml", "\n" + rule}});
+    REQUIRE_FALSE(policy);
+    CHECK(policy.error().message.starts_with("b.toml, line 2, column 1: "));
+    CHECK(policy.error().message.find("a.toml, line 1") != std::string::npos);
 }
 
-TEST_CASE("Administrators are root and hwvault-admin; they and hwvault-verify verify any token") {
-    CHECK(is_administrator(kRoot));
-    CHECK(is_administrator(kAdmin));
-    CHECK_FALSE(is_administrator(kVerifier));
-    CHECK_FALSE(is_administrator(kAlice));
-    CHECK_FALSE(is_administrator(user(1, "root")));
-    CHECK_FALSE(is_administrator(user(1, "hwvault-admin")));
-    CHECK(may_verify_any(kRoot));
-    CHECK(may_verify_any(kAdmin));
-    CHECK(may_verify_any(kVerifier));
-    CHECK_FALSE(may_verify_any(kAlice));
-    CHECK_FALSE(may_verify_any(kNobody));
-}
-
-TEST_CASE("A decision names the rule that made it") {
-    CHECK(decide(kAlice, Verb::kRetrieve, kAlices).rule == "own-account");
-    CHECK(decide(kWebUnit, Verb::kRetrieve, kWebs).rule == "own-unit");
-    CHECK(decide(kOps, Verb::kRetrieve, kShop).rule == "app-owner");
-    CHECK(decide(kAdmin, Verb::kRevoke, kAlices).rule == "administrator");
-    CHECK(decide(kVerifier, Verb::kVerify, kAlices).rule == "verifier");
-    CHECK(decide(kBob, Verb::kRevokeToken, kAlices).rule == "whoever-finds-a-token");
-    CHECK(decide(kBob, Verb::kRetrieve, kAlices).rule == "default-deny");
-    CHECK(decide(kRoot, Verb::kRetrieve, kAlices).rule == "default-deny");
-    Object changed = kShop;
-    changed.names_owners = true;
-    CHECK(decide(kAlice, Verb::kCreate, changed).rule == "owners-by-administrators");
+TEST_CASE("two policies of the same files have one digest, and of others another") {
+    const std::string rule = "[[allow]]\nname='x'\nanyone=true\nverbs='Verify'\naccounts='*'\n";
+    CHECK(policy_of(rule).digest() == policy_of(rule).digest());
+    CHECK(policy_of(rule).digest() != policy_of(rule + "\n").digest());
+    CHECK(Policy::of({{"a", rule}, {"b", ""}}).value().digest() != Policy::of({{"a", ""}, {"b", rule}}).value().digest());
 }
 
 }  // namespace
-}  // namespace hwvault::policy
+}  // namespace hwvault::policy::deciding

@@ -22,6 +22,7 @@
 
 #include "daemon/service/signal.h"
 #include "daemon/service/vault_service.h"
+#include "policy/files/files.h"
 #include "tests/catch.h"
 #include "tests/hardware/fake_device.h"
 
@@ -152,6 +153,8 @@ public:
     vault::Quotas quotas;
     AntiRollback anti_rollback{AntiRollback::kStrict};  // these two from the next start on
     std::chrono::milliseconds batch_interval{kBatchInterval};
+    std::shared_ptr<const policy::Policy> rules{std::make_shared<const policy::Policy>(
+        policy::Policy::of({{"50-default.toml", std::string(policy::default_rules())}}).value())};
     std::filesystem::path recipient_file;  // takes effect at the next start
     TemporaryFolder folder;
     std::vector<std::string> states;  // that were told, with those of the hardware
@@ -217,6 +220,7 @@ public:
                                                                       .quotas = quotas,
                                                                       .anti_rollback = anti_rollback,
                                                                       .batch_interval = batch_interval,
+                                                                      .policy = rules,
                                                                       .recipient_file = recipient_file,
                                                                       .clock = [this] { return now; },
                                                                       .state_changed = [this](const Status& status) {

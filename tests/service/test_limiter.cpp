@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/service/limiter.h"
 
+#include <string>
 #include <vector>
 
 #include "tests/catch.h"
@@ -42,4 +43,44 @@ TEST_CASE("One uid cannot use up what others need for their first use") {
     for (int i = 0; i < static_cast<int>(Limiter::kFirstUsesOfUidAtOnce); ++i) {
         CHECK(limiter.first_use(1000, later + std::chrono::minutes(2)));
     }
+}
+
+TEST_CASE("A rule is used as often as its rate says, and by each on its own") {
+    Limiter limiter;
+    const Limiter::Time start{std::chrono::hours(1)};
+    const policy::Rate rate{.calls = 3, .seconds = 60};
+    for (int i = 0; i < 3; ++i) REQUIRE(limiter.use_rule("ci uid:1000", rate, start));
+    const auto refused = limiter.use_rule("ci uid:1000", rate, start);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::kBusy);
+    CHECK(refused.error().message.ends_with("Try again in 20 s."));
+    CHECK(limiter.use_rule("ci uid:1001", rate, start));
+    CHECK(limiter.use_rule("cd uid:1000", rate, start));
+    // A refusal counts for nothing, and what flows in is what the rate says.
+    const Limiter::Time later = start + std::chrono::seconds(20);
+    CHECK(limiter.use_rule("ci uid:1000", rate, later));
+    CHECK_FALSE(limiter.use_rule("ci uid:1000", rate, later));
+}
+
+TEST_CASE("A rule whose rate was changed begins anew with the new one") {
+    Limiter limiter;
+    const Limiter::Time start{std::chrono::hours(1)};
+    REQUIRE(limiter.use_rule("ci uid:1000", {.calls = 1, .seconds = 3'600}, start));
+    REQUIRE_FALSE(limiter.use_rule("ci uid:1000", {.calls = 1, .seconds = 3'600}, start));
+    CHECK(limiter.use_rule("ci uid:1000", {.calls = 1, .seconds = 60}, start));
+    CHECK_FALSE(limiter.use_rule("ci uid:1000", {.calls = 1, .seconds = 60}, start));
+    CHECK(limiter.use_rule("ci uid:1000", {.calls = 2, .seconds = 60}, start));
+}
+
+TEST_CASE("Who has used up a rule is not forgotten when many others come, and these are in the end") {
+    Limiter limiter;
+    const Limiter::Time start{std::chrono::hours(1)};
+    const policy::Rate slow{.calls = 1, .seconds = 86'400};
+    const policy::Rate quick{.calls = 1, .seconds = 1};
+    REQUIRE(limiter.use_rule("slow", slow, start));
+    for (int i = 0; i < 10'000; ++i) {
+        REQUIRE(limiter.use_rule(std::to_string(i), quick, start + std::chrono::seconds(i)));
+        REQUIRE(limiter.rules_remembered() <= 200);
+    }
+    CHECK_FALSE(limiter.use_rule("slow", slow, start + std::chrono::seconds(10'000)));
 }

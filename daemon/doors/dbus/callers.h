@@ -27,7 +27,7 @@
 #include "daemon/doors/dbus/sdbus_version.h"
 #include "daemon/peer/peer.h"
 #include "foundation/result.h"
-#include "policy/decision.h"
+#include "policy/caller.h"
 
 namespace hwvault::doors::dbus {
 

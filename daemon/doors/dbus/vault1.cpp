@@ -18,7 +18,7 @@
 
 #include "daemon/vault/lifecycle.h"
 #include "os/memfd.h"
-#include "policy/decision.h"
+#include "policy/caller.h"
 
 namespace hwvault::doors::dbus {
 namespace {

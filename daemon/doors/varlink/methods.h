@@ -11,7 +11,7 @@
 #include "daemon/doors/varlink/parameters.h"
 #include "daemon/doors/varlink/reply.h"
 #include "daemon/service/service.h"
-#include "policy/decision.h"
+#include "policy/caller.h"
 
 namespace hwvault::doors::varlink {
 

@@ -15,7 +15,7 @@
 #include "daemon/doors/varlink/message_stream.h"
 #include "daemon/doors/varlink/reply.h"
 #include "daemon/service/service.h"
-#include "policy/decision.h"
+#include "policy/caller.h"
 
 namespace hwvault::doors::varlink {
 
