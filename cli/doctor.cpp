@@ -195,8 +195,10 @@ std::vector<Finding> examine_vault(const Answer<Report>& report, const Answer<Co
         findings.push_back(examine_policy(*report));
         findings.push_back(examine_rollback(*report));
     }
-    findings.push_back(examine_pending(*report));
-    findings.push_back(examine_recovery(*report));
+    if (state == "serving" || state == "catching-up") {  // else nobody knows
+        findings.push_back(examine_pending(*report));
+        findings.push_back(examine_recovery(*report));
+    }
     findings.push_back(examine_memory(*report));
     findings.push_back(examine_rules(*report));
     return findings;

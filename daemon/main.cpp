@@ -44,6 +44,7 @@
 #include "daemon/service/vault_service.h"
 #include "daemon/settings.h"
 #include "os/asio.h"
+#include "os/file.h"
 #include "os/run.h"
 #include "policy/files/files.h"
 
@@ -114,6 +115,11 @@ vault::Event recovery_event(const std::string& what) {
     return event;
 }
 
+int failed(const Error& why) {
+    spdlog::error("{}: {}", word(why.code), why.message);
+    return EXIT_FAILURE;
+}
+
 class Daemon {
 public:
     Daemon(Settings settings, hardware::Options hardware, const Command& command)
@@ -136,6 +142,7 @@ public:
 private:
     // Makes the store; silent, since with --dev nothing but `ready` is printed.
     awaitable<Result<void>> make_store();
+    [[nodiscard]] Result<os::Fd> lock_state() const;
     [[nodiscard]] Result<void> state_is_there() const;
     awaitable<Result<void>> device_ready();
     Result<void> open_doors();
@@ -163,6 +170,8 @@ private:
 };
 
 int Daemon::run(Work work) {
+    const auto own = lock_state();
+    if (!own) return failed(own.error());
     Result<void> outcome{Error{ErrorCode::kInternal, "hwvaultd ended before its work was done."}};
     const auto to_the_end = [&]() -> awaitable<void> {
         outcome = co_await (this->*work)();
@@ -170,9 +179,16 @@ int Daemon::run(Work work) {
     };
     asio::co_spawn(io_, to_the_end, asio::detached);
     io_.run();
-    if (outcome) return EXIT_SUCCESS;
-    spdlog::error("{}: {}", word(outcome.error().code), outcome.error().message);
-    return EXIT_FAILURE;
+    return outcome ? EXIT_SUCCESS : failed(outcome.error());
+}
+
+// One hwvaultd at a time, in every state of the vault: the hardware child serves one alone, so that two would take it from
+// each other. No lock where the folder is not there, which is said later.
+Result<os::Fd> Daemon::lock_state() const {
+    if (!std::filesystem::is_directory(settings_.state)) return os::Fd();
+    auto lock = os::lock_folder(settings_.state);
+    if (lock || lock.error().code != ErrorCode::kBusy) return lock;
+    return Error{ErrorCode::kBusy, "Another hwvaultd works with the vault in " + settings_.state.string() + ". Stop it first."};
 }
 
 service::OpeningParts Daemon::opening_parts() {
@@ -310,18 +326,14 @@ awaitable<Result<void>> Daemon::initialise() {
     if (std::filesystem::exists(settings_.store_file())) {
         std::cout << "There is a store at " << settings_.store_file().string() << " already, and it was left as it is. If hwvaultd "
                      "says that it is rolled back, since the device has a new counter: `hwvault recover --accept-rollback`.\n";
-        co_return Result<void>{};
+    } else {
+        HWVAULT_CO_CHECK(co_await make_store());
     }
-    HWVAULT_CO_CHECK(co_await make_store());
     if (!settings_.recipient.empty()) HWVAULT_CO_CHECK(co_await show_signing_key());
     co_return Result<void>{};
 }
 
-// The hardware child serves one hwvaultd at a time, so one that runs would lose its device: its store is locked then.
 awaitable<Result<void>> Daemon::show_signing_key() {
-    const auto header =
-        co_await service::run_on(store_thread_, [this] { return store::Store::read_header(settings_.store_file()); });
-    if (!header && header.error().code == ErrorCode::kBusy) co_return header.error();
     HWVAULT_CO_CHECK(co_await device_ready());
     HWVAULT_CO_TRY(const std::string pem, co_await service::signing_key_pem(*hardware_));
     std::cout << keep_this(pem);
@@ -345,6 +357,7 @@ awaitable<Result<void>> Daemon::recover() {
     HWVAULT_CO_CHECK(co_await device_ready());
     HWVAULT_CO_TRY(const auto recovered, co_await service::recover_vault(opening_parts(), std::move(order)));
     std::cout << report(recovered);
+    if (!settings_.recipient.empty()) HWVAULT_CO_CHECK(co_await show_signing_key());
     co_return Result<void>{};
 }
 
@@ -353,6 +366,7 @@ awaitable<Result<void>> Daemon::new_recipient() {
     const vault::Event event = recovery_event("recover --new-recipient");
     HWVAULT_CO_TRY(const auto changed, co_await service::change_recipient(opening_parts(), event));
     std::cout << report(changed);
+    if (changed.fingerprint) HWVAULT_CO_CHECK(co_await show_signing_key());
     co_return Result<void>{};
 }
 
@@ -369,10 +383,7 @@ Result<std::pair<Settings, hardware::Options>> assemble(const Command& command) 
 
 int run(const Command& command) {
     auto parts = assemble(command);
-    if (!parts) {
-        spdlog::error("{}: {}", word(parts.error().code), parts.error().message);
-        return EXIT_FAILURE;
-    }
+    if (!parts) return failed(parts.error());
     Daemon daemon(std::move(parts->first), std::move(parts->second), command);
     if (command.initialise) return daemon.run(&Daemon::initialise);
     if (command.accept_rollback) return daemon.run(&Daemon::accept_rollback);

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -153,6 +154,13 @@ bool wait_until_unlocked(const path& file, std::chrono::milliseconds patience) {
         if (std::chrono::steady_clock::now() >= deadline) return false;
         std::this_thread::sleep_for(kPause);
     }
+}
+
+Result<Fd> lock_folder(const path& folder) {
+    HWVAULT_TRY(Fd fd, open_file(folder, O_RDONLY | O_DIRECTORY));
+    if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+    if (errno != EWOULDBLOCK) return errno_error("flock " + folder.string(), errno);
+    return Error{ErrorCode::kBusy, "Another program works in " + folder.string() + ". Stop it first."};
 }
 
 Result<void> make_folder(const path& folder, unsigned mode) {

@@ -9,6 +9,7 @@
 #include "foundation/bytes.h"
 #include "foundation/result.h"
 #include "foundation/secret.h"
+#include "os/fd.h"
 
 namespace hwvault::os {
 
@@ -38,6 +39,8 @@ Result<void> use_reserve(const std::filesystem::path& reserve, const std::filesy
 // Waits until no other process holds a lock on a file (fcntl(2), F_SETLK), or there is no such file; false when one still
 // does after `patience`. Blocks.
 bool wait_until_unlocked(const std::filesystem::path& path, std::chrono::milliseconds patience);
+// A lock on a folder (flock(2)), held as long as the descriptor is open; kBusy when another process has it.
+Result<Fd> lock_folder(const std::filesystem::path& path);
 
 // Makes a folder of this mode, with its parents, or leaves one that is there.
 Result<void> make_folder(const std::filesystem::path& path, unsigned mode);

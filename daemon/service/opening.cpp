@@ -90,16 +90,17 @@ Result<void> check_latest(const Opened& opened) {
     if (opened.device->identity != epochs.counter) {
         return Error{ErrorCode::kRolledBack,
                      "The device's counter is another than the one that this store was held against, so an older copy could "
-                     "not be told from the latest one. If you had a new one made, run `hwvault recover --accept-rollback`,"
-                     " which revokes every token that the store had issued."};
+                     "not be told from the latest one. If you had a new one made, stop hwvaultd and run `hwvault recover "
+                     "--accept-rollback`, which revokes every token that the store had issued."};
     }
     if (epochs.device_target() >= opened.device->value) return {};
     const std::uint64_t newest = epochs.base + (opened.device->value - epochs.device_origin);
     return Error{ErrorCode::kRolledBack,
                  "The store is of epoch " + std::to_string(epochs.epoch) + ", but the device remembers epoch " +
                      std::to_string(newest) +
-                     ": an older copy was put back, and what was revoked since would live again. Put the latest copy back; "
-                     "or run `hwvault recover --accept-rollback`, which revokes every token that this copy had issued."};
+                     ": an older copy was put back, or one of before another was accepted or recovered, and what was revoked since "
+                     "would live again. Put the latest copy back; or stop hwvaultd and run `hwvault recover --accept-rollback`, which "
+                     "revokes every token that this copy had issued."};
 }
 
 }  // namespace

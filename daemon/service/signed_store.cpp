@@ -49,7 +49,7 @@ Result<void> SignedStore::check(const store::Salvaged& salvaged) {
     HWVAULT_TRY(const bool genuine, crypto::verify_p256(keys_.signing, vault::checkpoint_message(checkpoint),
                                                         salvaged.checkpoint->signature));
     if (!genuine) {
-        return untrusted("the signature under " + describe(checkpoint) + " is not one of the signing key that was given. That must be the one that `hwvault init` printed.");
+        return untrusted("the signature under " + describe(checkpoint) + " is not one of the signing key that was given. That must be the one of the device that is lost, as its `hwvault init`, `recover` or `recover --show-signing-key` printed it.");
     }
     if (salvaged.set == checkpoint.escrow_set && !salvaged.unreadable) return {};
     return untrusted("a record was planted, changed or removed since " + describe(checkpoint) + "." + bad_records(salvaged));

@@ -53,6 +53,8 @@ TEST_CASE("every finding that is not good says what to do") {
     const Finding none = of_vault("recovery_pending", "", "recovery");
     CHECK(none.verdict == Verdict::kNote);
     CHECK(none.next.find("[recovery]") != std::string::npos);
+    const auto unopened = examine_vault(report_with("state", "rolled-back"), good_configuration());
+    CHECK(std::ranges::none_of(unopened, [](const Finding& one) { return one.what == "recovery"; }));
     CHECK(of_vault("memory_lock", "unlocked", "memory").verdict == Verdict::kNote);
     CHECK(of_vault("policy_error", "10.toml, line 3, column 1: No.", "rules").verdict == Verdict::kBad);
     CHECK(of_vault("policy_error", "", "rules").verdict == Verdict::kGood);

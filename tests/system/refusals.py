@@ -65,7 +65,10 @@ def a_second_daemon_on_the_same_folder_ends_and_harms_nobody():
     with Vault() as vault:
         token = vault.token()
         said = refused("--dev", str(vault.folder), status=1)
-        expect("another" in said, said)
+        expect("other hwvaultd" in said, said)
+        for what in ("--accept-rollback", "--show-signing-key"):
+            said = refused("--dev", str(vault.folder), "recover", what, status=1)
+            expect("other hwvaultd" in said, f"{what}: {said}")
         vault.call("Revoke")
         expect(vault.token() != token, "the first one has lost its device")
 

@@ -47,8 +47,9 @@ constexpr Judgement kPinRejected{ErrorCode::kHardwareUnavailable,
                                  "right PIN where `[hardware] pin_credential` or --pin-file says and start again."};
 constexpr Judgement kPolicy{ErrorCode::kHardwareUnavailable, "What the keys are bound to does not hold."};
 constexpr Judgement kStranger{ErrorCode::kHardwareUnavailable,
-                              "The authorization value is not the one of setup: put the file `authorization` back "
-                              "from a backup. For a call about the owner hierarchy: it has a password, and hwvault "
+                              "If another program uses the TPM directly, stop it and try again. Else the "
+                              "authorization value is not the one of setup: put the file `authorization` back from a "
+                              "backup. For a call about the owner hierarchy: it has a password, and hwvault "
                               "needs it without one."};
 constexpr Judgement kClosed{ErrorCode::kHardwareUnavailable,
                             "The owner hierarchy is disabled: enable it in the firmware's settings."};
