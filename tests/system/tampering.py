@@ -290,10 +290,27 @@ def revoked_since(name):
     return old, token, epoch
 
 
+def recover():
+    return subprocess.run([*vault.command(), "recover", "--accept-rollback"],
+                          env=vault.environment, capture_output=True, text=True, timeout=60)
+
+
 def accept_rollback():
-    accepted = subprocess.run([*vault.command(), "recover", "--accept-rollback"],
-                              env=vault.environment, capture_output=True, text=True, timeout=60)
+    accepted = recover()
     expect(accepted.returncode == 0, f"recover: {accepted.stdout}{accepted.stderr}")
+
+
+@starting_with(untouched)
+def nobody_recovers_beside_a_daemon_that_waits():
+    old, _, _ = revoked_since("beside")
+    restore(old)
+    vault.start()
+    vault.wait_for_state("rolled-back")
+    beside = recover()
+    expect(beside.returncode == 1 and "other hwvaultd" in beside.stderr, f"recover beside a daemon: {beside}")
+    expect(vault.state() == "rolled-back", "the daemon was disturbed")
+    vault.stop()
+    restore()
 
 
 @starting_with(untouched)
