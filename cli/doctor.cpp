@@ -42,7 +42,7 @@ std::string remedy_for(const std::string& state, const Report& report) {
     if (state == "RolledBack") {
         return "The device's counter was set back, or is gone or another. Read the message of `hwvault status`.";
     }
-    if (state == "NotInitialised") return "Run `sudo hwvault init`.";
+    if (state == "NotInitialised") return "Stop hwvaultd, run `sudo hwvault init`, and start it again.";
     if (is_tpm(report)) return "Check that the TPM is there (`ls /dev/tpm*`), and look at `journalctl -u hwvault-hardware`.";
     return "Plug the device in, and look at `journalctl -u hwvault-hardware`.";
 }

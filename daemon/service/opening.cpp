@@ -26,7 +26,7 @@ awaitable<Result<store::Header>> read_header(const OpeningParts& parts) {
     auto header = co_await run_on(parts.store_thread, [&] { return store::Store::read_header(parts.store_file); });
     if (!header && header.error().code == ErrorCode::kNotFound) {
         co_return Error{ErrorCode::kNotInitialised,
-                        "There is no vault at " + parts.store_file.string() + " yet. Run `hwvault init`."};
+                        "There is no vault at " + parts.store_file.string() + " yet. Stop hwvaultd, run `hwvault init`, and start it again."};
     }
     co_return header;
 }

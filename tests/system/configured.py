@@ -23,6 +23,8 @@ def a_daemon_without_a_store_says_to_run_init():
     until(lambda: vault.state() == "not-initialised", 20, "the state not-initialised")
     expect("hwvault init" in vault.call("Status")["message"], f"the message names no command: {vault.call('Status')}")
     expect(vault.error_of("Retrieve") == "NotInitialised", "Retrieve before init")
+    beside = subprocess.run([*vault.command(), "init"], env=vault.environment, capture_output=True, timeout=60)
+    expect(beside.returncode == 1 and b"other hwvaultd" in beside.stderr, f"init beside a daemon that waits: {beside}")
     expect(vault.stop() == 0, "the daemon's exit status")
 
 
