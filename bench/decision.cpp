@@ -43,7 +43,7 @@ Policy policy_of(const Shape& shape) {
 }
 
 Caller caller() {
-    Caller asking{.uid = 1000, .user = numbered("user-", kAsked), .groups = {}, .unit = std::nullopt, .executable = ""};
+    Caller asking{.uid = 1000, .user = numbered("user-", kAsked), .groups = {}, .unit = std::nullopt, .invocation = "", .executable = ""};
     for (int i = 0; i < kGroups; ++i) asking.groups.push_back(numbered("group-", kAsked + i));
     asking.unit = numbered("worker-", kAsked) + ".service";
     return asking;

@@ -21,6 +21,7 @@ struct Caller {
     std::optional<std::string> user;      // none: does not resolve, a dynamic user's, or nobody's
     std::vector<std::string> groups;      // names of its groups, primary and supplementary
     std::optional<std::string> unit;      // "billing.service"; none without a pidfd
+    std::string invocation;               // which run of the unit, for the audit line; empty when unknown
     std::string executable;               // a hint for the audit line, no more; empty when unknown
 };
 

@@ -14,8 +14,8 @@ crypto::Digest link_hash(const crypto::Digest& previous, std::uint64_t sequence,
 
 }  // namespace
 
-vault::EventLink Trail::append(const vault::Event& event) {
-    vault::EventLink link{sequence_ + 1, encode(event), {}};
+vault::EventLink Trail::append(const Entry& entry) {
+    vault::EventLink link{sequence_ + 1, encode(entry), {}};
     link.hash = link_hash(head_, link.sequence, link.body);
     sequence_ = link.sequence;
     head_ = link.hash;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The audit trail's chain: each event is kept with the SHA-256 of the one before it and of itself, so that a line
+// The audit trail's chain: each entry is kept with the SHA-256 of the one before it and of itself, so that a line
 // edited, removed or put elsewhere breaks every hash after it. The head lies, authenticated, in the store
 // (docs/formats/audit.md).
 //
@@ -8,27 +8,21 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 
 #include "crypto/digest.h"
-#include "daemon/vault/change.h"
-#include "foundation/bytes.h"
+#include "daemon/audit/entry.h"
 
 namespace hwvault::audit {
-
-// Of each text in an event, in bytes: Linux' PATH_MAX, the longest that an executable's path can be. What is
-// longer is cut when it is encoded.
-constexpr std::size_t kMaxTextSize = 4096;
 
 class Trail {
 public:
     // The empty trail.
     Trail() = default;
-    // A trail that goes on after event number `sequence`, whose hash is `head`; 0 and zeros for an empty one.
+    // A trail that goes on after entry number `sequence`, whose hash is `head`; 0 and zeros for an empty one.
     Trail(std::uint64_t sequence, const crypto::Digest& head) : sequence_(sequence), head_(head) {}
 
     // The next link: its hash is the SHA-256 of (previous hash, sequence, encoding) as fields, and becomes the head.
-    vault::EventLink append(const vault::Event& event);
+    vault::EventLink append(const Entry& entry);
     // Whether `link` is the next one of this chain; if so, goes on after it.
     bool follow(const vault::EventLink& link);
 
@@ -39,10 +33,5 @@ private:
     std::uint64_t sequence_{0};
     crypto::Digest head_{};
 };
-
-// Strict: nullopt for another format number, a verb that is none, a field too many or too few, or a text that is
-// too long; and what it does give, encodes to the same bytes again.
-Bytes encode(const vault::Event& event);
-std::optional<vault::Event> decode(BytesView body);
 
 }  // namespace hwvault::audit

@@ -49,6 +49,7 @@ vault::Actor actor_of(const policy::Caller& caller) {
     return {.uid = caller.uid,
             .user = caller.user.value_or(""),
             .unit = caller.unit.value_or(""),
+            .invocation = caller.invocation,
             .executable = caller.executable};
 }
 

@@ -37,6 +37,7 @@ struct Actor {
     std::uint32_t uid{0};
     std::string user;        // empty when the uid does not resolve
     std::string unit;        // empty when there is none
+    std::string invocation;  // of the unit: 32 hexadecimal digits; empty when it is not known
     std::string executable;  // a hint, no more
 };
 
@@ -52,7 +53,8 @@ struct Event {
     std::string decided_by;  // the rule of the policy
 };
 
-// An event as the trail keeps it: its encoding, and the hash that chains it to the one before (daemon/audit).
+// An entry of the trail, an event or a checkpoint, as it is kept: its encoding, and the hash that chains it to the one
+// before (daemon/audit).
 struct EventLink {
     std::uint64_t sequence{0};  // 1 for the first
     Bytes body;

@@ -150,14 +150,17 @@ Result<std::vector<std::string>> checked_owners(std::vector<std::string> owners)
     return as_set(std::move(owners));
 }
 
+bool is_one_line(std::string_view text) {
+    while (!text.empty()) {
+        const auto point = take_code_point(text);
+        if (!point || disturbs_a_line(*point)) return false;
+    }
+    return true;
+}
+
 Result<std::string> checked_description(std::string description) {
     if (description.size() > kMaxDescriptionSize) return invalid_argument("A description is at most 256 bytes long.");
-    for (std::string_view rest = description; !rest.empty();) {
-        const auto point = take_code_point(rest);
-        if (!point || disturbs_a_line(*point)) {
-            return invalid_argument("A description is one line of UTF-8 without control characters.");
-        }
-    }
+    if (!is_one_line(description)) return invalid_argument("A description is one line of UTF-8 without control characters.");
     return description;
 }
 

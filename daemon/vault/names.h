@@ -73,7 +73,9 @@ bool uid_has_account(std::uint32_t uid);
 Result<std::vector<std::string>> checked_scopes(std::vector<std::string> scopes);
 // The same; each is `user:NAME`, `group:NAME` or `unit:NAME.service`.
 Result<std::vector<std::string>> checked_owners(std::vector<std::string> owners);
-// One line of UTF-8: kInvalidArgument for control characters and for those that break or turn a line.
+// UTF-8 without control characters, and without those that break or turn a line. The empty text is one.
+bool is_one_line(std::string_view text);
+// One line of at most kMaxDescriptionSize bytes; else kInvalidArgument.
 Result<std::string> checked_description(std::string description);
 
 }  // namespace hwvault::vault

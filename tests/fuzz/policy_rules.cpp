@@ -69,7 +69,7 @@ std::vector<Object> objects_of(const Rule& rule) {
 }
 
 std::vector<Caller> callers_of(const Rule& rule) {
-    Caller caller{.uid = 1000, .user = "alice", .groups = rule.groups, .unit = std::nullopt, .executable = ""};
+    Caller caller{.uid = 1000, .user = "alice", .groups = rule.groups, .unit = std::nullopt, .invocation = "", .executable = ""};
     std::vector<Caller> callers{caller};
     for (const std::string& user : rule.users) caller.user = user;
     for (const Pattern& unit : rule.units) caller.unit = unit.text + (unit.is_prefix ? "x.service" : "");
@@ -95,7 +95,7 @@ void require_no_way_for_a_star(const Policy& policy, const Object& object) {
         return rule.anyone || std::ranges::any_of(rule.units, &Pattern::matches_all);
     };
     if (std::ranges::any_of(policy.rules(), names_everybody)) return;
-    const Caller star{.uid = 1000, .user = "*", .groups = {"*"}, .unit = "*", .executable = "*"};
+    const Caller star{.uid = 1000, .user = "*", .groups = {"*"}, .unit = "*", .invocation = "", .executable = "*"};
     for (const vault::Verb verb : kRuledVerbs) require(!policy.decide(star, verb, object).allowed);
     require(!policy.may_verify_any(star));
 }

@@ -45,7 +45,7 @@ SHOWS = {
     "daemon/hardware/pkcs11": set(),
     "daemon/hardware/tpm": set(),
     "daemon/store": {"store.h", "salvage.h"},
-    "daemon/audit": {"trail.h"},
+    "daemon/audit": {"entry.h", "trail.h"},
     "daemon/service": {"service.h", "status.h"},
 }
 # Below a room of its own, a backend sees all of the room above it.

@@ -13,7 +13,7 @@
 namespace hwvault::policy {
 
 inline Caller user(std::uint32_t uid, std::string name, std::vector<std::string> groups = {}) {
-    return {.uid = uid, .user = std::move(name), .groups = std::move(groups), .unit = std::nullopt, .executable = ""};
+    return {.uid = uid, .user = std::move(name), .groups = std::move(groups), .unit = std::nullopt, .invocation = "", .executable = ""};
 }
 
 inline Caller in_unit(Caller caller, std::string unit) {

@@ -26,7 +26,7 @@ const Caller kNobody{};  // uid 65534, no name, no group, no unit
 const Caller kWebUnit = in_unit(user(33, "www-data", {"www-data"}), "web.service");
 // A dynamic user's service: no user's name, but a unit.
 const Caller kDynamicUnit{
-    .uid = 61500, .user = std::nullopt, .groups = {}, .unit = "web.service", .executable = ""};
+    .uid = 61500, .user = std::nullopt, .groups = {}, .unit = "web.service", .invocation = "", .executable = ""};
 
 const Policy kShipped = Policy::of({{kDefaultFile, std::string(default_rules())}}).value();
 

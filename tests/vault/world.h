@@ -90,7 +90,7 @@ public:
         return fresh;
     }
     Occasion occasion() {
-        return {.now = now, .actor = {.uid = 0, .user = "root", .unit = "", .executable = ""}, .decided_by = "test",
+        return {.now = now, .actor = {.uid = 0, .user = "root", .unit = "", .invocation = "", .executable = ""}, .decided_by = "test",
                 .fresh = fresh()};
     }
 
