@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Where the trail goes from the store: the files in the product, something that hangs or fails in a test.
+//
+// All of it may block for as long as a disk takes, and is called from one thread at a time, not always the same one.
+#pragma once
+
+#include <optional>
+#include <span>
+
+#include "daemon/audit/line.h"
+#include "daemon/vault/change.h"
+#include "foundation/result.h"
+
+namespace hwvault::audit {
+
+class Sink {
+public:
+    virtual ~Sink() = default;
+
+    // Where the trail of this vault ends here; nullopt where none of it is. kStoreTampered, saying what, when what is here
+    // was not left like that by hwvaultd; another error when it cannot be read now.
+    virtual Result<std::optional<Position>> end(const vault::Id& vault) = 0;
+    // Puts away what there is, without changing it, and begins anew after `follows`.
+    virtual Result<void> begin(const vault::Id& vault, const Position& follows) = 0;
+    // Durable when it returns. `links` follow each other, and the first one end(). kStoreTampered, saying what, when
+    // what is here has been deleted, replaced or changed since it was last looked at: nothing was written then.
+    virtual Result<void> append(std::span<const vault::EventLink> links) = 0;
+};
+
+}  // namespace hwvault::audit
