@@ -11,8 +11,6 @@
 #include <utility>
 #include <variant>
 
-#include <boost/algorithm/hex.hpp>
-
 #include "daemon/hardware/child/config.h"
 #include "daemon/hardware/child/pin.h"
 #include "daemon/hardware/child/pin_gate.h"
@@ -20,6 +18,7 @@
 #include "daemon/hardware/child/sockets.h"
 #include "daemon/hardware/pkcs11/pkcs11.h"
 #include "daemon/hardware/tpm/tpm.h"
+#include "foundation/hex.h"
 #include "os/file.h"
 
 namespace hwvault::hardware::child {
@@ -58,13 +57,7 @@ bool proves_nothing(const Error& error) {
 
 std::optional<crypto::Digest> digest_of_hex(std::string_view text) {
     crypto::Digest digest{};
-    if (text.size() != 2 * digest.size()) return std::nullopt;
-    try {
-        boost::algorithm::unhex(text.begin(), text.end(), digest.begin());
-    } catch (const boost::algorithm::hex_decode_error&) {
-        return std::nullopt;
-    }
-    return digest;
+    return bytes_of_hex(text, digest) ? std::optional(digest) : std::nullopt;
 }
 
 // "7=HEX": one of the PCRs that the configuration binds to, and its SHA-256 value to come.
