@@ -29,6 +29,7 @@ enum class Verb : std::uint8_t {
     kStatus,
     kWatch,
     kRecover,
+    kAudit,  // hwvaultd itself, of its audit files
 };
 std::string_view word(Verb verb);  // "Retrieve"
 

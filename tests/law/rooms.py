@@ -45,7 +45,7 @@ SHOWS = {
     "daemon/hardware/pkcs11": set(),
     "daemon/hardware/tpm": set(),
     "daemon/store": {"store.h", "salvage.h"},
-    "daemon/audit": {"entry.h", "trail.h"},
+    "daemon/audit": {"entry.h", "trail.h", "line.h", "sink.h"},
     "daemon/service": {"service.h", "status.h"},
 }
 # Below a room of its own, a backend sees all of the room above it.
@@ -58,6 +58,7 @@ LIBRARIES = {
     "sdbus-c++": (r"sdbus-c\+\+/", ("daemon/doors/dbus/", "cli/bus_client")),
     "SQLite": (r"sqlite3", ("daemon/store/",)),
     "OpenSSL": (r"openssl/", ("crypto/", "daemon/hardware/pkcs11/")),
+    "sd-journal": (r"systemd/sd-journal", ("daemon/audit/journal",)),
     "spdlog": (r"spdlog/", ("daemon/doors/", "daemon/main", "daemon/hardware/child/main")),
     "CLI11": (r"CLI/", ("cli/", "daemon/main", "daemon/hardware/child/main")),
     "toml++": (r"toml\+\+/", ("daemon/settings", "daemon/hardware/child/config", "policy/parser", "cli/")),
