@@ -65,15 +65,19 @@ std::optional<StoredHead> parse(const Cursor& row) {
     const auto checkpoint = row.blob(13);
     const auto counter = row.blob(14);
     const auto unprotected = row.number(15);
-    if (!counter || !unprotected || *unprotected > 1) return std::nullopt;
+    const auto audit_first = row.number(16);
+    const auto audit_written = row.number(17);
+    if (!counter || !unprotected || *unprotected > 1 || !audit_first || !audit_written) return std::nullopt;
     Head head{.header = {.vault = *vault_id, .prefix = std::string(*prefix), .recipient = {}},
               .epoch = {.base = *row.number(3), .device_origin = *row.number(4), .epoch = *row.number(5),
                         .counter = Bytes(counter->begin(), counter->end()),
                         .unprotected = *unprotected == 1},
               .count = *row.number(6),
               .sum = SetSum{*sum},
+              .audit_first = *audit_first,
               .audit_sequence = *row.number(8),
               .audit_head = *audit_head,
+              .audit_written = *audit_written,
               .time_mark = *row.number(10),
               .checkpoint = {}};
     const bool whole = recipient && decode_recipient(*recipient, head.header.recipient) && checkpoint &&
@@ -94,19 +98,22 @@ Bytes authenticated_bytes(const Head& head) {
     fields.number(head.epoch.base).number(head.epoch.device_origin).number(head.epoch.epoch);
     fields.number(head.count).bytes(head.sum.bytes());
     fields.number(head.audit_sequence).bytes(head.audit_head).number(head.time_mark);
-    // A vault without any of this has the fields of version 1, whose MACs stay good.
+    // A vault without any of this has the fields of version 1, or 2, whose MACs stay good.
     const EpochState& epoch = head.epoch;
-    if (head.header.recipient || head.checkpoint || !epoch.counter.empty() || epoch.unprotected) {
+    const bool of_version_3 = head.audit_first != 1 || head.audit_written != 0;
+    if (of_version_3 || head.header.recipient || head.checkpoint || !epoch.counter.empty() || epoch.unprotected) {
         fields.bytes(recipient_bytes(head)).bytes(encode(head.checkpoint));
         fields.bytes(epoch.counter).number(epoch.unprotected ? 1 : 0);
     }
+    if (of_version_3) fields.number(head.audit_first).number(head.audit_written);
     return fields.take();
 }
 
 Result<StoredHead> read_head(const Connection& connection) {
     HWVAULT_TRY(const Statement statement,
                 connection.prepare("SELECT single, vault, prefix, base, device_origin, epoch, count, sum,"
-                                   " audit_sequence, audit_head, time_mark, mac, recipient, checkpoint, counter, unprotected FROM head"));
+                                   " audit_sequence, audit_head, time_mark, mac, recipient, checkpoint, counter, unprotected,"
+                                   " audit_first, audit_written FROM head"));
     Cursor cursor{statement};
     HWVAULT_TRY(const bool found, cursor.next());
     if (!found) return tampered("its head is missing.");
@@ -120,8 +127,8 @@ Result<StoredHead> read_head(const Connection& connection) {
 Result<Statement> prepare_head_write(const Connection& connection) {
     return connection.prepare(
         "INSERT OR REPLACE INTO head (single, vault, prefix, base, device_origin, epoch, count, sum, audit_sequence,"
-        " audit_head, time_mark, mac, recipient, checkpoint, counter, unprotected)"
-        " VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        " audit_head, time_mark, mac, recipient, checkpoint, counter, unprotected, audit_first, audit_written)"
+        " VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 }
 
 Result<void> write_head(const Statement& statement, const Head& head, const crypto::Digest& mac) {
@@ -133,6 +140,7 @@ Result<void> write_head(const Statement& statement, const Head& head, const cryp
     cursor.bind(head.audit_sequence).bind(BytesView{head.audit_head}).bind(head.time_mark).bind(BytesView{mac});
     cursor.bind(recipient_bytes(head)).bind(BytesView{checkpoint});
     cursor.bind(BytesView{head.epoch.counter}).bind(std::uint64_t{head.epoch.unprotected ? 1U : 0U});
+    cursor.bind(head.audit_first).bind(head.audit_written);
     return cursor.run();
 }
 

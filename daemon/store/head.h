@@ -15,8 +15,10 @@ struct Head {
     EpochState epoch;
     std::uint64_t count{0};  // of records
     SetSum sum;
+    std::uint64_t audit_first{1};  // these four: as in Contents
     std::uint64_t audit_sequence{0};
     crypto::Digest audit_head{};
+    std::uint64_t audit_written{0};
     vault::UnixTime time_mark{0};
     std::optional<vault::SignedCheckpoint> checkpoint;  // the newest
 };

@@ -77,14 +77,14 @@ Result<void> check_set(const RecordSet& records, const Head& head) {
 // That the events are all there and the last is the head's; daemon/audit checks the chain between them.
 Result<void> check_events(const Connection& connection, const Head& head) {
     HWVAULT_TRY(const Statement statement,
-                connection.prepare("SELECT count(*), coalesce(min(sequence), 1), coalesce(max(sequence), 0)"
-                                   " FROM events"));
+                connection.prepare("SELECT count(*), min(sequence), max(sequence) FROM events"));
     Cursor counts{statement};
     HWVAULT_TRY(const bool counted, counts.next());
-    const bool whole = counted && counts.number(0) == head.audit_sequence && counts.number(1) == std::uint64_t{1} &&
-                       counts.number(2) == head.audit_sequence;
+    const std::uint64_t kept = head.audit_sequence + 1 - head.audit_first;
+    const bool whole = counted && counts.number(0) == kept &&
+                       (kept == 0 || (counts.number(1) == head.audit_first && counts.number(2) == head.audit_sequence));
     if (!whole) return tampered("events of its audit trail are missing or were added.");
-    if (head.audit_sequence == 0) return {};
+    if (kept == 0) return {};
 
     HWVAULT_TRY(const Statement last, connection.prepare("SELECT hash FROM events WHERE sequence = ?"));
     Cursor cursor{last};
@@ -118,7 +118,9 @@ Result<Loaded> load(const Connection& connection, const Keys& keys, RecordSet& r
     HWVAULT_CHECK(check_pages(connection));
     contents.epoch = head.epoch;
     contents.time_mark = head.time_mark;
+    contents.audit_first = head.audit_first;
     contents.audit_sequence = head.audit_sequence;
+    contents.audit_written = head.audit_written;
     contents.audit_head = head.audit_head;
     contents.recipient = head.header.recipient;
     return Loaded{std::move(stored.head), std::move(contents)};

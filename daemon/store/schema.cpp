@@ -9,7 +9,7 @@ namespace {
 // SQLite keeps the text of a CREATE as it was written, so the same letters make a table and check it.
 #define HWVAULT_CREATE_EVENTS \
     "CREATE TABLE events (sequence INTEGER PRIMARY KEY, body BLOB NOT NULL, hash BLOB NOT NULL) STRICT"
-// Those of version 1 are cut where version 2 adds its columns, as SQLite's ALTER TABLE puts them into the text.
+// Those of version 1 are cut where later versions add their columns, as SQLite's ALTER TABLE puts them into the text.
 #define HWVAULT_HEAD_COLUMNS                                                                                    \
     "CREATE TABLE head (single INTEGER PRIMARY KEY CHECK (single = 1), vault BLOB NOT NULL, prefix TEXT NOT "   \
     "NULL, base INTEGER NOT NULL, device_origin INTEGER NOT NULL, epoch INTEGER NOT NULL, count INTEGER NOT "   \
@@ -22,16 +22,20 @@ namespace {
 #define HWVAULT_CHECKPOINT "checkpoint BLOB NOT NULL DEFAULT x''"
 #define HWVAULT_COUNTER "counter BLOB NOT NULL DEFAULT x''"
 #define HWVAULT_UNPROTECTED "unprotected INTEGER NOT NULL DEFAULT 0"
+#define HWVAULT_AUDIT_FIRST "audit_first INTEGER NOT NULL DEFAULT 1"
+#define HWVAULT_AUDIT_WRITTEN "audit_written INTEGER NOT NULL DEFAULT 0"
 #define HWVAULT_ESCROW "escrow BLOB"
 #define HWVAULT_CREATE_IMAGES \
     "CREATE TABLE images (row INTEGER PRIMARY KEY, round INTEGER NOT NULL, id BLOB NOT NULL, image BLOB) STRICT"
 
-constexpr std::array<const char*, 2> kMigrations{
+constexpr std::array<const char*, 3> kMigrations{
     HWVAULT_CREATE_EVENTS ";" HWVAULT_HEAD_COLUMNS ") STRICT;" HWVAULT_RECORDS_COLUMNS ") STRICT",
     // Recovery (docs/formats/escrow.md), and which counter the epoch is held against.
     "ALTER TABLE head ADD COLUMN " HWVAULT_RECIPIENT ";ALTER TABLE head ADD COLUMN " HWVAULT_CHECKPOINT
     ";ALTER TABLE head ADD COLUMN " HWVAULT_COUNTER ";ALTER TABLE head ADD COLUMN " HWVAULT_UNPROTECTED
     ";ALTER TABLE records ADD COLUMN " HWVAULT_ESCROW ";" HWVAULT_CREATE_IMAGES,
+    // Audit files (docs/formats/audit.md): what they have need not stay in the store.
+    "ALTER TABLE head ADD COLUMN " HWVAULT_AUDIT_FIRST ";ALTER TABLE head ADD COLUMN " HWVAULT_AUDIT_WRITTEN,
 };
 
 struct SchemaObject {
@@ -42,7 +46,7 @@ struct SchemaObject {
 constexpr std::array<SchemaObject, 4> kSchema{{
     {"events", HWVAULT_CREATE_EVENTS},
     {"head", HWVAULT_HEAD_COLUMNS ", " HWVAULT_RECIPIENT ", " HWVAULT_CHECKPOINT ", " HWVAULT_COUNTER
-                                  ", " HWVAULT_UNPROTECTED ") STRICT"},
+                                  ", " HWVAULT_UNPROTECTED ", " HWVAULT_AUDIT_FIRST ", " HWVAULT_AUDIT_WRITTEN ") STRICT"},
     {"images", HWVAULT_CREATE_IMAGES},
     {"records", HWVAULT_RECORDS_COLUMNS ", " HWVAULT_ESCROW ") STRICT"},
 }};
@@ -86,7 +90,11 @@ Result<void> migrate(const Connection& connection, std::span<const char* const> 
     if (version > steps.size()) return too_new(version, steps.size());
     for (; version < steps.size(); ++version) {
         HWVAULT_TRY(Transaction transaction, Transaction::begin(connection));
-        HWVAULT_CHECK(connection.execute(steps[version]));
+        const Result<void> taken = connection.execute(steps[version]);
+        // Not the disk's fault, but that of tables which this version never had.
+        const bool misfits = !taken && sqlite3_errcode(connection.get()) == SQLITE_ERROR;
+        if (misfits) return tampered("its tables are not those of version " + std::to_string(version) + ".");
+        HWVAULT_CHECK(taken);
         HWVAULT_CHECK(connection.execute(("PRAGMA user_version = " + std::to_string(version + 1)).c_str()));
         HWVAULT_CHECK(transaction.commit());
     }
@@ -106,7 +114,8 @@ Result<void> check_is_newest(const Connection& connection) {
     HWVAULT_TRY(const std::uint64_t version, version_of(connection));
     if (version == kMigrations.size()) return {};
     return Error{ErrorCode::kInvalidArgument, "The store has version " + std::to_string(version) +
-                                                  ", from before there was recovery: nothing in it opens without its device."};
+                                                  " and is read without its device by the hwvault that wrote it alone. "
+                                                  "Use that one."};
 }
 
 Result<void> check_schema(const Connection& connection) {

@@ -10,6 +10,9 @@
 namespace hwvault::store {
 namespace {
 
+// Entries of the trail that one commit drops, besides as many as it adds, at most.
+constexpr std::uint64_t kForgottenAtOnce = 1'000;
+
 Error defect(std::string_view what) {
     return {ErrorCode::kInternal, std::string(what) + " Nothing was changed. Report this as a defect."};
 }
@@ -39,8 +42,10 @@ Result<void> SqliteStore::load() {
     HWVAULT_CHECK(records_.prepare());
     HWVAULT_TRY(write_head_, prepare_head_write(connection_));
     HWVAULT_TRY(insert_event_, connection_.prepare("INSERT INTO events (sequence, body, hash) VALUES (?, ?, ?)"));
+    HWVAULT_TRY(forget_events_, connection_.prepare("DELETE FROM events WHERE sequence < ?"));
     HWVAULT_CHECK(begin_signing());
     accept(connection_);
+    keep_reserve();
     return {};
 }
 
@@ -75,33 +80,31 @@ Result<void> SqliteStore::set_recipient(std::optional<crypto::Digest> recipient,
     EpochState epoch = head_.epoch;
     epoch.epoch = batch.epoch;
     HWVAULT_TRY(Head next, head_after(batch, epoch));
+    // One without records says nothing of them, and one with records nothing of a time in which there were no images.
+    if (!recipient || !head_.header.recipient) next.checkpoint.reset();
     next.header.recipient = recipient;
     if (recipient) return write(batch, std::move(next));
-    next.checkpoint.reset();
-    return write(std::move(next), [&]() -> Result<void> {
-        HWVAULT_CHECK(write_rows(batch));
+    return write(next, [&]() -> Result<void> {
+        HWVAULT_CHECK(write_rows(batch, next));
         return connection_.execute("DELETE FROM images");
     });
 }
 
-std::optional<vault::Checkpoint> SqliteStore::next_checkpoint(std::uint64_t at_least) {
-    if (!head_.header.recipient) return std::nullopt;
-    vault::Checkpoint next{.sequence = std::max(records_.images().round(), at_least),
+vault::Checkpoint SqliteStore::next_checkpoint(std::uint64_t at_least) {
+    const bool with_records = head_.header.recipient.has_value();
+    std::uint64_t newest = head_.checkpoint ? head_.checkpoint->checkpoint.sequence : 0;
+    if (offered_) newest = std::max(newest, offered_->sequence);
+    const std::uint64_t following = with_records ? records_.images().round() : newest + 1;
+    vault::Checkpoint next{.sequence = std::max(following, at_least),
                            .previous = {},
                            .audit_head = head_.audit_head,
                            .epoch = head_.epoch.epoch,
-                           .escrow_set = records_.set_digest(head_.header)};
+                           .escrow_set = {}};
+    if (with_records) next.escrow_set = records_.set_digest(head_.header);
     if (head_.checkpoint) next.previous = crypto::sha256(vault::checkpoint_message(head_.checkpoint->checkpoint));
-    records_.images().begin_round(next.sequence + 1);
+    if (with_records) records_.images().begin_round(next.sequence + 1);
     offered_ = next;
     return next;
-}
-
-Result<void> SqliteStore::keep_checkpoint(const vault::SignedCheckpoint& checkpoint) {
-    if (checkpoint.checkpoint != offered_) return defect("A checkpoint is not the one that was asked for.");
-    Head next = head_;
-    next.checkpoint = checkpoint;
-    return write(std::move(next), [&] { return records_.images().drop(checkpoint.checkpoint.sequence); });
 }
 
 Result<Head> SqliteStore::head_after(const Batch& batch, const EpochState& epoch) const {
@@ -114,14 +117,41 @@ Result<Head> SqliteStore::head_after(const Batch& batch, const EpochState& epoch
         if (event.sequence != ++next.audit_sequence) return defect("An audit event is out of order.");
         next.audit_head = event.hash;
     }
+    if (batch.audit_written > head_.audit_sequence) return defect("The audit files are said to have what was not written.");
+    next.audit_written = std::max(head_.audit_written, batch.audit_written);
+    if (next.audit_written >= next.audit_first + kEntriesKept) {
+        const std::uint64_t most = next.audit_first + batch.events.size() + kForgottenAtOnce;
+        next.audit_first = std::min(next.audit_written - kEntriesKept + 1, most);
+    }
+    if (batch.checkpoint) {
+        if (batch.checkpoint->checkpoint != offered_) return defect("A checkpoint is not the one that was asked for.");
+        next.checkpoint = batch.checkpoint;
+    }
     return next;
 }
 
 Result<void> SqliteStore::write(const Batch& batch, Head next) {
-    return write(std::move(next), [&] { return write_rows(batch); });
+    return write(next, [&] { return write_rows(batch, next); });
 }
 
 Result<void> SqliteStore::write(Head next, const std::function<Result<void>()>& rows) {
+    const bool takes_trust_away = next.epoch.epoch > head_.epoch.epoch || next.epoch.unprotected;
+    for (;;) {
+        const Result<void> written = try_to_write(next, rows);
+        const bool full = !written && written.error().code == ErrorCode::kQuotaExceeded;
+        if (full && reserve_.give_up(takes_trust_away)) continue;
+        keep_reserve();
+        if (written) head_ = std::move(next);
+        return written;
+    }
+}
+
+void SqliteStore::keep_reserve() {
+    reserve_.keep();
+    has_reserve_ = reserve_.whole();
+}
+
+Result<void> SqliteStore::try_to_write(Head& next, const std::function<Result<void>()>& rows) {
     HWVAULT_CHECK(renew_doubtful_log());
     HWVAULT_TRY(Transaction transaction, Transaction::begin(connection_));
     auto written = rows();
@@ -139,7 +169,6 @@ Result<void> SqliteStore::write(Head next, const std::function<Result<void>()>& 
         return written;
     }
     records_.keep();
-    head_ = std::move(next);
     return {};
 }
 
@@ -152,9 +181,13 @@ Result<void> SqliteStore::renew_doubtful_log() {
     return {};
 }
 
-Result<void> SqliteStore::write_rows(const Batch& batch) {
+Result<void> SqliteStore::write_rows(const Batch& batch, const Head& next) {
     for (const vault::Change& change : batch.changes) HWVAULT_CHECK(write_change(change));
     for (const vault::EventLink& event : batch.events) HWVAULT_CHECK(write_event(event));
+    if (next.audit_first != head_.audit_first) HWVAULT_CHECK(forget_events_before(next.audit_first));
+    if (batch.checkpoint && next.header.recipient) {
+        HWVAULT_CHECK(records_.images().drop(batch.checkpoint->checkpoint.sequence));
+    }
     return {};
 }
 
@@ -196,11 +229,17 @@ Result<void> SqliteStore::write_event(const vault::EventLink& event) {
     return cursor.bind(event.sequence).bind(BytesView{event.body}).bind(BytesView{event.hash}).run();
 }
 
-Result<void> SqliteStore::visit_events(const std::function<bool(const vault::EventLink&)>& visit) {
+Result<void> SqliteStore::forget_events_before(std::uint64_t first) {
+    return Cursor{forget_events_}.bind(first).run();
+}
+
+Result<void> SqliteStore::visit_events(std::uint64_t after,
+                                       const std::function<bool(const vault::EventLink&)>& visit) {
     HWVAULT_TRY(const Statement statement,
-                connection_.prepare("SELECT sequence, body, hash FROM events ORDER BY sequence"));
+                connection_.prepare("SELECT sequence, body, hash FROM events WHERE sequence > ? ORDER BY sequence"));
     Cursor cursor{statement};
-    for (std::uint64_t sequence = 1; sequence <= head_.audit_sequence; ++sequence) {
+    cursor.bind(after);
+    for (std::uint64_t sequence = std::max(after + 1, head_.audit_first); sequence <= head_.audit_sequence; ++sequence) {
         HWVAULT_TRY(const bool found, cursor.next());
         const auto body = found ? cursor.blob(1) : std::nullopt;
         const auto hash = found ? cursor.blob(2) : std::nullopt;

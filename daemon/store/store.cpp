@@ -37,7 +37,7 @@ Result<void> Store::move_into_place(const std::filesystem::path& made, const std
 
 Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& file, const SecretBytes& root) {
     HWVAULT_TRY(Connection connection, open_database(file));
-    auto store = std::make_unique<SqliteStore>(std::move(connection), root);
+    auto store = std::make_unique<SqliteStore>(std::move(connection), root, file);
     HWVAULT_CHECK(store->load());
     return std::unique_ptr<Store>{std::move(store)};
 }

@@ -56,13 +56,20 @@ struct EpochState {
     [[nodiscard]] std::uint64_t device_target() const { return device_origin + (epoch - base); }
 };
 
-// One atomic commit: the changes in order, their audit events, and the head that goes with them.
+// Entries of the audit trail that stay in the store once its files have them, so that a lost file can be made again.
+constexpr std::uint64_t kEntriesKept = 10'000;
+
+// One atomic commit: the changes in order, their entries of the audit trail, and the head that goes with them.
 struct Batch {
     std::vector<vault::Change> changes;
     std::vector<vault::EventLink> events;
     std::uint64_t epoch{0};      // not below the one before
     vault::UnixTime time_mark{0};  // not below the one before
     bool unprotected{false};       // as in EpochState, from this commit on
+    // What next_checkpoint() gave last, signed: the newest one from here on. Its entry is one of the events.
+    std::optional<vault::SignedCheckpoint> checkpoint{};
+    // The audit files have the entries up to this one. Those of them that are older than the last kEntriesKept go.
+    std::uint64_t audit_written{0};
 };
 
 // Everything open() found, authenticated.
@@ -71,8 +78,10 @@ struct Contents {
     std::vector<vault::Token> tokens;
     EpochState epoch;
     vault::UnixTime time_mark{0};
-    std::uint64_t audit_sequence{0};
+    std::uint64_t audit_first{1};     // the oldest entry of the audit trail that is still in the store
+    std::uint64_t audit_sequence{0};  // the latest; 0 before there is one
     crypto::Digest audit_head{};
+    std::uint64_t audit_written{0};   // as in Batch
     std::optional<crypto::Digest> recipient{};
     bool all_signed{false};  // the newest checkpoint covers the records as they are
 };
@@ -94,16 +103,18 @@ public:
     // What was loaded; moves it out, so call it once.
     virtual Contents take_contents() = 0;
 
-    // Durable when it returns. kQuotaExceeded when the disk is full; kInternal when the batch does not go on from
-    // the one before: an epoch, a time mark or an event's sequence that goes back, a record that is not there.
+    // Durable when it returns. kQuotaExceeded when the disk is full, and what was kept for that is used up; kInternal when the batch does not go on from
+    // the one before: an epoch, a time mark or an event's sequence that goes back, a record that is not there, another
+    // checkpoint than the one that was to be signed.
     virtual Result<void> commit(const Batch& batch) = 0;
 
     // The sealed bytes of an imported secret, compared with what was loaded or written; kStoreTampered when the
     // row is another. nullopt: it has none.
     virtual Result<std::optional<Bytes>> read_content(const vault::Id& token) = 0;
 
-    // Every audit event, oldest first, until `visit` returns false.
-    virtual Result<void> visit_events(const std::function<bool(const vault::EventLink&)>& visit) = 0;
+    // The entries of the audit trail that are in the store and come after number `after`, oldest first, until `visit`
+    // returns false.
+    virtual Result<void> visit_events(std::uint64_t after, const std::function<bool(const vault::EventLink&)>& visit) = 0;
 
     // An administrator accepts what is there as the latest, on the record: `batch.epoch`, a new one, is one step of the
     // device's counter away from where that is now. Once the step is made, no store of before is the latest any more.
@@ -113,11 +124,12 @@ public:
     // fingerprint. None ends recovery: escrows that are left, and the newest checkpoint, go. Open the store again after it.
     virtual Result<void> set_recipient(std::optional<crypto::Digest> recipient, const Batch& batch) = 0;
 
-    // What the device is to sign now, with a sequence of `at_least` this; nullopt in a vault without recovery. From here
-    // on a change counts as later than this checkpoint.
-    virtual std::optional<vault::Checkpoint> next_checkpoint(std::uint64_t at_least) = 0;
-    // Keeps what next_checkpoint() gave last, signed, as the newest one. kInternal for another.
-    virtual Result<void> keep_checkpoint(const vault::SignedCheckpoint& checkpoint) = 0;
+    // Whether the space is there that is kept for a full disk (reserve.h). Thread-safe.
+    [[nodiscard]] virtual bool has_reserve() const = 0;
+
+    // What the device is to sign now, with a sequence of `at_least` this. From here on a change counts as later than
+    // this checkpoint, which a batch brings back when it is signed.
+    virtual vault::Checkpoint next_checkpoint(std::uint64_t at_least) = 0;
 };
 
 // The context of the derivation of the store's root key.

@@ -81,7 +81,7 @@ Result<Snapshot> read_all(Store& store) {
     }
     audit::Trail trail;
     bool unbroken = true;
-    HWVAULT_CHECK(store.visit_events([&](const vault::EventLink& link) {
+    HWVAULT_CHECK(store.visit_events(0, [&](const vault::EventLink& link) {
         unbroken = trail.follow(link);
         all.events.push_back(link.body);
         return unbroken;

@@ -16,12 +16,12 @@ using namespace hwvault::store::testing;
 
 namespace {
 
-// A file system of one megabyte that only this process sees.
+// A small file system that only this process sees: one megabyte, or `size` as mount(8) has it.
 class SmallDisk {
 public:
-    SmallDisk() {
+    explicit SmallDisk(const std::string& size = "1m") {
         if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-            ::mount("tmpfs", folder_.get().c_str(), "tmpfs", 0, "size=1m") != 0) {
+            ::mount("tmpfs", folder_.get().c_str(), "tmpfs", 0, ("size=" + size).c_str()) != 0) {
             WARN("skipped: no small file system can be mounted here: " << std::strerror(errno));
             return;
         }
@@ -82,6 +82,40 @@ TEST_CASE("A full disk fails a commit in words, and the store goes on when there
     REQUIRE(all);
     CHECK(all->epoch == epoch);
     CHECK(all->tokens.back().id == id_of('t', number));
+}
+
+TEST_CASE("A full disk takes what was kept for it, and at the end revocations alone") {
+    const SmallDisk disk("64m");
+    if (!disk.mounted()) return;
+    const auto deploy = account_of(2, "app:deploy");
+    const path file = sample_store(disk.folder());
+    OpenStore open = open_store(file, root_key());
+    CHECK(open.store->has_reserve());
+    const path ballast = disk.fill();
+    REQUIRE(open.commit(put(imported_token_of(10, deploy, "big"), Bytes(1 << 20, 1))));
+    CHECK_FALSE(open.store->has_reserve());
+
+    Result<void> written{};
+    std::uint64_t number = 11;
+    for (; written && number < 100; ++number) {
+        written = open.commit(put(imported_token_of(number, deploy, "big"), Bytes(1 << 20, 1)));
+    }
+    REQUIRE_FALSE(written);
+    CHECK(written.error().code == ErrorCode::kQuotaExceeded);
+    CHECK(number > 12);  // what was kept for all holds some of them
+    CHECK(std::filesystem::exists(file.string() + ".reserve-revocations"));
+    vault::Token revoked = token_of(2, deploy, "ci");
+    revoked.revoked = true;
+    REQUIRE(open.commit(put(revoked), true));
+    CHECK_FALSE(std::filesystem::exists(file.string() + ".reserve-revocations"));
+
+    REQUIRE(std::filesystem::remove(ballast));
+    REQUIRE(open.commit(put(token_of(3, deploy, "release"))));
+    CHECK(open.store->has_reserve());
+    open.store.reset();
+    const auto all = read_all(file, root_key());
+    REQUIRE(all);
+    CHECK(all->epoch == open.epoch);
 }
 
 TEST_CASE("A store on a full disk opens, and is closed without loss") {

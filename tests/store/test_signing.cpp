@@ -4,6 +4,7 @@
 // computes from the file, whatever has changed since.
 #include <algorithm>
 
+#include "daemon/store/handles.h"
 #include "daemon/store/salvage.h"
 #include "tests/store/fixture.h"
 
@@ -44,15 +45,26 @@ path sample_signed_store(const TemporaryFolder& folder) {
 }
 
 vault::SignedCheckpoint sign(Store& store, std::uint64_t at_least = 0) {
-    const auto next = store.next_checkpoint(at_least);
-    REQUIRE(next);
-    return {*next, Bytes{1, 2, 3}};
+    return {store.next_checkpoint(at_least), Bytes{1, 2, 3}};
 }
 
-vault::SignedCheckpoint checkpoint(Store& store) {
-    const auto made = sign(store);
-    REQUIRE(store.keep_checkpoint(made));
+Result<void> keep(OpenStore& open, const vault::SignedCheckpoint& made) {
+    Batch batch;
+    batch.epoch = open.epoch;
+    batch.time_mark = open.time;
+    batch.checkpoint = made;
+    return open.store->commit(batch);
+}
+
+vault::SignedCheckpoint checkpoint(OpenStore& open) {
+    const auto made = sign(*open.store);
+    REQUIRE(keep(open, made));
     return made;
+}
+
+vault::SignedCheckpoint checkpoint(const path& file) {
+    OpenStore open = open_store(file, root_key());
+    return checkpoint(open);
 }
 
 Salvaged salvage(const path& file) {
@@ -65,6 +77,12 @@ bool set_is_whole(const path& file) {
     const Salvaged salvaged = salvage(file);
     REQUIRE(salvaged.checkpoint);
     return salvaged.set == salvaged.checkpoint->checkpoint.escrow_set;
+}
+
+std::uint64_t images_in(const path& file) {
+    sqlite3* handle = nullptr;
+    REQUIRE(sqlite3_open(file.c_str(), &handle) == SQLITE_OK);
+    return Connection{handle}.number("SELECT count(*) FROM images").value();
 }
 
 bool all_signed(const path& file) {
@@ -99,21 +117,32 @@ void change_everything(OpenStore& open) {
 
 }  // namespace
 
-TEST_CASE("A vault without a recipient signs nothing and keeps no images") {
+TEST_CASE("A vault without a recipient signs its trail, and keeps no images") {
     const TemporaryFolder folder;
     const path file = sample_store(folder);
     OpenStore open = open_store(file, root_key());
-    CHECK_FALSE(open.store->next_checkpoint(0));
-    CHECK_FALSE(salvage(sample_store(TemporaryFolder{})).checkpoint);
+    const auto first = checkpoint(open);
+    CHECK(first.checkpoint.sequence == 1);
+    CHECK(first.checkpoint.audit_head == open.trail.head());
+    CHECK(first.checkpoint.escrow_set == crypto::Digest{});
+    REQUIRE(open.commit(put(token_of(9, deploy(), "later"))));
+    CHECK(sign(*open.store).checkpoint.sequence == 2);
+    const auto third = sign(*open.store);  // the second was lost
+    CHECK(third.checkpoint.sequence == 3);
+    CHECK(third.checkpoint.previous == crypto::sha256(vault::checkpoint_message(first.checkpoint)));
+    REQUIRE(keep(open, third));
     open.store.reset();
-    CHECK(salvage(file).set == crypto::Digest{});
+    CHECK(salvage(file).checkpoint == third);
+    CHECK(read_all(file, root_key()));
+    CHECK(images_in(file) == 0);
 }
 
 TEST_CASE("A store of version 1 is taken up, and its MACs stay good") {
     const TemporaryFolder folder;
     const path file = sample_store(folder);
     const auto before = read_all(file, root_key());
-    edit_raw(file, "ALTER TABLE head DROP COLUMN recipient; ALTER TABLE head DROP COLUMN checkpoint;"
+    edit_raw(file, "ALTER TABLE head DROP COLUMN audit_first; ALTER TABLE head DROP COLUMN audit_written;"
+                   "ALTER TABLE head DROP COLUMN recipient; ALTER TABLE head DROP COLUMN checkpoint;"
                    "ALTER TABLE head DROP COLUMN counter; ALTER TABLE head DROP COLUMN unprotected;"
                    "ALTER TABLE records DROP COLUMN escrow; DROP TABLE images; PRAGMA user_version = 1");
     const auto refused = Salvage::open(file);
@@ -127,7 +156,7 @@ TEST_CASE("A store of version 1 is taken up, and its MACs stay good") {
 TEST_CASE("A recipient or a checkpoint that was changed in the file is found") {
     const TemporaryFolder folder;
     const path file = sample_signed_store(folder);
-    { checkpoint(*open_store(file, root_key()).store); }
+    checkpoint(file);
     const path edited = folder.get() / "edited.db";
     for (const std::string sql :
          {"UPDATE head SET recipient = zeroblob(32)", "UPDATE head SET recipient = x''", "UPDATE head SET recipient = x'00'",
@@ -161,7 +190,7 @@ TEST_CASE("An escrow stays with its string, and goes with it") {
         token.generations.push_back(next);
     }
     REQUIRE(open.commit(put(token), true));
-    checkpoint(*open.store);
+    checkpoint(open);
     open.store.reset();
     CHECK(escrow_of(file, 2) == expected);
     CHECK(escrow_of(file, 3) == kEscrow);
@@ -173,12 +202,12 @@ TEST_CASE("What is signed is what the file has, and the checkpoints are a chain"
     const path file = sample_signed_store(folder);
     OpenStore open = open_store(file, root_key());
     CHECK_FALSE(salvage(sample_signed_store(TemporaryFolder{})).checkpoint);
-    const auto first = checkpoint(*open.store);
+    const auto first = checkpoint(open);
     CHECK(first.checkpoint.sequence == 1);
     CHECK(first.checkpoint.previous == crypto::Digest{});
     CHECK(first.checkpoint.audit_head == open.trail.head());
     change_everything(open);
-    const auto second = checkpoint(*open.store);
+    const auto second = checkpoint(open);
     CHECK(second.checkpoint.sequence == 2);
     CHECK(second.checkpoint.epoch == 2);
     CHECK(second.checkpoint.previous == crypto::sha256(vault::checkpoint_message(first.checkpoint)));
@@ -195,7 +224,7 @@ TEST_CASE("Whatever changes after a checkpoint, the set that it signs can be com
     const TemporaryFolder folder;
     const path file = sample_signed_store(folder);
     OpenStore open = open_store(file, root_key());
-    checkpoint(*open.store);
+    checkpoint(open);
     change_everything(open);
     if (GENERATE(false, true)) {
         open.store.reset();
@@ -229,7 +258,7 @@ TEST_CASE("A commit that fails leaves no image behind") {
     const TemporaryFolder folder;
     const path file = sample_signed_store(folder);
     OpenStore open = open_store(file, root_key());
-    checkpoint(*open.store);
+    checkpoint(open);
     vault::Change bad = put_with_escrow(token_of(2, deploy(), "ci"), Bytes{1});
     bad.tokens.push_back({token_of(9, deploy(), "never"), true, std::nullopt});
     REQUIRE_FALSE(open.commit(std::move(bad)));
@@ -242,7 +271,7 @@ TEST_CASE("A checkpoint that was asked for and never kept, and a crash, leave th
     const TemporaryFolder folder;
     const path file = sample_signed_store(folder);
     OpenStore open = open_store(file, root_key());
-    const auto kept = checkpoint(*open.store);
+    const auto kept = checkpoint(open);
     const auto set_description = [&](std::uint64_t number, const std::string& text) {
         vault::Token token = token_of(number, deploy(), number == 2 ? "ci" : "release");
         token.description = text;
@@ -258,7 +287,7 @@ TEST_CASE("A checkpoint that was asked for and never kept, and a crash, leave th
     CHECK_FALSE(all_signed(file));
     open = open_store(file, root_key());
     set_description(3, "after the crash");
-    CHECK_FALSE(open.store->keep_checkpoint(lost));
+    CHECK_FALSE(keep(open, lost));
     open.store.reset();
     CHECK(set_is_whole(file));
     CHECK(salvage(file).checkpoint == kept);
@@ -266,13 +295,13 @@ TEST_CASE("A checkpoint that was asked for and never kept, and a crash, leave th
     open = open_store(file, root_key());
     const auto next = sign(*open.store);
     set_description(2, "while it was signed");
-    REQUIRE(open.store->keep_checkpoint(next));
+    REQUIRE(keep(open, next));
     open.store.reset();
     CHECK(set_is_whole(file));
     CHECK(salvage(file).checkpoint == next);
     CHECK_FALSE(all_signed(file));
     open = open_store(file, root_key());
-    checkpoint(*open.store);
+    checkpoint(open);
     open.store.reset();
     CHECK(set_is_whole(file));
     CHECK(all_signed(file));
@@ -284,8 +313,8 @@ TEST_CASE("The sequence can be made to jump over what the device has signed befo
     OpenStore open = open_store(file, root_key());
     const auto made = sign(*open.store, 700);
     CHECK(made.checkpoint.sequence == 700);
-    REQUIRE(open.store->keep_checkpoint(made));
-    CHECK(checkpoint(*open.store).checkpoint.sequence == 701);
+    REQUIRE(keep(open, made));
+    CHECK(checkpoint(open).checkpoint.sequence == 701);
     open.store.reset();
     CHECK(set_is_whole(file));
 }
@@ -295,7 +324,7 @@ TEST_CASE("Records that somebody else wrote are not the signed set") {
     const path file = sample_signed_store(folder);
     {
         OpenStore open = open_store(file, root_key());
-        checkpoint(*open.store);
+        checkpoint(open);
         vault::Token token = token_of(4, deploy(), "idle");
         token.description = "changed since";
         REQUIRE(open.commit(put(token)));
@@ -325,7 +354,7 @@ TEST_CASE("Records that somebody else wrote are not the signed set") {
 TEST_CASE("A record that says it is newer than the signature is told apart from those that were signed") {
     const TemporaryFolder folder;
     const path file = sample_signed_store(folder);
-    { checkpoint(*open_store(file, root_key()).store); }
+    checkpoint(file);
     edit_raw(file, "INSERT INTO records SELECT 9, kind, zeroblob(16), version, body, content, mac, escrow FROM records"
                    " WHERE row = 2; INSERT INTO images VALUES (1, 2, zeroblob(16), NULL)");
     CHECK(set_is_whole(file));
@@ -338,7 +367,7 @@ TEST_CASE("Reading a store for recovery changes nothing of it") {
     const TemporaryFolder folder;
     const path file = sample_signed_store(folder);
     OpenStore open = open_store(file, root_key());
-    checkpoint(*open.store);
+    checkpoint(open);
     change_everything(open);
     const path copy = folder.get() / "copy.db";
     copy_store(file, copy);
@@ -354,7 +383,7 @@ TEST_CASE("A recipient is changed with all escrows in one commit, and ending rec
     const TemporaryFolder folder;
     const path file = sample_signed_store(folder);
     OpenStore open = open_store(file, root_key());
-    checkpoint(*open.store);
+    checkpoint(open);
     change_everything(open);
     Batch batch;
     batch.epoch = open.epoch;
@@ -364,7 +393,7 @@ TEST_CASE("A recipient is changed with all escrows in one commit, and ending rec
         REQUIRE(open.store->set_recipient(crypto::sha256(bytes_of("another")), batch));
         open.store.reset();
         CHECK(Store::open(file, root_key()).value()->take_contents().recipient == crypto::sha256(bytes_of("another")));
-        { checkpoint(*open_store(file, root_key()).store); }
+        checkpoint(file);
         CHECK(set_is_whole(file));
         CHECK(escrow_of(file, 5) == Bytes{9});
     }
@@ -372,9 +401,15 @@ TEST_CASE("A recipient is changed with all escrows in one commit, and ending rec
         batch.changes.push_back(put_with_escrow(token_of(5, deploy(), "new"), Bytes{}));
         REQUIRE(open.store->set_recipient(std::nullopt, batch));
         open.store.reset();
+        CHECK_FALSE(salvage(file).checkpoint);
+        const auto of_nobody = checkpoint(file);
+        CHECK(of_nobody.checkpoint.escrow_set == crypto::Digest{});
         open = open_store(file, root_key());
-        CHECK_FALSE(open.store->next_checkpoint(0));
+        batch.changes.clear();
+        REQUIRE(open.store->set_recipient(crypto::sha256(bytes_of("another")), batch));
         open.store.reset();
         CHECK_FALSE(salvage(file).checkpoint);
+        checkpoint(file);
+        CHECK(set_is_whole(file));
     }
 }

@@ -290,7 +290,7 @@ TEST_CASE("Events are visited oldest first, until the visitor has had enough") {
     const path file = sample_store(folder);
     OpenStore open = open_store(file, root_key());
     std::vector<std::uint64_t> seen;
-    REQUIRE(open.store->visit_events([&](const vault::EventLink& link) {
+    REQUIRE(open.store->visit_events(0, [&](const vault::EventLink& link) {
         seen.push_back(link.sequence);
         return seen.size() < 3;
     }));

@@ -134,7 +134,7 @@ TEST_CASE("An edited, missing or doubled head is found") {
         {"DELETE FROM head", "its head is missing"},
         {"UPDATE head SET single = 2", "its head does not read as one"},
         {"INSERT INTO head SELECT 2, vault, prefix, base, device_origin, epoch, count, sum, audit_sequence, audit_head,"
-         " time_mark, mac, recipient, checkpoint, counter, unprotected FROM head",
+         " time_mark, mac, recipient, checkpoint, counter, unprotected, audit_first, audit_written FROM head",
          "it has more than one head"},
     }});
 }
