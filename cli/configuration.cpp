@@ -34,6 +34,10 @@ Configuration configuration_of(const toml::table& root) {
     if (const toml::table* const vault = root["vault"].as_table()) {
         configuration.policy = text_at(*vault, "policy", kPolicyFolder);
     }
+    configuration.audit_folder = kAuditFolder;
+    if (const toml::table* const audit = root["audit"].as_table()) {
+        configuration.audit_folder = text_at(*audit, "folder", kAuditFolder);
+    }
     if (const toml::table* const hardware = root["hardware"].as_table()) {
         configuration.hardware_kind = text_at(*hardware, "kind");
         configuration.module = text_at(*hardware, "module");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/audit/line.h"
 
+#include <algorithm>
 #include <limits>
 #include <optional>
 #include <span>
@@ -77,7 +78,7 @@ public:
     std::string text(std::string_view key) {
         const json::value* const value = object_.if_contains(key);
         if (value == nullptr) return {};
-        if (value->is_string()) return std::string(std::string_view(value->get_string()));
+        if (value->is_string()) return std::string(value->get_string());
         return wrong(key, "no text"), std::string();
     }
     std::uint64_t number(std::string_view key, std::uint64_t most = std::numeric_limits<std::uint64_t>::max()) {
@@ -170,19 +171,11 @@ std::string written(const vault::EventLink& link) {
     return line.digits("hash", link.hash).done();
 }
 
-std::optional<vault::Verb> verb_of(std::string_view text) {
-    for (auto number = static_cast<std::uint8_t>(vault::Verb::kRetrieve);
-         number <= static_cast<std::uint8_t>(vault::Verb::kRecover); ++number) {
-        if (word(static_cast<vault::Verb>(number)) == text) return static_cast<vault::Verb>(number);
-    }
-    return std::nullopt;
-}
-
 vault::Event read_event_of(LineReader& line) {
     vault::Event event;
-    const auto verb = verb_of(line.text("verb"));
-    if (!verb) line.fail("has no `verb` that this program knows.");
-    event.verb = verb.value_or(vault::Verb::kStatus);
+    const auto verb = std::ranges::find(vault::kVerbs, line.text("verb"), vault::word);
+    if (verb == vault::kVerbs.end()) line.fail("has no `verb` that this program knows.");
+    else event.verb = *verb;
     event.time = line.number("time");
     event.actor.uid = static_cast<std::uint32_t>(line.number("uid", std::numeric_limits<std::uint32_t>::max()));
     event.actor.user = line.text("user");

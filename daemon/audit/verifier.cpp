@@ -15,6 +15,11 @@ std::string entries(std::uint64_t first, std::uint64_t last) {
     return "entries " + std::to_string(first) + " to " + std::to_string(last) + " are";
 }
 
+bool is_recovery(const std::optional<Entry>& entry) {
+    const auto* const event = entry ? std::get_if<vault::Event>(&*entry) : nullptr;
+    return event != nullptr && event->verb == vault::Verb::kRecover;
+}
+
 std::string entry(std::uint64_t sequence) {
     return "entry " + std::to_string(sequence);
 }
@@ -67,6 +72,7 @@ void Verifier::begin_trail(const FileStart& start) {
     newest_.reset();
     other_.reset();
     summary_.signed_up_to = 0;
+    summary_.uncovered = 0;
     summary_.met_known = false;
     ++summary_.trails;
     reach(start.follows);
@@ -88,8 +94,16 @@ Result<void> Verifier::take_link(const vault::EventLink& link) {
     }
 
     const auto decoded = decode(link.body);
+    if (summary_.trails > 1 && link.sequence == 1 && !is_recovery(decoded)) {
+        return invalid_argument(
+            "begins a trail again without a recovery: the files are in another order, or are not all of one vault.");
+    }
     const auto* const made = decoded ? std::get_if<vault::SignedCheckpoint>(&*decoded) : nullptr;
     if (made != nullptr) HWVAULT_CHECK(take_checkpoint(*made));
+    if (made == nullptr) {
+        ++entries_;
+        ++summary_.uncovered;
+    }
     if (!decoded) ++summary_.unread;
     else if (made == nullptr) ++summary_.events;
     reach({.sequence = link.sequence, .hash = link.hash});
@@ -99,7 +113,7 @@ Result<void> Verifier::take_link(const vault::EventLink& link) {
 void Verifier::reach(const Position& position) {
     summary_.last = position;
     if (window_.size() == kWindow) window_.pop_front();
-    window_.push_back(position);
+    window_.push_back({position, entries_});
     for (const Position& known : options_.known) {
         if (known == position) summary_.met_known = true;
         else if (known.sequence == position.sequence) other_ = known;
@@ -145,9 +159,11 @@ Result<void> Verifier::check_signature(const vault::SignedCheckpoint& made) {
 }
 
 Result<void> Verifier::find_covered(const crypto::Digest& audit_head) {
-    const auto covered = std::ranges::find(window_, audit_head, &Position::hash);
+    const auto is_head = [&](const Passed& passed) { return passed.position.hash == audit_head; };
+    const auto covered = std::ranges::find_if(window_, is_head);
     if (covered != window_.end()) {
-        summary_.signed_up_to = covered->sequence;
+        summary_.signed_up_to = covered->position.sequence;
+        summary_.uncovered = entries_ - covered->entries;
         window_.erase(window_.begin(), covered);  // no later one covers less
         return {};
     }

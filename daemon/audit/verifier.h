@@ -47,7 +47,8 @@ public:
         std::uint64_t events{0};
         std::uint64_t checkpoints{0};
         std::vector<std::uint64_t> signed_by;  // checkpoints of each signing key, as they were given
-        std::uint64_t signed_up_to{0};  // entry that the newest checkpoint covers; what comes after is under none yet
+        std::uint64_t signed_up_to{0};  // entry that the newest checkpoint covers
+        std::uint64_t uncovered{0};     // of the newest trail's entries: those after it that are no checkpoints
         std::uint64_t unread{0};        // entries of a kind that this program does not know
         std::uint64_t trails{0};        // begun: more than one after a recovery on another device
         bool met_known{false};          // one of the known entries was there
@@ -64,10 +65,16 @@ private:
     // Goes on after `position`.
     void reach(const Position& position);
 
+    struct Passed {
+        Position position;
+        std::uint64_t entries;  // up to it
+    };
+
     Options options_;
     std::optional<FileStart> start_;  // of the trail that is being read
     Trail trail_;
-    std::deque<Position> window_;  // the latest links, and what the trail's first one follows; none before one that is covered
+    std::uint64_t entries_{0};  // that are no checkpoints
+    std::deque<Passed> window_;  // the latest links, and what the trail's first one follows; none before one that is covered
     std::optional<vault::Checkpoint> newest_;
     std::optional<Position> other_;  // a known entry that is another one in this trail
     Summary summary_;

@@ -4,6 +4,7 @@
 // and, in the type itself, whether it takes trust away. What takes trust away must carry a new epoch.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -30,6 +31,9 @@ enum class Verb : std::uint8_t {
     kWatch,
     kRecover,
 };
+inline constexpr std::array kVerbs{Verb::kRetrieve, Verb::kRevoke, Verb::kRevokeToken, Verb::kRotate,   Verb::kVerify,
+                            Verb::kCreate,   Verb::kImport, Verb::kDelete,      Verb::kList,     Verb::kDescribe,
+                            Verb::kStatus,   Verb::kWatch,  Verb::kRecover};
 std::string_view word(Verb verb);  // "Retrieve"
 
 // Who did it, as the audit trail says it.

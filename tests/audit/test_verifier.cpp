@@ -102,6 +102,7 @@ TEST_CASE("A trail is as it was written, and is summed up") {
     CHECK(summary.checkpoints == 2);
     CHECK(summary.signed_by == std::vector<std::uint64_t>{2});
     CHECK(summary.signed_up_to == 9);
+    CHECK(summary.uncovered == 3);
     CHECK(summary.trails == 1);
     CHECK(summary.met_known);
 }
@@ -263,8 +264,10 @@ TEST_CASE("A checkpoint may cover an entry some way back, but not one before wha
     trail.add_checkpoint_over(second);
     trail.add_checkpoint_over(second);
     CHECK(verdict_on(trail, trail.lines).summary.signed_up_to == 2);
+    CHECK(verdict_on(trail, trail.lines).summary.uncovered == 1);
     trail.add_checkpoint();
     CHECK(verdict_on(trail, trail.lines).summary.signed_up_to == 5);
+    CHECK(verdict_on(trail, trail.lines).summary.uncovered == 0);
     trail.add_checkpoint_over(second);
     CHECK(verdict_on(trail, trail.lines).line == trail.lines.size());
 }
@@ -358,43 +361,47 @@ TEST_CASE("A file of another vault, and an entry before any first line, are refu
 
 TEST_CASE("A trail that begins again after a recovery on another device is counted, and is one of its own") {
     WrittenTrail trail = usual_trail();
+    trail.add_events(1);
     trail.start_again();
-    trail.add_events(3);
+    trail.add_events(2);
     Verdict verdict = verdict_knowing(trail, trail.lines, trail.end());
     CHECK(verdict.line == 0);
     CHECK(verdict.sentence.empty());
     CHECK(verdict.summary.trails == 2);
     CHECK(verdict.summary.signed_up_to == 0);
+    CHECK(verdict.summary.uncovered == 3);
     trail.add_checkpoint();
     verdict = verdict_on(trail, trail.lines);
     CHECK(verdict.line == 0);
     CHECK(verdict.summary.signed_up_to == 3);
     CHECK(verdict.summary.checkpoints == 3);
     CHECK(verdict.summary.last.sequence == 4);
+}
 
-    // An entry that is known is one of the newest trail, whatever the one before it had in its place.
-    WrittenTrail twice = usual_trail();
-    const audit::Position first_end = twice.end();
-    twice.start_again();
-    twice.add_events(1);
-    CHECK_FALSE(
-        verdict_with(
-            {.signing_keys = {twice.signing_key()}, .check_signatures = true, .known = {first_end}, .at_least = 0},
-            twice.lines)
-            .summary.met_known);
-    twice.add_events(9);
-    CHECK(verdict_knowing(twice, twice.lines, twice.end()).sentence.empty());
-    CHECK_FALSE(verdict_knowing(twice, twice.lines, first_end).sentence.empty());
+TEST_CASE("What was known or covered of one trail is not known or covered of the next") {
+    WrittenTrail trail = usual_trail();
+    const audit::Position end = trail.end();
+    trail.start_again();
+    CHECK(verdict_knowing(trail, trail.lines, end).sentence == "Entries 2 to 10 are missing at the end.");
+    auto options = with_key(trail);
+    options.known = {end};
+    CHECK_FALSE(verdict_with(options, trail.lines).summary.met_known);
+    WrittenTrail covering = trail;
+    covering.add_checkpoint_over(end.hash);
+    CHECK(verdict_on(covering, covering.lines).line == covering.lines.size());
+    trail.add_events(9);
+    CHECK(verdict_knowing(trail, trail.lines, trail.end()).sentence.empty());
+    CHECK_FALSE(verdict_knowing(trail, trail.lines, end).sentence.empty());
+}
 
-    // What was known of the trail before is not known of this one, and nothing of it is covered here.
-    WrittenTrail short_one = usual_trail();
-    const audit::Position end = short_one.end();
-    const crypto::Digest head = end.hash;
-    short_one.start_again();
-    short_one.add_events(1);
-    CHECK(verdict_knowing(short_one, short_one.lines, end).sentence == "Entries 2 to 10 are missing at the end.");
-    short_one.add_checkpoint_over(head);
-    CHECK(verdict_on(short_one, short_one.lines).line == short_one.lines.size());
+TEST_CASE("A trail that begins again without a recovery is one whose files are in another order") {
+    WrittenTrail trail = usual_trail();
+    const std::size_t size = trail.lines.size();
+    trail.start_again_without_recovery();
+    CHECK(verdict_on(trail, trail.lines).line == 0);
+    trail.add_events(1);
+    CHECK(verdict_on(trail, trail.lines).line == size + 2);
+    CHECK(verdict_on(trail, trail.lines).sentence.starts_with("begins a trail again without a recovery"));
 }
 
 TEST_CASE("An entry that this program does not know is counted, and its place in the chain is checked") {

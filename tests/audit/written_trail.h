@@ -44,7 +44,14 @@ public:
     [[nodiscard]] Bytes signing_key() { return device_.describe().value().signing_key; }
 
     void start_file() { lines.push_back(to_line(FileStart{.vault = vault_, .follows = end()})); }
+    // After a recovery on another device, which is the first event.
     void start_again() {
+        start_again_without_recovery();
+        vault::Event event = event_about("", 0);
+        event.verb = vault::Verb::kRecover;
+        add(event);
+    }
+    void start_again_without_recovery() {
         trail_ = Trail();
         newest_.reset();
         start_file();
