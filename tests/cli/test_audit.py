@@ -252,7 +252,7 @@ class Verify(AuditTest):
         self.verify(1, self.file)
         self.key = self.one_file / "signing.pem"
         self.verify(1, self.home / "none")
-        self.verify(1, self.home)
+        self.assertIn("Is a directory", self.verify(1, self.home).stderr)
 
     def test_the_key_is_taken_as_recover_prints_it(self):
         printed = self.home / "printed"
@@ -395,6 +395,7 @@ class Show(AuditTest):
         said = self.audit(1, "show", self.file).stderr
         self.assertIn(f"{self.file}, line 3: This line is not JSON.", said)
         self.assertIn(f"{self.file}, line 5: This line is longer than", said)
+        self.assertEqual(said.count("\n"), 2, said)
         self.assertNotIn("hwv_", said)
 
     def test_nothing_of_a_file_reaches_the_terminal_as_a_control_sequence(self):
