@@ -138,8 +138,8 @@ std::optional<Finding> nothing_proven(const Summary& summary, const AskedToVerif
     const bool proven = asked.chain_only || summary.met_known || summary.signed_up_to != 0 || summary.last.sequence == 0;
     if (proven) return std::nullopt;
     return Finding{files.file().string(), 0,
-                   "No checkpoint in it covers an entry, so nothing says that this is what the vault wrote. A vault without "
-                   "[recovery] has none: then say --chain-only, and ask beside the vault or with --head."};
+                   "No checkpoint in it covers an entry, so nothing says that this is what the vault wrote. The device signs a "
+                   "minute after an event at the latest: ask again then, or beside the vault, or with --head."};
 }
 
 Exit say_bad(const Session& session, const Finding& finding) {

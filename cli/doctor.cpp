@@ -126,6 +126,18 @@ Finding examine_rules(const Report& report) {
             "Mend them until `hwvault policy check` is content, then send hwvaultd SIGHUP."};
 }
 
+Finding examine_trail(const Report& report) {
+    const std::string trouble = value_of(report, "audit_error");
+    if (trouble.empty()) return {"audit", Verdict::kGood, "The audit files are written.", ""};
+    return {"audit", Verdict::kBad, trouble, "Look into [audit] folder of hwvault.toml, and run `hwvault audit verify`."};
+}
+
+Finding examine_disk(const Report& report) {
+    const std::string trouble = value_of(report, "store_error");
+    if (trouble.empty()) return {"disk", Verdict::kGood, "The store's disk has room.", ""};
+    return {"disk", Verdict::kBad, trouble, "Make room on the disk of [vault] state."};
+}
+
 Finding examine_memory(const Report& report) {
     const std::string lock = value_of(report, "memory_lock");
     if (lock != "unlocked") return {"memory", Verdict::kGood, "Secrets are kept in locked memory (" + lock + ").", ""};
@@ -198,6 +210,8 @@ std::vector<Finding> examine_vault(const Answer<Report>& report, const Answer<Co
     if (state == "serving" || state == "catching-up") {  // else nobody knows
         findings.push_back(examine_pending(*report));
         findings.push_back(examine_recovery(*report));
+        findings.push_back(examine_trail(*report));
+        findings.push_back(examine_disk(*report));
     }
     findings.push_back(examine_memory(*report));
     findings.push_back(examine_rules(*report));

@@ -33,6 +33,10 @@ path policy_of(const path& folder) {
     return folder / "policy.d";
 }
 
+path audit_of(const path& folder) {
+    return folder / "log";
+}
+
 Result<void> write_text(const path& file, const std::string& text) {
     return os::write_file_durably(file, bytes_of(text), 0644);
 }
@@ -135,7 +139,8 @@ Result<void> make_folders(const path& folder) {
 
 Result<void> write_configuration(const path& folder, const std::string& hardware) {
     return write_text(folder / "hwvault.toml", "[vault]\nstate = '" + (folder / "state").string() + "'\npolicy = '" +
-                                                   policy_of(folder).string() + "'\n\n[doors]\nsocket = '" +
+                                                   policy_of(folder).string() + "'\n\n[audit]\nfolder = '" +
+                                                   audit_of(folder).string() + "'\n\n[doors]\nsocket = '" +
                                                    (folder / "run/org.hwvault.Vault").string() + "'\n\n[hardware]\n" +
                                                    hardware);
 }
@@ -172,6 +177,7 @@ Result<Development> prepare_development(const path& given, Simulated simulated, 
     }
     HWVAULT_TRY(Settings settings, read_settings(configuration));
     settings.policy = policy_of(folder);
+    settings.audit = audit_of(folder);
     settings.dbus = std::getenv("DBUS_SYSTEM_BUS_ADDRESS") != nullptr;
     if (!is_there(settings.store_file())) {
         HWVAULT_TRY([[maybe_unused]] const auto printed, os::run({program, arguments("init"), device->environment()}));

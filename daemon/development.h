@@ -3,7 +3,7 @@
 // `hwvaultd --dev DIR [--hardware softhsm|swtpm]`: a whole vault below one folder, made on first use: a simulated device
 // of its own, the configuration, the keys. A second start finds the same vault and the same device.
 //
-//     DIR/hwvault.toml  DIR/hardware/ (PIN, the child's state)  DIR/state/  DIR/run/  DIR/policy.d/ (rules, if you make it)
+//     DIR/hwvault.toml  DIR/hardware/ (PIN, the child's state)  DIR/state/  DIR/log/  DIR/run/  DIR/policy.d/ (rules, if you make it)
 //     softhsm: DIR/softhsm2.conf  DIR/tokens/      swtpm: DIR/swtpm/ (the TPM's state and its socket)
 //
 // For development: a simulated device is a file. It is used because it was asked for, never instead of hardware.

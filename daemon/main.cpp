@@ -33,6 +33,8 @@
 #include <spdlog/spdlog.h>
 #include <systemd/sd-daemon.h>
 
+#include "daemon/audit/files.h"
+#include "daemon/audit/journal.h"
 #include "daemon/development.h"
 #include "daemon/doors/dbus/door.h"
 #include "daemon/doors/varlink/door.h"
@@ -271,7 +273,10 @@ awaitable<Result<void>> Daemon::serve() {
         .batch_interval = service::kBatchInterval,
         .policy = std::move(rules),
         .recipient_file = settings_.recipient,
+        .audit_files = audit::make_files(settings_.audit),
+        .journal = audit::send_to_journal,
         .clock = clock_now,
+        .audit_touched = [](const std::string& what) { spdlog::error("{}", what); },
         .state_changed = [this](const service::Status& status) { announce(status); },
     });
     if (auto opened = open_doors(); !opened) {

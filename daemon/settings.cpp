@@ -86,7 +86,7 @@ private:
 
 // What is there must be a known table: a limit written in another way would silently be none.
 Result<void> check_tables(const std::filesystem::path& file, const toml::table& root) {
-    constexpr std::array<std::string_view, 6> kTables{"vault", "doors", "limits", "recovery", "hardware", "credential"};
+    constexpr std::array<std::string_view, 7> kTables{"vault", "doors", "audit", "limits", "recovery", "hardware", "credential"};
     for (const auto& [key, node] : root) {
         const std::string name(key.str());
         if (std::ranges::find(kTables, name) == kTables.end()) {
@@ -128,6 +128,9 @@ Result<Settings> settings_of(const std::filesystem::path& file, toml::table& roo
     HWVAULT_CHECK(doors.path("socket", settings.socket));
     HWVAULT_CHECK(doors.take("dbus", settings.dbus, "true or false"));
     HWVAULT_CHECK(doors.no_more());
+    Table audit(file, root, "audit");
+    HWVAULT_CHECK(audit.path("folder", settings.audit));
+    HWVAULT_CHECK(audit.no_more());
     Table hardware(file, root, "hardware");
     std::string anti_rollback = "strict";
     HWVAULT_CHECK(hardware.take("anti_rollback", anti_rollback, "\"strict\", \"batch\" or \"off\"",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What hwvaultd reads of hwvault.toml (hwvault.toml(5)): its own tables, `[vault]`, `[limits]`, `[doors]` and
-// `[recovery]`, and `anti_rollback` of `[hardware]`. The rest of that table, and `[credential]`, are others' and are left
+// What hwvaultd reads of hwvault.toml (hwvault.toml(5)): its own tables, `[vault]`, `[limits]`, `[doors]`, `[audit]`
+// and `[recovery]`, and `anti_rollback` of `[hardware]`. The rest of that table, and `[credential]`, are others' and are left
 // to them. Any other, and an unknown key in one of its own, is an error that names the line, so that a misspelt limit is
 // not silently none.
 #pragma once
@@ -23,6 +23,7 @@ struct Settings {
     // [hardware] anti_rollback: "strict", "batch" or "off"
     service::AntiRollback anti_rollback{service::AntiRollback::kStrict};
     std::filesystem::path policy{"/etc/hwvault/policy.d"};                  // [vault] policy; a folder
+    std::filesystem::path audit{"/var/log/hwvault"};                        // [audit] folder
     bool dbus{true};                                                        // [doors] dbus
     std::filesystem::path recipient;                                        // [recovery] recipient; empty: none
     vault::Quotas quotas;                                                   // [limits] tokens, tokens_per_account

@@ -44,16 +44,6 @@ Error too_large(const path& file, std::size_t cap) {
             file.string() + " is larger than the " + std::to_string(cap) + " bytes that are accepted."};
 }
 
-Result<void> write_all(const Fd& fd, BytesView content, const path& file) {
-    for (std::size_t written = 0; written < content.size();) {
-        const ssize_t put = ::write(fd.get(), content.data() + written, content.size() - written);
-        if (put < 0 && errno == EINTR) continue;
-        if (put < 0) return errno_error("write " + file.string(), errno);
-        written += static_cast<std::size_t>(put);
-    }
-    return {};
-}
-
 // `check` says whether a file of this kind, owner and mode may hold the secret.
 template <class Check>
 Result<SecretBytes> read_secret(const path& file, std::size_t cap, const Check& check) {
@@ -119,9 +109,27 @@ Result<void> write_file_durably(const path& file, BytesView content, unsigned mo
 }
 
 // Not truncated: what was reserved before needs no space again.
+Result<void> write_all(const Fd& fd, BytesView content, const path& file) {
+    for (std::size_t written = 0; written < content.size();) {
+        const ssize_t put = ::write(fd.get(), content.data() + written, content.size() - written);
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) return errno_error("write " + file.string(), errno);
+        written += static_cast<std::size_t>(put);
+    }
+    return {};
+}
+
 Result<void> reserve_file(const path& reserve, std::size_t size, unsigned mode) {
     HWVAULT_TRY(const Fd fd, open_file(reserve, O_WRONLY | O_CREAT | O_NOFOLLOW, mode));
     return write_and_sync(fd, Bytes(size), reserve);
+}
+
+Result<void> allocate_file(const path& file, std::size_t size, unsigned mode) {
+    HWVAULT_TRY(const Fd fd, open_file(file, O_WRONLY | O_CREAT | O_NOFOLLOW, mode));
+    const int failure = ::posix_fallocate(fd.get(), 0, static_cast<off_t>(size));
+    if (failure == ENOSPC) return errno_error("allocate " + file.string(), failure, ErrorCode::kQuotaExceeded);
+    if (failure != 0) return errno_error("allocate " + file.string(), failure);
+    return {};
 }
 
 Result<void> use_reserve(const path& reserve, const path& file, BytesView content) {

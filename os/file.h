@@ -28,8 +28,14 @@ Result<SecretBytes> read_credential(const std::filesystem::path& path, std::size
 // Written beside, synced, renamed, the folder synced. `mode` as for open(2).
 Result<void> write_file_durably(const std::filesystem::path& path, BytesView content, unsigned mode);
 
+// Every byte, or an error that names `path`: then some of them may be there.
+Result<void> write_all(const Fd& fd, BytesView content, const std::filesystem::path& path);
+
 // Puts on disk which names are in a folder; "" is the current one.
 Result<void> sync_folder(const std::filesystem::path& folder);
+
+// Takes `size` bytes of the disk, for whoever removes the file again. kQuotaExceeded when there is not as much.
+Result<void> allocate_file(const std::filesystem::path& path, std::size_t size, unsigned mode);
 
 // For what must be written even if the disk is full by then: makes `reserve` with `size` bytes of nothing, synced.
 Result<void> reserve_file(const std::filesystem::path& reserve, std::size_t size, unsigned mode);

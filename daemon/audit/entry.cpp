@@ -15,7 +15,7 @@ namespace {
 constexpr std::uint64_t kEvent = 2;  // 1 was an event without the unit's invocation, before there were files
 constexpr std::uint64_t kCheckpoint = 3;
 constexpr auto kFirstVerb = static_cast<std::uint64_t>(vault::Verb::kRetrieve);
-constexpr auto kLastVerb = static_cast<std::uint64_t>(vault::Verb::kRecover);
+constexpr auto kLastVerb = static_cast<std::uint64_t>(vault::Verb::kAudit);
 
 bool is_printable_ascii(char c) {
     return c >= ' ' && c <= '~';

@@ -2,17 +2,230 @@
 #include "daemon/audit/files.h"
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <ctime>
+#include <optional>
 #include <system_error>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "os/fd.h"
+#include "os/file.h"
 
 namespace hwvault::audit {
 namespace {
 
 using std::filesystem::path;
 
+constexpr mode_t kFileMode = 0640;
+constexpr unsigned kFolderMode = 0750;
 constexpr std::string_view kPrefix = "audit-";
 constexpr std::string_view kRotated = ".jsonl";
+constexpr std::string_view kSetAside = ".set-aside";
+
+Error not_as_left(std::string_view what) {
+    return {ErrorCode::kStoreTampered, std::string(what)};
+}
+
+// "20261126T195050Z"
+std::string time_text() {
+    const std::time_t now = std::time(nullptr);
+    std::tm parts{};
+    ::gmtime_r(&now, &parts);
+    std::array<char, 32> text{};
+    std::strftime(text.data(), text.size(), "%Y%m%dT%H%M%SZ", &parts);
+    return text.data();
+}
+
+std::string padded(std::uint64_t number) {
+    std::array<char, 24> text{};
+    std::snprintf(text.data(), text.size(), "%012llu", static_cast<unsigned long long>(number));
+    return text.data();
+}
+
+// Gives `file` a name that nothing has: "audit-TIME-FIRST", with a number behind where that is taken.
+Result<path> put_away(const path& file, std::uint64_t first, std::string_view ending) {
+    const std::string name = std::string(kPrefix) + time_text() + "-" + padded(first);
+    for (int number = 1;; ++number) {
+        const std::string more = number == 1 ? "" : "-" + std::to_string(number);
+        const path target = file.parent_path() / (name + more + std::string(ending));
+        if (::renameat2(AT_FDCWD, file.c_str(), AT_FDCWD, target.c_str(), RENAME_NOREPLACE) == 0) return target;
+        if (errno != EEXIST) return errno_error("rename " + file.string(), errno);
+    }
+}
+
+Result<std::string> read_part(const os::Fd& file, std::size_t size, std::uint64_t from) {
+    std::string text(size, '\0');
+    std::size_t done = 0;
+    while (done < size) {
+        const ssize_t count = ::pread(file.get(), text.data() + done, size - done, static_cast<off_t>(from + done));
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return errno_error("read of the audit file", errno);
+        if (count == 0) break;
+        done += static_cast<std::size_t>(count);
+    }
+    text.resize(done);
+    return text;
+}
+
+// The current file, open and at its end.
+struct Current {
+    os::Fd file;
+    std::uint64_t size{0};   // bytes that were written whole
+    std::uint64_t first{0};  // number of its first entry
+    Position end;
+};
+
+class Files final : public Sink {
+public:
+    Files(path folder, std::uint64_t rotate_at)
+        : folder_(std::move(folder)), file_(folder_ / kCurrentFile), rotate_at_(rotate_at) {}
+
+    Result<std::optional<Position>> end(const vault::Id& vault) override;
+    Result<void> begin(const vault::Id& vault, const Position& follows) override;
+    Result<void> append(std::span<const vault::EventLink> links) override;
+
+private:
+    Result<void> read_start(Current& current) const;
+    Result<void> read_end(Current& current) const;
+    Result<void> make(const Position& follows);
+    // kStoreTampered unless the file of this name is still the one that is open, and as long.
+    Result<void> check_untouched() const;
+    Result<void> write(std::string_view text);
+
+    path folder_;
+    path file_;
+    std::uint64_t rotate_at_;
+    vault::Id vault_{};
+    std::optional<Current> current_;
+};
+
+Result<std::optional<Position>> Files::end(const vault::Id& vault) {
+    vault_ = vault;
+    current_.reset();
+    // Not blocked by a FIFO, nor led elsewhere by a link.
+    Current found{os::Fd{::open(file_.c_str(), O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)}, 0, 0, {}};
+    if (!found.file) {
+        if (errno == ENOENT) return std::optional<Position>{};
+        if (errno == ELOOP || errno == EISDIR) return not_as_left("It is no file.");
+        return errno_error("open " + file_.string(), errno);
+    }
+    struct stat status {};
+    if (::fstat(found.file.get(), &status) != 0) return errno_error("stat " + file_.string(), errno);
+    if (!S_ISREG(status.st_mode)) return not_as_left("It is no regular file.");
+    found.size = static_cast<std::uint64_t>(status.st_size);
+    HWVAULT_CHECK(read_start(found));
+    HWVAULT_CHECK(read_end(found));
+    current_ = std::move(found);
+    return std::optional{current_->end};
+}
+
+Result<void> Files::read_start(Current& current) const {
+    HWVAULT_TRY(const std::string text, read_part(current.file, std::min<std::uint64_t>(current.size, kMaxLineSize), 0));
+    const auto line = parse_line(std::string_view(text).substr(0, text.find('\n')));
+    const FileStart* const start = line ? std::get_if<FileStart>(&*line) : nullptr;
+    if (start == nullptr) return not_as_left("Its first line does not say where it begins.");
+    if (start->vault != vault_) return not_as_left("It is the trail of another vault.");
+    current.first = start->follows.sequence + 1;
+    current.end = start->follows;
+    return {};
+}
+
+// A last line without its end was being written when the power went: nobody was told that it is there.
+Result<void> Files::read_end(Current& current) const {
+    const std::uint64_t from = current.size - std::min<std::uint64_t>(current.size, 2 * kMaxLineSize);
+    HWVAULT_TRY(const std::string tail, read_part(current.file, current.size - from, from));
+    const std::size_t end = tail.rfind('\n');
+    if (end == std::string::npos) return not_as_left("It has no line that ends.");
+    if (end + 1 < tail.size()) {
+        current.size = from + end + 1;
+        if (::ftruncate(current.file.get(), static_cast<off_t>(current.size)) != 0) {
+            return errno_error("truncate " + file_.string(), errno);
+        }
+    }
+    const std::size_t before = end == 0 ? std::string::npos : tail.rfind('\n', end - 1);
+    if (before == std::string::npos && from == 0) return {};  // its first line alone
+    const auto line = parse_line(std::string_view(tail).substr(before + 1, end - before - 1));
+    const vault::EventLink* const link = line ? std::get_if<vault::EventLink>(&*line) : nullptr;
+    if (link == nullptr) return not_as_left("Its last line is no entry of a trail.");
+    current.end = {link->sequence, link->hash};
+    return {};
+}
+
+Result<void> Files::begin(const vault::Id& vault, const Position& follows) {
+    vault_ = vault;
+    const std::uint64_t first = current_ ? current_->first : 0;
+    current_.reset();
+    struct stat status {};
+    const bool is_there = ::lstat(file_.c_str(), &status) == 0;
+    if (is_there) HWVAULT_CHECK(put_away(file_, first, kSetAside));
+    return make(follows);
+}
+
+Result<void> Files::make(const Position& follows) {
+    HWVAULT_CHECK(os::make_folder(folder_, kFolderMode));
+    Current made{os::Fd{::open(file_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, kFileMode)}, 0,
+                 follows.sequence + 1, follows};
+    if (!made.file) return errno_error("create " + file_.string(), errno);
+    current_ = std::move(made);
+    HWVAULT_CHECK(write(to_line(FileStart{vault_, follows}) + "\n"));
+    return os::sync_folder(folder_);
+}
+
+Result<void> Files::append(std::span<const vault::EventLink> links) {
+    if (links.empty()) return {};
+    HWVAULT_CHECK(check_untouched());
+    std::string text;
+    for (const vault::EventLink& link : links) {
+        text += to_line(link);
+        text += '\n';
+    }
+    HWVAULT_CHECK(write(text));
+    current_->end = {links.back().sequence, links.back().hash};
+    if (current_->size < rotate_at_) return {};
+    const Position follows = current_->end;
+    HWVAULT_CHECK(put_away(file_, current_->first, kRotated));
+    current_.reset();
+    return make(follows);
+}
+
+Result<void> Files::check_untouched() const {
+    if (!current_) return Error{ErrorCode::kInternal, "The audit file is not open."};
+    struct stat opened {};
+    struct stat named {};
+    if (::fstat(current_->file.get(), &opened) != 0) return errno_error("stat " + file_.string(), errno);
+    if (::lstat(file_.c_str(), &named) != 0) {
+        if (errno == ENOENT) return not_as_left("It was deleted or moved away.");
+        return errno_error("stat " + file_.string(), errno);
+    }
+    if (named.st_dev != opened.st_dev || named.st_ino != opened.st_ino) return not_as_left("Another file was put in its place.");
+    const auto size = static_cast<std::uint64_t>(opened.st_size);
+    if (size < current_->size) return not_as_left("It was cut.");
+    if (size > current_->size) return not_as_left("Somebody else wrote into it.");
+    return {};
+}
+
+// Whole, or not at all: what a full disk took of it is cut off again.
+Result<void> Files::write(std::string_view text) {
+    Result<void> written = os::write_all(current_->file, bytes_of(text), file_);
+    if (written && ::fdatasync(current_->file.get()) != 0) written = errno_error("sync " + file_.string(), errno);
+    if (written) {
+        current_->size += text.size();
+        return {};
+    }
+    if (::ftruncate(current_->file.get(), static_cast<off_t>(current_->size)) != 0) current_.reset();
+    return written;
+}
 
 }  // namespace
+
+std::unique_ptr<Sink> make_files(path folder, std::uint64_t rotate_at) {
+    return std::make_unique<Files>(std::move(folder), rotate_at);
+}
 
 Result<std::vector<path>> files_in(const path& folder) {
     std::vector<path> files;

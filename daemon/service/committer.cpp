@@ -8,6 +8,7 @@
 
 #include <boost/asio/detached.hpp>
 
+#include "daemon/service/audit_export.h"
 #include "daemon/service/signal.h"
 #include "os/asio.h"
 
@@ -18,10 +19,11 @@ using std::chrono::steady_clock;
 
 struct Committer::Job : std::enable_shared_from_this<Committer::Job> {
     Job(const boost::asio::any_io_executor& strand, Touches touched, Planner planned)
-        : touches(std::move(touched)), planner(std::move(planned)), done(strand) {}
+        : touches(std::move(touched)), planner(std::move(planned)), done(strand, steady_clock::now() + kDiskDeadline) {}
 
     Touches touches;
     Planner planner;  // none: waits for the write, and changes nothing
+    std::optional<vault::SignedCheckpoint> checkpoint{};
     Signal done;
     Result<Committed> outcome{Error{ErrorCode::kInternal, "The change was not carried out."}};
     bool withdraws{false};
@@ -75,24 +77,72 @@ awaitable<Result<Committed>> Committer::commit(Touches touches, Planner planner)
     if (queue_.size() >= kMaxQueue || account_is_full) {
         co_return Error{ErrorCode::kBusy, "Too many changes wait for the disk. Try again in a second."};
     }
-    ++queued_of_account_[touches.account];
     const auto job = std::make_shared<Job>(parts_.strand, std::move(touches), std::move(planner));
+    auto outcome = co_await carry_out(job);
+    if (outcome && job->protected_at) {
+        const bool reached = co_await parts_.epochs->reached(*job->protected_at, steady_clock::now() + kDeviceDeadline);
+        outcome->rollback_protected = reached;
+    }
+    co_return outcome;
+}
+
+awaitable<Result<void>> Committer::keep(vault::SignedCheckpoint checkpoint) {
+    Touches nothing;
+    Planner none;
+    const auto job = std::make_shared<Job>(parts_.strand, std::move(nothing), std::move(none));
+    job->checkpoint = std::move(checkpoint);
+    const auto kept = co_await carry_out(job);
+    if (!kept) co_return kept.error();
+    co_return Result<void>{};
+}
+
+// A change that is never begun is made by nobody; one that hangs with the disk may be made when that goes on.
+awaitable<Result<Committed>> Committer::carry_out(std::shared_ptr<Job> job) {
+    ++queued_of_account_[job->touches.account];
     queue_.push_back(job);
     start();
     co_await job->done.wait();
-    if (job->outcome && job->protected_at) {
-        const bool reached = co_await parts_.epochs->reached(*job->protected_at, steady_clock::now() + kDeviceDeadline);
-        job->outcome->rollback_protected = reached;
+    if (job->done.raised()) co_return std::move(job->outcome);
+    if (withdraw(*job)) {
+        co_return Error{ErrorCode::kBusy, "The disk of the store does not answer, and the change was not begun. Try again later."};
     }
-    co_return std::move(job->outcome);
+    co_return Error{ErrorCode::kBusy,
+                    "The disk of the store does not answer. Whether the change was made is seen when it does: look then, and ask "
+                    "again if it was not."};
+}
+
+bool Committer::withdraw(const Job& job) {
+    const auto waiting = std::ranges::find(queue_, &job, [](const auto& queued) { return queued.get(); });
+    if (waiting == queue_.end()) return false;
+    leave_queue(job);
+    queue_.erase(waiting);
+    return true;
+}
+
+void Committer::leave_queue(const Job& job) {
+    const auto count = queued_of_account_.find(job.touches.account);
+    if (--count->second == 0) queued_of_account_.erase(count);
+}
+
+Result<void> Committer::disk() const {
+    if (!last_write_) return last_write_.error();
+    if (writing_since_ && steady_clock::now() > *writing_since_ + kDiskPatience) {
+        return Error{ErrorCode::kBusy, "The disk of the store does not answer."};
+    }
+    return {};
 }
 
 Result<void> Committer::record(vault::Event event) {
-    if (!last_write_ || events_.size() >= kMaxEvents) {
+    Result<void> possible = disk();
+    if (possible && events_.size() >= kMaxEvents) possible = Error{ErrorCode::kBusy, "Its queue is full."};
+    if (possible && parts_.trail.sequence() - parts_.audit_written() >= AuditExport::kMaxUnwritten) {
+        possible = Error{ErrorCode::kBusy, "Too many entries wait for the audit files."};
+    }
+    if (!possible) {
         start();  // tries once more, so that it heals when the disk does
         return Error{ErrorCode::kAuditUnavailable,
-                     "The audit trail cannot be written, so nothing is handed out. Free space where the store lies. (" +
-                         (last_write_ ? std::string("its queue is full") : last_write_.error().message) + ")"};
+                     "The audit trail cannot be written, so nothing is handed out. See `hwvault status`, and free space where the "
+                     "store and the audit files lie. (" + possible.error().message + ")"};
     }
     events_.push_back(std::move(event));
     if (event_timer_set_) return {};
@@ -143,8 +193,7 @@ std::vector<std::shared_ptr<Committer::Job>> Committer::take_batch() {
             later.push_back(std::move(job));
             continue;
         }
-        const auto count = queued_of_account_.find(job->touches.account);
-        if (--count->second == 0) queued_of_account_.erase(count);
+        leave_queue(*job);
         batch.push_back(std::move(job));
     }
     queue_ = std::move(later);
@@ -174,12 +223,17 @@ awaitable<Result<void>> Committer::write(Draft& draft) {
     draft.batch.epoch = parts_.epochs->of_next_commit(draft.withdraws);
     draft.batch.unprotected = parts_.epochs->leaves_unprotected(draft.withdraws);
     draft.batch.time_mark = now();
-    co_return co_await run_on(parts_.store_thread,
-                              [&store = parts_.store, &batch = draft.batch] { return store.commit(batch); });
+    draft.batch.audit_written = parts_.audit_written();
+    writing_since_ = steady_clock::now();
+    const auto commit_batch = [&store = parts_.store, &batch = draft.batch] { return store.commit(batch); };
+    const Result<void> written = co_await run_on(parts_.store_thread, commit_batch);
+    writing_since_.reset();
+    co_return written;
 }
 
 void Committer::publish(const Draft& draft) {
     parts_.trail = draft.trail;
+    parts_.recorded(draft.batch.events.size() - (draft.batch.checkpoint ? 1 : 0));
     for (const vault::Change& change : draft.batch.changes) {
         parts_.publishing(change);
         parts_.vault.apply(change);
@@ -196,6 +250,10 @@ void Committer::publish(const Draft& draft) {
 }
 
 void Committer::plan(Job& job, Draft& draft) {
+    if (job.checkpoint) {
+        draft.batch.events.push_back(draft.trail.append(*job.checkpoint));
+        draft.batch.checkpoint = job.checkpoint;
+    }
     if (!job.planner) return draft.writing.push_back(job.shared_from_this());
     Result<vault::Plan> planned = job.planner(parts_.vault);
     if (!planned) return job.finish(planned.error());

@@ -55,6 +55,8 @@ public:
     static constexpr std::size_t kMaxEvents = 65'536; // events of reads that wait; beyond it kAuditUnavailable
     static constexpr auto kEventDelay = std::chrono::milliseconds(100);
     static constexpr auto kDeviceDeadline = std::chrono::seconds(2);  // that an answer waits for the device
+    static constexpr auto kDiskDeadline = std::chrono::seconds(10);   // and a change for the disk
+    static constexpr auto kDiskPatience = std::chrono::seconds(2);    // a commit that takes longer: no event of a read is taken
 
     struct Parts {
         boost::asio::any_io_executor strand;
@@ -67,20 +69,29 @@ public:
         std::function<vault::UnixTime()> clock;
         // Called with each change when it is durable, just before the vault shows it.
         std::function<void(const vault::Change&)> publishing;
+        // Called with how many entries, checkpoints aside, were added to the trail when they are durable.
+        std::function<void(std::size_t events)> recorded;
+        // The audit files have the entries up to this one.
+        std::function<std::uint64_t()> audit_written;
     };
     explicit Committer(Parts parts) : parts_(std::move(parts)) {}
 
+    // kBusy when the disk has not taken it by kDiskDeadline. Then it says whether it was begun; one that was may be made.
     boost::asio::awaitable<Result<Committed>> commit(Touches touches, Planner planner);
+    // Puts what the device has signed on the trail and into the store.
+    boost::asio::awaitable<Result<void>> keep(vault::SignedCheckpoint checkpoint);
 
-    // An event of something that changed nothing. kAuditUnavailable when events cannot be written: then what it
-    // tells of must not happen.
+    // An event of something that changed nothing. kAuditUnavailable when events cannot be written, the disk hangs, or
+    // too many wait for the audit files: then what it tells of must not happen.
     Result<void> record(vault::Event event);
+    // Whether the disk takes commits, as far as is known now; an error says what it does instead.
+    [[nodiscard]] Result<void> disk() const;
     // Waits until all that was recorded so far is durable, or has failed.
     boost::asio::awaitable<Result<void>> flush();
 
     // The later of the clock and every time that was ever committed or asked for: never goes back.
     vault::UnixTime now();
-    [[nodiscard]] std::uint64_t audit_sequence() const { return parts_.trail.sequence(); }
+    [[nodiscard]] const audit::Trail& trail() const { return parts_.trail; }
 
     // Makes the commit that is due, if one is.
     void start();
@@ -89,6 +100,9 @@ private:
     struct Job;
     struct Draft;
     class Claims;
+    boost::asio::awaitable<Result<Committed>> carry_out(std::shared_ptr<Job> job);
+    bool withdraw(const Job& job);
+    void leave_queue(const Job& job);
     boost::asio::awaitable<void> run();
     boost::asio::awaitable<Result<void>> run_batch(std::vector<std::shared_ptr<Job>> jobs);
     std::vector<std::shared_ptr<Job>> take_batch();
@@ -103,6 +117,7 @@ private:
     bool running_{false};
     bool event_timer_set_{false};
     Result<void> last_write_{};  // how the last commit went
+    std::optional<std::chrono::steady_clock::time_point> writing_since_;
 };
 
 }  // namespace hwvault::service

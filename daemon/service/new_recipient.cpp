@@ -66,8 +66,18 @@ awaitable<Result<vault::TokenWrite>> rewritten(const OpeningParts& parts, const 
 
 // Not before the device has signed what is there now can it be recovered.
 awaitable<Result<void>> sign(const OpeningParts& parts) {
-    HWVAULT_CO_TRY(const Opened opened, co_await open_latest(parts));
-    const auto made = co_await sign_records(parts.store_thread, *opened.store, parts.hardware);
+    HWVAULT_CO_TRY(Opened opened, co_await open_latest(parts));
+    KeepCheckpoint keep = [&parts, &opened](vault::SignedCheckpoint checkpoint) -> awaitable<Result<void>> {
+        store::Batch batch;
+        batch.epoch = opened.epochs.epoch;
+        batch.unprotected = opened.epochs.unprotected;
+        batch.time_mark = opened.time_mark;
+        batch.events.push_back(opened.trail.append(checkpoint));
+        batch.checkpoint = std::move(checkpoint);
+        const auto commit = [&] { return opened.store->commit(batch); };
+        co_return co_await run_on(parts.store_thread, commit);
+    };
+    const auto made = co_await make_checkpoint(parts.store_thread, *opened.store, parts.hardware, std::move(keep));
     if (made) co_return Result<void>{};
     co_return Error{made.error().code, "Every string is encrypted to the new recipient, but the device has not signed that yet: "
                                        "it does so when hwvaultd is started. " + made.error().message};

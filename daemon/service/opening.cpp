@@ -22,6 +22,11 @@ hardware::Deadline soon() {
     return steady_clock::now() + kDeviceDeadline;
 }
 
+bool is_checkpoint(const vault::EventLink& link) {
+    const auto entry = audit::decode(link.body);
+    return entry && std::holds_alternative<vault::SignedCheckpoint>(*entry);
+}
+
 awaitable<Result<store::Header>> read_header(const OpeningParts& parts) {
     auto header = co_await run_on(parts.store_thread, [&] { return store::Store::read_header(parts.store_file); });
     if (!header && header.error().code == ErrorCode::kNotFound) {
@@ -42,15 +47,23 @@ awaitable<Result<std::optional<store::DeviceCounter>>> device_counter(hardware::
     co_return std::optional{std::move(counter)};
 }
 
-Result<audit::Trail> checked_trail(store::Store& store, const store::Contents& contents) {
-    audit::Trail trail{0, {}};
+// The oldest entry that is still there is vouched for by the next one, and so on to the last, which the head names.
+Result<void> follow_trail(store::Store& store, const store::Contents& contents, Opened& opened) {
+    audit::Trail& trail = opened.trail;
     bool intact = true;
-    HWVAULT_CHECK(store.visit_events([&](const vault::EventLink& link) { return intact = trail.follow(link); }));
+    HWVAULT_CHECK(store.visit_events(0, [&](const vault::EventLink& link) {
+        const bool is_oldest = trail.sequence() == 0 && link.sequence == contents.audit_first && link.sequence != 1;
+        if (is_oldest) trail = audit::Trail(link.sequence, link.hash);
+        else intact = trail.follow(link);
+        if (link.sequence == contents.audit_sequence) opened.trail_signed = is_checkpoint(link);
+        return intact;
+    }));
     if (!intact || trail.sequence() != contents.audit_sequence || trail.head() != contents.audit_head) {
-        return Error{ErrorCode::kStoreTampered, "The audit trail was changed: its chain breaks after event " +
+        return Error{ErrorCode::kStoreTampered, "The audit trail was changed: its chain breaks after entry " +
                                                     std::to_string(trail.sequence()) + "."};
     }
-    return trail;
+    opened.audit_written = contents.audit_written;
+    return {};
 }
 
 awaitable<Result<void>> mix_in_entropy(hardware::Hardware& hardware) {
@@ -71,7 +84,7 @@ awaitable<Result<Opened>> open_authentic(const OpeningParts& parts) {
         Opened opened;
         HWVAULT_TRY(opened.store, store::Store::open(parts.store_file, *root));
         store::Contents contents = opened.store->take_contents();
-        HWVAULT_TRY(opened.trail, checked_trail(*opened.store, contents));
+        HWVAULT_CHECK(follow_trail(*opened.store, contents, opened));
         opened.vault = std::make_unique<vault::Vault>(header.vault, header.prefix, parts.quotas);
         for (auto& account : contents.accounts) opened.vault->load(std::move(account));
         for (auto& token : contents.tokens) opened.vault->load(std::move(token));

@@ -40,6 +40,8 @@ struct Opened {
     store::EpochState epochs;
     std::optional<store::DeviceCounter> device;  // none where the device keeps no counter, or nobody is to look at it
     audit::Trail trail{0, {}};
+    std::uint64_t audit_written{0};  // the audit files have the entries up to this one
+    bool trail_signed{true};         // its last entry is a checkpoint, or there is none
     vault::UnixTime time_mark{0};
     std::optional<crypto::Digest> on_record;     // the fingerprint of the recovery recipient
     std::optional<crypto::Recipient> recipient;  // the same

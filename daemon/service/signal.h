@@ -18,10 +18,14 @@
 
 namespace hwvault::service {
 
-// Raised once; any number may wait for it. Not thread-safe: lives on one strand, and outlives its waiters.
+// Raised once; any number may wait for it, no longer than until `deadline`. Not thread-safe: lives on one strand, and
+// outlives its waiters.
 class Signal {
+    using Timer = boost::asio::steady_timer;
+
 public:
-    explicit Signal(const boost::asio::any_io_executor& strand) : timer_(strand, Timer::time_point::max()) {}
+    explicit Signal(const boost::asio::any_io_executor& strand, Timer::time_point deadline = Timer::time_point::max())
+        : timer_(strand, deadline) {}
 
     void raise() {
         raised_ = true;
@@ -30,11 +34,10 @@ public:
     [[nodiscard]] bool raised() const { return raised_; }
 
     boost::asio::awaitable<void> wait() {
-        while (!raised_) co_await timer_.async_wait(os::kAsTuple);
+        while (!raised_ && Timer::clock_type::now() < timer_.expiry()) co_await timer_.async_wait(os::kAsTuple);
     }
 
 private:
-    using Timer = boost::asio::steady_timer;
     Timer timer_;
     bool raised_{false};
 };

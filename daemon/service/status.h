@@ -32,7 +32,11 @@ struct Status {
     std::uint64_t tokens{0};
     std::uint64_t verified{0};       // since the start
     std::uint64_t verified_inactive{0};
-    std::uint64_t audit_sequence{0};
+    std::uint64_t audit_sequence{0};  // of the latest entry of the audit trail
+    std::string audit_head;           // its hash, in hexadecimal
+    std::uint64_t audit_written{0};   // the audit files have the entries up to this one
+    std::string audit_error;          // what is wrong with them; empty: nothing
+    std::string store_error;          // and with the store's disk
     std::uint64_t started_at{0};     // Unix seconds
 };
 

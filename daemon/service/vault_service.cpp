@@ -6,6 +6,8 @@
 #include <cstring>
 #include <utility>
 
+#include <unistd.h>
+
 #include <boost/asio/detached.hpp>
 
 #include "daemon/service/signal.h"
@@ -90,7 +92,8 @@ awaitable<void> VaultService::stop() {
     (void)co_await open_->committer->flush();
     const auto deadline = steady_clock::now() + kDeviceAtStop;
     if (parts_.hardware.state()) (void)co_await open_->epochs->reached(open_->epochs->epoch(), deadline);
-    if (open_->checkpoints) co_await open_->checkpoints->stop();
+    co_await open_->checkpoints->stop();
+    co_await open_->audit->stop();
     open_->epochs->stop();
 }
 
@@ -150,6 +153,29 @@ void VaultService::adopt(Opened opened) {
                                                                      .device = counter,
                                                                      .mode = parts_.anti_rollback,
                                                                      .batch_interval = parts_.batch_interval});
+    open_->recipient = std::move(opened.recipient);
+    begin_exporting(opened);
+    begin_committing(opened);
+    open_->epochs->on_change([this] { announce(); });
+    open_->epochs->on_batch_end([this] { open_->committer->start(); });
+    open_->epochs->start();
+}
+
+void VaultService::begin_exporting(const Opened& opened) {
+    open_->audit = std::make_shared<AuditExport>(AuditExport::Parts{
+        .strand = parts_.strand,
+        .store_thread = parts_.store_thread,
+        .store = *open_->store,
+        .sink = parts_.audit_files,
+        .vault = open_->vault->id(),
+        .written = opened.audit_written,
+        .journal = parts_.journal,
+        .touched = [this](const std::string& what) { audit_touched(what); },
+    });
+    open_->audit->start();
+}
+
+void VaultService::begin_committing(const Opened& opened) {
     open_->committer = std::make_shared<Committer>(Committer::Parts{
         .strand = parts_.strand,
         .store_thread = parts_.store_thread,
@@ -160,18 +186,32 @@ void VaultService::adopt(Opened opened) {
         .time_mark = opened.time_mark,
         .clock = parts_.clock,
         .publishing = [this](const vault::Change& change) { publish(change); },
+        .recorded = [this](std::size_t events) {
+            open_->checkpoints->recorded(events);
+            open_->audit->wake();
+        },
+        .audit_written = [this] { return open_->audit->written(); },
     });
-    open_->recipient = std::move(opened.recipient);
-    if (open_->recipient) {
-        open_->checkpoints = std::make_shared<Checkpointer>(Checkpointer::Parts{.strand = parts_.strand,
-                                                                                .store_thread = parts_.store_thread,
-                                                                                .store = *open_->store,
-                                                                                .hardware = parts_.hardware});
-        if (!opened.all_signed) open_->checkpoints->changed();
-    }
-    open_->epochs->on_change([this] { announce(); });
-    open_->epochs->on_batch_end([this] { open_->committer->start(); });
-    open_->epochs->start();
+    open_->checkpoints = std::make_shared<Checkpointer>(Checkpointer::Parts{
+        .strand = parts_.strand,
+        .store_thread = parts_.store_thread,
+        .store = *open_->store,
+        .hardware = parts_.hardware,
+        .keep = [this](vault::SignedCheckpoint checkpoint) { return open_->committer->keep(std::move(checkpoint)); },
+    });
+    if (open_->recipient && !opened.all_signed) open_->checkpoints->changed();
+    if (!opened.trail_signed) open_->checkpoints->recorded(1);
+}
+
+// On the trail itself, so that who did it cannot make it unsaid.
+void VaultService::audit_touched(const std::string& what) {
+    parts_.audit_touched(what);
+    vault::Event event;
+    event.time = open_->committer->now();
+    event.verb = vault::Verb::kAudit;
+    event.actor.uid = ::geteuid();
+    event.decided_by = what;
+    static_cast<void>(open_->committer->record(std::move(event)));  // where it cannot be recorded, it was logged
 }
 
 void VaultService::announce() {
@@ -211,10 +251,14 @@ Status VaultService::status() {
     }
     now.epoch = open_->epochs->epoch();
     now.epoch_pending = open_->epochs->pending() + (open_->epochs->has_open_batch() ? 1 : 0);
-    if (open_->checkpoints) now.recovery_pending = open_->checkpoints->pending();
+    if (open_->recipient) now.recovery_pending = open_->checkpoints->pending();
     now.accounts = open_->vault->account_count();
     now.tokens = open_->vault->token_count();
-    now.audit_sequence = open_->committer->audit_sequence();
+    now.audit_sequence = open_->committer->trail().sequence();
+    now.audit_head = hex_of(open_->committer->trail().head());
+    now.audit_written = open_->audit->written();
+    now.audit_error = open_->audit->trouble();
+    now.store_error = store_trouble();
     const bool told = open_->epochs->pending() == 0;
     now.state = told ? "serving" : "catching-up";
     const std::optional<Error>& refused = open_->epochs->trouble();
@@ -227,6 +271,12 @@ Status VaultService::status() {
         now.message = told ? "The vault is serving." : "The device is being told of the latest revocations.";
     }
     return now;
+}
+
+std::string VaultService::store_trouble() const {
+    if (const auto disk = open_->committer->disk(); !disk) return disk.error().message;
+    if (open_->store->has_reserve()) return "";
+    return "The disk of the store is nearly full: the space that is kept for revocations is not there, or in use. Free some.";
 }
 
 Result<Limiter::Place> VaultService::admit(const policy::Caller& caller) {
@@ -313,7 +363,7 @@ Result<vault::Occasion> VaultService::occasion(const policy::Caller& caller, con
 // Comes before the change is in the vault: what it erases is there still, and what it makes is in the change alone.
 void VaultService::publish(const vault::Change& change) {
     forget_uses(change);
-    if (open_->checkpoints) open_->checkpoints->changed();
+    if (open_->recipient) open_->checkpoints->changed();
     if (!change.notice) return;
     const auto name = vault::AccountName::parse(change.notice->account);
     const auto token_name = vault::TokenName::parse(change.notice->name);

@@ -21,6 +21,7 @@
 
 #include "daemon/hardware/hardware.h"
 #include "daemon/peer/peer.h"
+#include "daemon/service/audit_export.h"
 #include "daemon/service/checkpointer.h"
 #include "daemon/service/committer.h"
 #include "daemon/service/limiter.h"
@@ -45,7 +46,11 @@ public:
         std::chrono::milliseconds batch_interval;
         std::shared_ptr<const policy::Policy> policy;
         std::filesystem::path recipient_file;  // [recovery] recipient; empty: none
+        std::shared_ptr<audit::Sink> audit_files;
+        std::function<void(const vault::EventLink&)> journal;  // as in AuditExport
         std::function<vault::UnixTime()> clock;
+        // Called with a sentence when the audit files were touched, to log it.
+        std::function<void(const std::string&)> audit_touched;
         // Called when the state of the vault becomes another, to log it.
         std::function<void(const Status&)> state_changed;
     };
@@ -89,14 +94,19 @@ private:
         std::shared_ptr<EpochKeeper> epochs;
         std::shared_ptr<Committer> committer;
         std::optional<crypto::Recipient> recipient;
-        std::shared_ptr<Checkpointer> checkpoints;  // none without a recipient
+        std::shared_ptr<Checkpointer> checkpoints;
+        std::shared_ptr<AuditExport> audit;
     };
 
     // Startup.
     boost::asio::awaitable<void> bring_up();
     void adopt(Opened opened);
+    void begin_committing(const Opened& opened);
+    void begin_exporting(const Opened& opened);
+    void audit_touched(const std::string& what);
     void set_reason(Error reason);
     [[nodiscard]] Result<Open*> open() const;
+    [[nodiscard]] std::string store_trouble() const;
     boost::asio::awaitable<Result<void>> try_to_open();
     boost::asio::awaitable<Result<void>> look_at_device();
     void announce();

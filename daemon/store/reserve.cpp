@@ -30,7 +30,7 @@ Reserve::Reserve(const std::filesystem::path& file)
 void Reserve::keep() {
     for (Part& part : parts_) {
         if (part.kept || !has_enough(part.file.parent_path())) continue;
-        part.kept = os::reserve_file(part.file, kPartSize, 0600).has_value();
+        part.kept = os::allocate_file(part.file, kPartSize, 0600).has_value();
         std::error_code ignored;
         if (!part.kept) std::filesystem::remove(part.file, ignored);
     }

@@ -18,6 +18,7 @@ std::string_view word(Verb verb) {
         case Verb::kStatus: return "Status";
         case Verb::kWatch: return "Watch";
         case Verb::kRecover: return "Recover";
+        case Verb::kAudit: return "Audit";
     }
     return "Unknown";
 }

@@ -30,10 +30,11 @@ enum class Verb : std::uint8_t {
     kStatus,
     kWatch,
     kRecover,
+    kAudit,  // hwvaultd itself, of its audit files
 };
-inline constexpr std::array kVerbs{Verb::kRetrieve, Verb::kRevoke, Verb::kRevokeToken, Verb::kRotate,   Verb::kVerify,
-                            Verb::kCreate,   Verb::kImport, Verb::kDelete,      Verb::kList,     Verb::kDescribe,
-                            Verb::kStatus,   Verb::kWatch,  Verb::kRecover};
+inline constexpr std::array kVerbs{Verb::kRetrieve, Verb::kRevoke, Verb::kRevokeToken, Verb::kRotate, Verb::kVerify,
+                                   Verb::kCreate,   Verb::kImport, Verb::kDelete,      Verb::kList,   Verb::kDescribe,
+                                   Verb::kStatus,   Verb::kWatch,  Verb::kRecover,     Verb::kAudit};
 std::string_view word(Verb verb);  // "Retrieve"
 
 // Who did it, as the audit trail says it.

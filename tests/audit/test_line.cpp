@@ -110,9 +110,8 @@ TEST_CASE("What is empty in an event is left out of its line") {
 
 TEST_CASE("Every verb, the largest numbers and every sort of text survive a line") {
     vault::Event event = event_with_all();
-    for (auto verb = static_cast<std::uint8_t>(vault::Verb::kRetrieve);
-         verb <= static_cast<std::uint8_t>(vault::Verb::kRecover); ++verb) {
-        event.verb = static_cast<vault::Verb>(verb);
+    for (std::uint8_t number = 1; vault::word(static_cast<vault::Verb>(number)) != "Unknown"; ++number) {
+        event.verb = static_cast<vault::Verb>(number);
         check_round_trip(link_of(event));
     }
     event.time = event.generation = std::numeric_limits<std::uint64_t>::max();

@@ -25,7 +25,7 @@ from fake_vault import FakeVault  # noqa: E402
 PROGRAM = os.environ["HWVAULT"]
 WRITER = os.environ["WRITER"]
 VERBS = ["Retrieve", "Revoke", "RevokeToken", "Rotate", "Verify", "Create", "Import", "Delete", "List", "Describe", "Status",
-         "Watch", "Recover"]
+         "Watch", "Recover", "Audit"]
 ZEROS = bytes(32)
 
 

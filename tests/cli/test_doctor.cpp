@@ -22,7 +22,7 @@ Report report_with(const std::string& key, const std::string& value) {
                   {"hardware_serial", "c0ffee"}, {"rollback_protection", "counter"},
                   {"hardware_kind", "pkcs11"},   {"hardware_policy", "a PIN"},
                   {"epoch_pending", "0"},        {"memory_lock", "memfd_secret"}, {"policy_error", ""},
-                  {"recovery_pending", "0"}};
+                  {"recovery_pending", "0"},     {"audit_error", ""},             {"store_error", ""}};
     for (auto& line : report) {
         if (line.first == key) line.second = value;
     }
@@ -58,6 +58,10 @@ TEST_CASE("every finding that is not good says what to do") {
     CHECK(of_vault("memory_lock", "unlocked", "memory").verdict == Verdict::kNote);
     CHECK(of_vault("policy_error", "10.toml, line 3, column 1: No.", "rules").verdict == Verdict::kBad);
     CHECK(of_vault("policy_error", "", "rules").verdict == Verdict::kGood);
+    CHECK(of_vault("audit_error", "It was cut.", "audit").verdict == Verdict::kBad);
+    CHECK(of_vault("audit_error", "", "audit").verdict == Verdict::kGood);
+    CHECK(of_vault("store_error", "It is full.", "disk").verdict == Verdict::kBad);
+    CHECK(of_vault("store_error", "", "disk").verdict == Verdict::kGood);
     CHECK(of_vault("rollback_protection", "none", "old disks").verdict == Verdict::kNote);
     CHECK(of_vault("hardware_serial", "other", "same token").verdict == Verdict::kBad);
 }

@@ -20,6 +20,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
 
+#include "daemon/audit/files.h"
 #include "daemon/service/signal.h"
 #include "daemon/service/vault_service.h"
 #include "policy/files/files.h"
@@ -157,6 +158,8 @@ public:
         policy::Policy::of({{"50-default.toml", std::string(policy::default_rules())}}).value())};
     std::filesystem::path recipient_file;  // takes effect at the next start
     TemporaryFolder folder;
+    std::shared_ptr<audit::Sink> audit_files = audit::make_files(folder.path() / "audit");
+    std::vector<std::string> touched;  // what was said of the audit files
     std::vector<std::string> states;  // that were told, with those of the hardware
     policy::Caller root = user("root", 0);
     policy::Caller alice = user("alice", 1000);
@@ -222,7 +225,12 @@ public:
                                                                       .batch_interval = batch_interval,
                                                                       .policy = rules,
                                                                       .recipient_file = recipient_file,
+                                                                      .audit_files = audit_files,
+                                                                      .journal = nullptr,
                                                                       .clock = [this] { return now; },
+                                                                      .audit_touched = [this](const std::string& what) {
+                                                                          touched.push_back(what);
+                                                                      },
                                                                       .state_changed = [this](const Status& status) {
                                                                           states.push_back(status.state + "/" +
                                                                                            status.hardware_state);

@@ -44,7 +44,7 @@ class NewMachine : public Harness {
 public:
     explicit NewMachine(const std::filesystem::path& recipient) : Harness(recipient) {
         shut();
-        std::filesystem::remove(file());
+        for (const auto& left : std::filesystem::directory_iterator(folder.path())) std::filesystem::remove_all(left);
         plug_in();
     }
 

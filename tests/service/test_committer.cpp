@@ -22,17 +22,18 @@ public:
         return {};
     }
     Result<std::optional<Bytes>> read_content(const vault::Id&) override { return std::optional<Bytes>{}; }
-    Result<void> visit_events(const std::function<bool(const vault::EventLink&)>&) override { return {}; }
+    Result<void> visit_events(std::uint64_t, const std::function<bool(const vault::EventLink&)>&) override { return {}; }
     Result<void> rebase(const store::DeviceCounter&, const store::Batch&) override { return {}; }
     Result<void> set_recipient(std::optional<crypto::Digest>, const store::Batch&) override { return {}; }
-    std::optional<vault::Checkpoint> next_checkpoint(std::uint64_t) override { return std::nullopt; }
-    Result<void> keep_checkpoint(const vault::SignedCheckpoint&) override { return {}; }
+    [[nodiscard]] bool has_reserve() const override { return true; }
+    vault::Checkpoint next_checkpoint(std::uint64_t) override { return {}; }
 };
 
 struct Bench {
     boost::asio::io_context io{1};
     boost::asio::thread_pool thread{1};
     BrokenDisk disk;
+    std::uint64_t written{0};  // to the audit files
     vault::Vault vault{{}, "hwv_", {}};
     FakeHardware device{io.get_executor(), std::make_shared<hardware::FakeToken>()};
     std::shared_ptr<EpochKeeper> epochs = std::make_shared<EpochKeeper>(EpochKeeper::Parts{
@@ -53,6 +54,8 @@ struct Bench {
         .time_mark = 100,
         .clock = [] { return vault::UnixTime{50}; },
         .publishing = [](const vault::Change&) {},
+        .recorded = [](std::size_t) {},
+        .audit_written = [this] { return written; },
     });
 
     template <class T>
@@ -95,11 +98,11 @@ TEST_CASE("A commit that fails changes nothing, and the next one works") {
     REQUIRE_FALSE(failed);
     CHECK(failed.error().code == ErrorCode::kQuotaExceeded);
     CHECK(bench.vault.token_count() == 0);
-    CHECK(bench.committer->audit_sequence() == 0);
+    CHECK(bench.committer->trail().sequence() == 0);
     bench.disk.full = false;
     REQUIRE(bench.run(bench.committer->commit({"app:billing", std::nullopt}, creating("ci"))));
     CHECK(bench.vault.token_count() == 1);
-    CHECK(bench.committer->audit_sequence() == 1);
+    CHECK(bench.committer->trail().sequence() == 1);
 }
 
 TEST_CASE("Reads that cannot be recorded are refused, and allowed again when the disk is back") {
@@ -114,7 +117,7 @@ TEST_CASE("Reads that cannot be recorded are refused, and allowed again when the
     CHECK(bench.run(bench.committer->flush()));
     CHECK(bench.committer->record(read));
     CHECK(bench.run(bench.committer->flush()));
-    CHECK(bench.committer->audit_sequence() == 2);
+    CHECK(bench.committer->trail().sequence() == 2);
 }
 
 TEST_CASE("After a change that the disk refused, reads are recorded again when the disk is back") {

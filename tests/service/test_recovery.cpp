@@ -312,7 +312,9 @@ TEST_CASE("An escrow that was signed and is not its token's string is left out, 
             {token, false, std::nullopt, make_escrow(*recipient, {header.vault, *account, token}, 0, other.reveal()).value()});
         REQUIRE(opened->commit(batch));
         const auto next = opened->next_checkpoint(0);
-        REQUIRE(opened->keep_checkpoint({*next, device.sign(vault::checkpoint_message(*next)).value()}));
+        batch.changes.clear();
+        batch.checkpoint = {next, device.sign(vault::checkpoint_message(next)).value()};
+        REQUIRE(opened->commit(batch));
     }
     NewMachine fresh(keys.recipient_file());
     const auto recovered = fresh.recover(lost, keys);

@@ -89,6 +89,9 @@ state = "{self.store}"
 hardware_socket = "{self.hardware_socket}"
 prefix = "acme_"
 
+[audit]
+folder = "{self.folder / 'log'}"
+
 [doors]
 socket = "{self.socket}"
 dbus = {str(self.bus is not None).lower()}

@@ -140,6 +140,10 @@ Dictionary status_dictionary(const service::Status& status) {
     put(dictionary, "verified", status.verified);
     put(dictionary, "verified_inactive", status.verified_inactive);
     put(dictionary, "audit_sequence", status.audit_sequence);
+    put(dictionary, "audit_head", status.audit_head);
+    put(dictionary, "audit_written", status.audit_written);
+    if (!status.audit_error.empty()) put(dictionary, "audit_error", status.audit_error);
+    if (!status.store_error.empty()) put(dictionary, "store_error", status.store_error);
     put(dictionary, "started_at", status.started_at);
     return dictionary;
 }

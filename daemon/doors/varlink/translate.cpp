@@ -73,6 +73,10 @@ json::object to_json(const service::Status& status) {
     object.emplace("verified", status.verified);
     object.emplace("verified_inactive", status.verified_inactive);
     object.emplace("audit_sequence", status.audit_sequence);
+    object.emplace("audit_head", status.audit_head);
+    object.emplace("audit_written", status.audit_written);
+    if (!status.audit_error.empty()) object.emplace("audit_error", status.audit_error);
+    if (!status.store_error.empty()) object.emplace("store_error", status.store_error);
     object.emplace("started_at", status.started_at);
     return object;
 }
