@@ -8,6 +8,7 @@
 #include <toml++/toml.h>
 
 #include "foundation/bytes.h"
+#include "foundation/short_words.h"
 #include "os/file.h"
 
 namespace hwvault::cli {
@@ -74,7 +75,7 @@ Answer<Configuration> read_configuration(const std::filesystem::path& file) {
     } catch (const toml::parse_error& error) {
         return Failure{HWVAULT_ERROR_INVALID_ARGUMENT, file.string() + ", line " +
                                                            std::to_string(error.source().begin.line) + ": " +
-                                                           std::string(error.description()) + "."};
+                                                           with_short_words(error.description()) + "."};
     }
 }
 

@@ -224,8 +224,10 @@ class Verify(AuditTest):
         self.assertIn("1 to 253", self.verify(0, "--config", configuration).stdout)
         configuration.write_text(f"[audit]\nfolder = '{self.home}/none'\n", encoding="utf-8")
         self.assertIn("none", self.verify(1, "--config", configuration).stderr)
-        configuration.write_text("[audit\n", encoding="utf-8")
-        self.verify(2, "--config", configuration)
+        token = "hwv_" + 59 * "x"  # pasted by mistake
+        configuration.write_text(f"[audit]\n{token} = 1\n{token} = 2\n", encoding="utf-8")
+        self.assertIn("line 3: ", said := self.verify(2, "--config", configuration).stderr)
+        self.assertNotIn(token, said)
 
     def test_a_last_line_that_is_not_finished_is_left_out(self):
         self.put(self.lines)
