@@ -20,6 +20,7 @@ void add_view_commands(CLI::App& app, Session& session);    // list show watch s
 void add_run_command(CLI::App& app, Session& session, const std::vector<std::string>& command);
 void add_setup_commands(CLI::App& app, Session& session);   // init recover reseal units
 void add_policy_commands(CLI::App& app, Session& session);  // policy check|explain|who
+void add_audit_commands(CLI::App& app, Session& session);   // audit verify|show
 void add_doctor_command(CLI::App& app, Session& session);
 
 // NAME and --account, as most subcommands have them.

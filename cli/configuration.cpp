@@ -8,6 +8,7 @@
 #include <toml++/toml.h>
 
 #include "foundation/bytes.h"
+#include "foundation/short_words.h"
 #include "os/file.h"
 
 namespace hwvault::cli {
@@ -33,6 +34,10 @@ Configuration configuration_of(const toml::table& root) {
     configuration.policy = kPolicyFolder;
     if (const toml::table* const vault = root["vault"].as_table()) {
         configuration.policy = text_at(*vault, "policy", kPolicyFolder);
+    }
+    configuration.audit_folder = kAuditFolder;
+    if (const toml::table* const audit = root["audit"].as_table()) {
+        configuration.audit_folder = text_at(*audit, "folder", kAuditFolder);
     }
     if (const toml::table* const hardware = root["hardware"].as_table()) {
         configuration.hardware_kind = text_at(*hardware, "kind");
@@ -70,7 +75,7 @@ Answer<Configuration> read_configuration(const std::filesystem::path& file) {
     } catch (const toml::parse_error& error) {
         return Failure{HWVAULT_ERROR_INVALID_ARGUMENT, file.string() + ", line " +
                                                            std::to_string(error.source().begin.line) + ": " +
-                                                           std::string(error.description()) + "."};
+                                                           with_short_words(error.description()) + "."};
     }
 }
 

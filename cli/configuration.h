@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What the command reads of hwvault.toml: enough for `units`, `doctor` and `policy`. The daemon and the hardware child read
+// What the command reads of hwvault.toml: enough for `units`, `doctor`, `policy` and `audit`. The daemon and the hardware child read
 // their own parts strictly and are the judges of them; here a wrong type reads as "not there".
 #pragma once
 
@@ -13,6 +13,7 @@
 namespace hwvault::cli {
 
 constexpr const char* kPolicyFolder = "/etc/hwvault/policy.d";  // where [vault] names none
+constexpr const char* kAuditFolder = "/var/log/hwvault";        // where [audit] names none
 
 // [credential."UNIT"."CREDENTIAL"]: which token systemd hands to a unit under which name.
 struct UnitCredential {
@@ -24,6 +25,7 @@ struct UnitCredential {
 
 struct Configuration {
     std::string policy;  // the folder of rules
+    std::string audit_folder;
     std::string hardware_kind;
     std::string module;  // kind "pkcs11": this and the next
     std::string serial;

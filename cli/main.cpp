@@ -53,6 +53,7 @@ int run(std::vector<std::string> arguments) {
     add_run_command(app, session, command);
     add_setup_commands(app, session);
     add_policy_commands(app, session);
+    add_audit_commands(app, session);
     add_doctor_command(app, session);
     try {
         std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them

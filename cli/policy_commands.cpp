@@ -4,9 +4,7 @@
 // that decides by other rules, that is said on standard error: the answer is about the files.
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <chrono>
-#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -20,6 +18,7 @@
 #include "cli/configuration.h"
 #include "cli/duration.h"
 #include "cli/output.h"
+#include "cli/verbs.h"
 #include "foundation/hex.h"
 #include "os/user.h"
 #include "policy/explanation.h"
@@ -54,10 +53,6 @@ struct Rules {
 
 Failure wrong(std::string sentence) {
     return {HWVAULT_ERROR_INVALID_ARGUMENT, std::move(sentence)};
-}
-
-void warn(const std::string& sentence) {
-    std::fprintf(stderr, "hwvault: %s\n", printable(sentence).c_str());
 }
 
 // One that is broken is an error; one that is not there, or not for the caller's eyes, leaves the usual folder.
@@ -117,18 +112,9 @@ json::array to_json(const std::vector<std::string>& words) {
     return json::array(words.begin(), words.end());
 }
 
-// As people write it: in any case, and with the hyphen of the command's own `revoke-token`.
 Answer<vault::Verb> verb_named(const std::string& text) {
-    const auto plain = [](std::string_view word) {
-        std::string letters;
-        for (const char c : word) {
-            if (c != '-') letters += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-        }
-        return letters;
-    };
-    for (const vault::Verb verb : policy::kRuledVerbs) {
-        if (plain(vault::word(verb)) == plain(text)) return verb;
-    }
+    const auto verb = verb_written(text);
+    if (verb && std::ranges::find(policy::kRuledVerbs, *verb) != std::ranges::end(policy::kRuledVerbs)) return *verb;
     return wrong("`" + text + "` is no verb that rules are about. These are Retrieve, Revoke, RevokeToken, Rotate, Verify, "
                  "Create, Import, Delete and Describe.");
 }

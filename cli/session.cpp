@@ -26,6 +26,10 @@ Exit exit_of(const Failure& failure) {
     }
 }
 
+void warn(const std::string& sentence) {
+    std::fprintf(stderr, "hwvault: %s\n", printable(sentence).c_str());
+}
+
 Answer<Door*> Session::open_door(std::chrono::seconds at_most) {
     if (door_) return door_.get();
     HWVAULT_TRY(const std::chrono::seconds asked, duration_named(settings.timeout));
@@ -39,7 +43,7 @@ Answer<void> Session::print(const std::string& text, const boost::json::value& v
 }
 
 void Session::report(const Failure& failure) const {
-    std::fprintf(stderr, "hwvault: %s\n", printable(failure.message).c_str());
+    warn(failure.message);
     if (!settings.json) return;
     const boost::json::object object{{"error", hwvault_error_word(failure.code)}, {"message", failure.message}};
     // Whether it arrives changes nothing: the exit code and standard error have said it.

@@ -20,6 +20,9 @@ enum Exit : int { kYes = 0, kNo = 1, kUsage = 2, kUnavailable = 3 };
 // What a failure means for who called: no (1), wrongly asked (2), or vault or hardware not available (3).
 Exit exit_of(const Failure& failure);
 
+// One sentence on standard error.
+void warn(const std::string& sentence);
+
 struct Settings {
     std::string address;         // --address; "": where libhwvault looks
     std::string door{"socket"};  // --door: "socket" or "dbus"

@@ -167,7 +167,9 @@ void Progress::show() {
     std::unique_lock lock(mutex_);
     if (ended_.wait_for(lock, 1s, [this] { return done_; })) return;
     for (std::size_t turn = 0; !done_; ++turn) {
-        std::fprintf(stderr, "\r%c %s", kSigns[turn % kSigns.size()], what_.c_str());
+        const int percent = percent_;
+        const std::string come_to = percent < 0 ? "" : " " + std::to_string(percent) + " %";
+        std::fprintf(stderr, "\r%c %s%s", kSigns[turn % kSigns.size()], what_.c_str(), come_to.c_str());
         ended_.wait_for(lock, 150ms, [this] { return done_; });
     }
     std::fputs("\r\033[K", stderr);

@@ -5,6 +5,7 @@
 // A secret is read into and written out of locked memory, never through stdio, whose buffers stay behind.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <string>
@@ -28,10 +29,12 @@ Answer<void> write_out(int fd, BytesView bytes);
 // To the clipboard of the terminal, with OSC 52 on /dev/tty; nothing is shown.
 Answer<void> copy_to_clipboard(BytesView secret);
 
-// While it lives, and after the first second, a moving sign with `what` on standard error, if that is a terminal.
+// While it lives, and after the first second, a moving sign with `what` on standard error, if that is a terminal; and how
+// far it has come, once that was said.
 class Progress {
 public:
     explicit Progress(std::string what);
+    void come_to(unsigned percent) { percent_ = static_cast<int>(percent); }
     Progress(const Progress&) = delete;
     Progress& operator=(const Progress&) = delete;
     ~Progress();
@@ -43,6 +46,7 @@ private:
     std::mutex mutex_;
     std::condition_variable ended_;
     bool done_{false};
+    std::atomic<int> percent_{-1};
     std::thread thread_;
 };
 

@@ -11,6 +11,7 @@
 
 #include "crypto/token_text.h"
 #include "foundation/bytes.h"
+#include "foundation/short_words.h"
 #include "os/file.h"
 
 namespace hwvault {
@@ -25,7 +26,7 @@ const std::map<std::string, service::AntiRollback, std::less<>> kAntiRollback{
 
 Error wrong(const std::filesystem::path& file, const toml::source_region& where, std::string_view what) {
     return {ErrorCode::kInvalidArgument,
-            file.string() + ", line " + std::to_string(where.begin.line) + ": " + std::string(what)};
+            file.string() + ", line " + std::to_string(where.begin.line) + ": " + with_short_words(what)};
 }
 
 struct Anything {

@@ -11,6 +11,7 @@
 #include <toml++/toml.h>
 
 #include "foundation/duration.h"
+#include "foundation/short_words.h"
 
 namespace hwvault::policy {
 namespace {
@@ -82,6 +83,11 @@ std::optional<Pattern> pattern_of(const std::string& text, const Grammar& gramma
     return Pattern{std::move(begin), true};
 }
 
+Error wrong_in(const std::string& file, const toml::source_region& where, std::string_view what) {
+    return invalid_argument(file + ", line " + std::to_string(where.begin.line) + ", column " +
+                            std::to_string(where.begin.column) + ": " + with_short_words(what));
+}
+
 // One [[allow]] or [[deny]], read key by key.
 class RuleReader {
 public:
@@ -109,8 +115,7 @@ private:
     };
 
     [[nodiscard]] Error wrong(const toml::source_region& where, const std::string& what) const {
-        return invalid_argument(file_ + ", line " + std::to_string(where.begin.line) + ", column " +
-                                std::to_string(where.begin.column) + ": " + what);
+        return wrong_in(file_, where, what);
     }
     [[nodiscard]] Error must_be(const toml::source_region& where, std::string_view key, std::string_view wanted) const {
         return wrong(where, "`" + std::string(key) + "` must be " + std::string(wanted) + ".");
@@ -277,15 +282,10 @@ private:
     Rule rule_;
 };
 
-Error wrong_file(const std::string& file, const toml::source_region& where, const std::string& what) {
-    return invalid_argument(file + ", line " + std::to_string(where.begin.line) + ", column " +
-                            std::to_string(where.begin.column) + ": " + what);
-}
-
 Result<void> read_rules(const std::string& file, const toml::node& list, Rule::Effect effect, std::vector<Rule>& rules) {
     const toml::array* const tables = list.as_array();
     if (tables == nullptr || !tables->is_array_of_tables()) {
-        return wrong_file(file, list.source(), "A rule is a table with its effect in double brackets: [[allow]] or [[deny]].");
+        return wrong_in(file, list.source(), "A rule is a table with its effect in double brackets: [[allow]] or [[deny]].");
     }
     for (const toml::node& table : *tables) {
         HWVAULT_TRY(Rule rule, RuleReader(file, *table.as_table(), effect).read());
@@ -304,7 +304,7 @@ Result<std::vector<Rule>> parse(const std::string& file, std::string_view text) 
         for (const auto& [key, node] : root) {
             const bool allows = key.str() == "allow";
             if (!allows && key.str() != "deny") {
-                return wrong_file(file, key.source(), "`" + std::string(key.str()) +
+                return wrong_in(file, key.source(), "`" + std::string(key.str()) +
                                                           "` is not known: a policy has [[allow]] and [[deny]] only.");
             }
             HWVAULT_CHECK(allows ? read_rules(file, node, Rule::Effect::kAllow, allow)
@@ -316,7 +316,7 @@ Result<std::vector<Rule>> parse(const std::string& file, std::string_view text) 
                    [](const Rule& one, const Rule& other) { return one.line < other.line; });
         return rules;
     } catch (const toml::parse_error& error) {
-        return wrong_file(file, error.source(), std::string(error.description()) + ".");
+        return wrong_in(file, error.source(), std::string(error.description()) + ".");
     }
 }
 

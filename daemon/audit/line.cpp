@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/audit/line.h"
 
+#include <algorithm>
 #include <limits>
 #include <optional>
 #include <span>
@@ -35,7 +36,9 @@ public:
         members_ += '"';
         return *this;
     }
-    LineWriter& text_if_any(std::string_view key, std::string_view value) { return value.empty() ? *this : text(key, value); }
+    LineWriter& text_if_any(std::string_view key, std::string_view value) {
+        return value.empty() ? *this : text(key, value);
+    }
     LineWriter& digits(std::string_view key, BytesView bytes) { return text(key, hex_of(bytes)); }
     LineWriter& base64(std::string_view key, BytesView bytes) {
         return text(key, text_of(crypto::encode_base64(bytes).reveal()));
@@ -45,7 +48,9 @@ public:
         members_ += std::to_string(number);
         return *this;
     }
-    LineWriter& number_if_any(std::string_view key, std::uint64_t value) { return value == 0 ? *this : number(key, value); }
+    LineWriter& number_if_any(std::string_view key, std::uint64_t value) {
+        return value == 0 ? *this : number(key, value);
+    }
     LineWriter& object(std::string_view key, const LineWriter& object) {
         begin(key);
         members_ += object.done();
@@ -73,7 +78,7 @@ public:
     std::string text(std::string_view key) {
         const json::value* const value = object_.if_contains(key);
         if (value == nullptr) return {};
-        if (value->is_string()) return std::string(std::string_view(value->get_string()));
+        if (value->is_string()) return std::string(value->get_string());
         return wrong(key, "no text"), std::string();
     }
     std::uint64_t number(std::string_view key, std::uint64_t most = std::numeric_limits<std::uint64_t>::max()) {
@@ -81,7 +86,9 @@ public:
         if (value == nullptr) return 0;
         const std::uint64_t* const large = value->if_uint64();
         const std::int64_t* const small = value->if_int64();
-        if (small != nullptr && *small >= 0 && static_cast<std::uint64_t>(*small) <= most) return static_cast<std::uint64_t>(*small);
+        if (small != nullptr && *small >= 0 && static_cast<std::uint64_t>(*small) <= most) {
+            return static_cast<std::uint64_t>(*small);
+        }
         if (large != nullptr && *large <= most) return *large;
         return wrong(key, "no whole number from 0 to " + std::to_string(most)), 0;
     }
@@ -92,7 +99,9 @@ public:
     }
     Bytes base64(std::string_view key) {
         if (required(key) == nullptr) return {};
-        if (const auto bytes = crypto::decode_base64(text(key))) return {bytes->reveal().begin(), bytes->reveal().end()};
+        if (const auto bytes = crypto::decode_base64(text(key))) {
+            return {bytes->reveal().begin(), bytes->reveal().end()};
+        }
         return wrong(key, "no base64"), Bytes();
     }
     const json::object& object(std::string_view key) {
@@ -128,8 +137,12 @@ LineWriter& write_event(LineWriter& line, const vault::Event& event) {
     const vault::Actor& actor = event.actor;
     line.number("time", event.time).text("verb", word(event.verb)).number("uid", actor.uid);
     line.text_if_any("user", actor.user).text_if_any("unit", actor.unit).text_if_any("invocation", actor.invocation);
-    line.text_if_any("executable", actor.executable).text_if_any("account", event.account).text_if_any("name", event.name);
-    return line.text_if_any("token", event.token_id).number_if_any("generation", event.generation).text_if_any("rule", event.decided_by);
+    line.text_if_any("executable", actor.executable)
+        .text_if_any("account", event.account)
+        .text_if_any("name", event.name);
+    return line.text_if_any("token", event.token_id)
+        .number_if_any("generation", event.generation)
+        .text_if_any("rule", event.decided_by);
 }
 
 LineWriter& write_checkpoint(LineWriter& line, const vault::SignedCheckpoint& made) {
@@ -158,18 +171,11 @@ std::string written(const vault::EventLink& link) {
     return line.digits("hash", link.hash).done();
 }
 
-std::optional<vault::Verb> verb_of(std::string_view text) {
-    for (auto number = static_cast<std::uint8_t>(vault::Verb::kRetrieve); number <= static_cast<std::uint8_t>(vault::Verb::kRecover); ++number) {
-        if (word(static_cast<vault::Verb>(number)) == text) return static_cast<vault::Verb>(number);
-    }
-    return std::nullopt;
-}
-
 vault::Event read_event_of(LineReader& line) {
     vault::Event event;
-    const auto verb = verb_of(line.text("verb"));
-    if (!verb) line.fail("has no `verb` that this program knows.");
-    event.verb = verb.value_or(vault::Verb::kStatus);
+    const auto verb = std::ranges::find(vault::kVerbs, line.text("verb"), vault::word);
+    if (verb == vault::kVerbs.end()) line.fail("has no `verb` that this program knows.");
+    else event.verb = *verb;
     event.time = line.number("time");
     event.actor.uid = static_cast<std::uint32_t>(line.number("uid", std::numeric_limits<std::uint32_t>::max()));
     event.actor.user = line.text("user");
@@ -201,7 +207,9 @@ vault::SignedCheckpoint read_checkpoint_of(LineReader& line) {
 FileStart read_start(LineReader& line) {
     FileStart start;
     line.digits("trail", start.vault);
-    if (line.number("format") != kFormat) line.fail("is of another format than this program reads: use one that is as new as hwvaultd.");
+    if (line.number("format") != kFormat) {
+        line.fail("is of another format than this program reads: use one that is as new as hwvaultd.");
+    }
     LineReader follows(line.object("follows"));
     start.follows.sequence = follows.number("sequence");
     follows.digits("hash", start.follows.hash);
@@ -231,7 +239,9 @@ std::string to_line(const Line& line) {
 }
 
 Result<Line> parse_line(std::string_view line) {
-    if (line.size() > kMaxLineSize) return invalid_argument("is longer than " + std::to_string(kMaxLineSize) + " bytes.");
+    if (line.size() > kMaxLineSize) {
+        return invalid_argument("is longer than " + std::to_string(kMaxLineSize) + " bytes.");
+    }
     json::parse_options options;
     options.max_depth = kMaxLineDepth;
     json::error_code failure;
@@ -243,8 +253,8 @@ Result<Line> parse_line(std::string_view line) {
     LineReader reader(*object);
     Line read = read_line(reader, *object);
     if (reader.fault()) return *reader.fault();
-    // Whatever a reader can do in more than one way (keys twice or in another order, numbers, escapes, blanks) or was not
-    // asked for ends here.
+    // Whatever a reader can do in more than one way (keys twice or in another order, numbers, escapes, blanks) or was
+    // not asked for ends here.
     if (to_line(read) != line) return invalid_argument("is not in the form that hwvaultd writes.");
     return read;
 }

@@ -28,14 +28,17 @@ public:
     struct Options {
         std::vector<Bytes> signing_keys;  // DER SubjectPublicKeyInfo; one that a checkpoint needs is found among them
         bool check_signatures{true};      // false: the chain alone, which anybody can have computed anew
-        std::optional<Position> expected; // that the vault, or a note of an earlier day, says was the end
+        // Entries of the newest trail that the vault, or a note of an earlier day, knows: where they are reached, they
+        // are these.
+        std::vector<Position> known;
+        std::uint64_t at_least{0};  // entry that the newest trail must have
     };
     explicit Verifier(Options options);
 
     // The next line, without its newline; those of the next file after those of the one before. An error completes "This
     // line ", and ends it.
     Result<void> take(std::string_view line);
-    // After the last line: an error when the trail ends before the expected position, or has another entry in its place.
+    // After the last line: a sentence when there was none, the newest trail ends too early or a known entry is another one.
     [[nodiscard]] Result<void> finish() const;
 
     struct Summary {
@@ -43,24 +46,37 @@ public:
         Position last;
         std::uint64_t events{0};
         std::uint64_t checkpoints{0};
-        std::uint64_t signed_up_to{0};  // entry that the newest checkpoint covers; what comes after is under none yet
-        std::uint64_t unread{0};       // entries of a kind that this program does not know
-        std::uint64_t trails{0};       // begun: more than one after a recovery on another device
+        std::vector<std::uint64_t> signed_by;  // checkpoints of each signing key, as they were given
+        std::uint64_t signed_up_to{0};  // entry that the newest checkpoint covers
+        std::uint64_t uncovered{0};     // of the newest trail's entries: those after it that are no checkpoints
+        std::uint64_t unread{0};        // entries of a kind that this program does not know
+        std::uint64_t trails{0};        // begun: more than one after a recovery on another device
+        bool met_known{false};          // one of the known entries was there
     };
     [[nodiscard]] const Summary& summary() const { return summary_; }
 
 private:
     Result<void> take_start(const FileStart& start);
+    void begin_trail(const FileStart& start);
     Result<void> take_link(const vault::EventLink& link);
-    Result<void> take_checkpoint(const vault::SignedCheckpoint& checkpoint);
-    [[nodiscard]] bool is_signed(const vault::SignedCheckpoint& checkpoint) const;
+    Result<void> take_checkpoint(const vault::SignedCheckpoint& made);
+    Result<void> check_signature(const vault::SignedCheckpoint& made);
+    Result<void> find_covered(const crypto::Digest& audit_head);
+    // Goes on after `position`.
+    void reach(const Position& position);
+
+    struct Passed {
+        Position position;
+        std::uint64_t entries;  // up to it
+    };
 
     Options options_;
     std::optional<FileStart> start_;  // of the trail that is being read
     Trail trail_;
-    std::deque<Position> window_;  // the latest links
+    std::uint64_t entries_{0};  // that are no checkpoints
+    std::deque<Passed> window_;  // the latest links, and what the trail's first one follows; none before one that is covered
     std::optional<vault::Checkpoint> newest_;
-    bool met_expected_{false};
+    std::optional<Position> other_;  // a known entry that is another one in this trail
     Summary summary_;
 };
 

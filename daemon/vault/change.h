@@ -4,6 +4,7 @@
 // and, in the type itself, whether it takes trust away. What takes trust away must carry a new epoch.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -31,6 +32,9 @@ enum class Verb : std::uint8_t {
     kRecover,
     kAudit,  // hwvaultd itself, of its audit files
 };
+inline constexpr std::array kVerbs{Verb::kRetrieve, Verb::kRevoke, Verb::kRevokeToken, Verb::kRotate, Verb::kVerify,
+                                   Verb::kCreate,   Verb::kImport, Verb::kDelete,      Verb::kList,   Verb::kDescribe,
+                                   Verb::kStatus,   Verb::kWatch,  Verb::kRecover,     Verb::kAudit};
 std::string_view word(Verb verb);  // "Retrieve"
 
 // Who did it, as the audit trail says it.

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "cli/duration.h"
 
+#include <cstdlib>
+#include <ctime>
+
 #include "tests/catch.h"
 
 namespace hwvault::cli {
@@ -10,6 +13,21 @@ std::int64_t seconds_of(std::string_view text) {
     const auto span = duration_named(text);
     return span ? span->count() : -1;
 }
+
+// The zone that local time is in, while this lives.
+class LocalTime {
+public:
+    explicit LocalTime(const char* zone) {
+        ::setenv("TZ", zone, 1);
+        ::tzset();
+    }
+    LocalTime(const LocalTime&) = delete;
+    LocalTime& operator=(const LocalTime&) = delete;
+    ~LocalTime() {
+        ::unsetenv("TZ");
+        ::tzset();
+    }
+};
 
 }  // namespace
 
@@ -28,6 +46,27 @@ TEST_CASE("anything else is no span") {
                                    "9223372036854775807w", "99999999999999999999s", "5300w"}) {
         INFO(text);
         CHECK(seconds_of(text) == -1);
+    }
+}
+
+TEST_CASE("a moment is a date in local time, or so long ago") {
+    const LocalTime rome("CET-1CEST,M3.5.0,M10.5.0/3");
+    const auto moment = [](std::string_view text) { return moment_named(text, 1'700'000'000).value(); };
+    CHECK(moment("2023-11-14") == 1'699'916'400);
+    CHECK(moment("2023-11-14 23:13") == 1'699'999'980);
+    CHECK(moment("2023-11-14 23:13:20") == 1'700'000'000);
+    CHECK(moment("2023-07-01 02:00:00") == 1'688'169'600);  // in summer
+    CHECK(moment("2d") == 1'699'827'200);
+    CHECK(moment("90m") == 1'699'994'600);
+    CHECK(moment("100w") == 1'639'520'000);
+    CHECK(moment_named("2d", 5).value() == 0);
+    CHECK(local_time_text(1'700'000'000) == "2023-11-14 23:13:20");
+    CHECK(local_time_text(UINT64_MAX) == "18446744073709551615");
+    CHECK(local_time_text(INT64_MAX) == "9223372036854775807");
+    for (const char* const text : {"", "now", "2023", "2023-11", "2023-02-30", "2023-13-01", "2023-11-14T10:00", "2023-11-14 ",
+                                   "2023-11-14 25:00", "2023-11-14 10:00:00 UTC", "14.11.2023", "1969-01-01"}) {
+        INFO(text);
+        CHECK_FALSE(moment_named(text, 1'700'000'000).has_value());
     }
 }
 

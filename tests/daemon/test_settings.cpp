@@ -70,6 +70,8 @@ TEST_CASE("What is not known is refused with its line") {
     CHECK(refusal("[limits]\ntokens = 5\ntoken = 5\n") ==
           "line 3: `token` in [limits] is not a key of hwvaultd. See hwvault.toml(5).");
     CHECK(refusal("[limit]\ntokens = 5\n") == "line 1: `limit` is not known. See hwvault.toml(5).");
+    CHECK(refusal("[limits]\nhwv_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVW = 5\n") ==
+          "line 2: `hwv_01234567...` in [limits] is not a key of hwvaultd. See hwvault.toml(5).");
     CHECK(refusal("tokens = 5\n") == "line 1: `tokens` is not known. See hwvault.toml(5).");
     CHECK(refusal("[recovery]\nrecipient = \"/etc/k\"\nkey = \"/etc/k\"\n") ==
           "line 3: `key` in [recovery] is not a key of hwvaultd. See hwvault.toml(5).");

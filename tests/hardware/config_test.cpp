@@ -61,6 +61,8 @@ TEST_CASE("what is wrong in the configuration is said with its line") {
         Case{"[hardware]\nkind = \"pkcs11\"\nmodul = \"/m\"\n", "line 3: `modul`"},
         Case{"[hardware]\nkind = \"hsm\"\nmodule = \"/m\"\nserial = \"1\"\n", "line 2: [hardware] needs kind"},
         Case{"[hardware]\nkind = \"tpm\"\nmodule = \"/m\"\n", "line 3: `module` is not a key of [hardware] with kind"},
+        Case{"[hardware]\nkind = \"tpm\"\nhwv_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVW = \"/m\"\n",
+             "line 3: `hwv_01234567...` is not a key of [hardware] with kind"},
         Case{"[hardware]\nkind = \"tpm\"\npcrs = 7\n", "line 3: `pcrs` must be a list"},
         Case{"[hardware]\nkind = \"tpm\"\npcrs = [7, 24]\n", "line 3: `pcrs` must be a list"},
         Case{"[hardware]\nkind = \"tpm\"\npcrs = [7, 7]\n", "line 3: `pcrs` must be a list"},

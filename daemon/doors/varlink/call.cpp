@@ -16,7 +16,7 @@ namespace json = boost::json;
 
 Error malformed(std::string_view key, std::string_view what) {
     return {ErrorCode::kInvalidArgument,
-            "The call's member `" + std::string(shortened(key)) + "` " + std::string(what) + "."};
+            "The call's member `" + shortened(key) + "` " + std::string(what) + "."};
 }
 
 Result<void> read_flag(const json::key_value_pair& member, bool& flag) {

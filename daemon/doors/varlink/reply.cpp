@@ -5,6 +5,7 @@
 
 #include <boost/json/value.hpp>
 
+#include "foundation/short_words.h"
 #include "libclient/wire/varlink.h"
 
 namespace hwvault::doors::varlink {
@@ -22,11 +23,11 @@ Reply service_error(std::string_view word, std::string_view field, std::string_v
 
 }  // namespace
 
-std::string_view shortened(std::string_view name) {
-    if (name.size() <= kMaxEchoedName) return name;
+std::string shortened(std::string_view name) {
+    if (name.size() <= kMaxEchoedName) return with_short_words(name);
     std::size_t size = kMaxEchoedName;
     while (size > 0 && (static_cast<unsigned char>(name[size]) & 0xC0U) == 0x80U) --size;
-    return name.substr(0, size);
+    return with_short_words(name.substr(0, size));
 }
 
 boost::json::object empty_object() {

@@ -21,9 +21,9 @@ struct Reply {
     bool continues{false};
 };
 
-// A name that the caller sent, short enough to be sent back; a character of UTF-8 stays whole.
+// A name that the caller sent, short enough to be sent back, and no token; a character of UTF-8 stays whole.
 constexpr std::size_t kMaxEchoedName = 128;  // bytes; the interface's longest name has 27
-std::string_view shortened(std::string_view name);
+std::string shortened(std::string_view name);
 
 // An object in locked memory, to put parameters in.
 boost::json::object empty_object();

@@ -9,6 +9,7 @@
 #include <toml++/toml.h>
 
 #include "foundation/bytes.h"
+#include "foundation/short_words.h"
 #include "os/file.h"
 
 namespace hwvault::hardware::child {
@@ -18,7 +19,7 @@ constexpr std::int64_t kMaxPcr = 23;
 
 Error invalid(const std::string& file, const toml::source_region& where, std::string_view what) {
     return {ErrorCode::kInvalidArgument,
-            file + ", line " + std::to_string(where.begin.line) + ": " + std::string(what)};
+            file + ", line " + std::to_string(where.begin.line) + ": " + with_short_words(what)};
 }
 
 // toml++ reports by exceptions; they end here.

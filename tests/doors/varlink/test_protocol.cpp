@@ -143,6 +143,18 @@ TEST_CASE("a name that the caller sent comes back short and as UTF-8") {
     CHECK(text_at(reply.at("parameters").as_object(), "parameter").size() == 126);
 }
 
+TEST_CASE("a token in the place of a name does not come back") {
+    Served served;
+    Client client = served.connect();
+    const std::string token = "hwv_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVW";
+    const auto parameter = client.ask(vault_call("Status", "{\"" + token + "\":1}"));
+    CHECK(text_at(parameter.at("parameters").as_object(), "parameter") == "hwv_01234567...");
+    const auto method = client.ask(R"({"method":"org.hwvault.Vault.)" + token + R"("})");
+    CHECK(text_at(method.at("parameters").as_object(), "method") == "org.hwvault.Vault.hwv_01234567...");
+    const auto member = client.ask("{\"" + token + "\":1}");
+    CHECK(text_at(member.at("parameters").as_object(), "message") == "The call's member `hwv_01234567...` is not known.");
+}
+
 TEST_CASE("what is no call is answered in words, once, and the connection closes") {
     Served served;
     const std::string invalid = "org.hwvault.Vault.InvalidArgument";

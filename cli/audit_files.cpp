@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "cli/audit_files.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+#include <system_error>
+#include <utility>
+
+#include "cli/configuration.h"
+#include "daemon/audit/files.h"
+#include "daemon/audit/line.h"
+
+namespace hwvault::cli {
+namespace {
+
+using std::filesystem::path;
+
+Failure unreadable(const path& file, int error_number) {
+    const int code = error_number == EACCES ? HWVAULT_ERROR_ACCESS_DENIED : HWVAULT_ERROR_NOT_FOUND;
+    const std::string next = error_number == EACCES ? " Ask as root, or as a member of the group that the file is of." : "";
+    return {code, file.string() + " cannot be read: " + std::generic_category().message(error_number) + "." + next};
+}
+
+}  // namespace
+
+Answer<AuditFiles> AuditFiles::open(const std::vector<path>& paths) {
+    AuditFiles files;
+    files.buffer_.resize(audit::kMaxLineSize + 2);  // with the newline, or a NUL in its place
+    for (const path& path : paths) {
+        std::error_code failure;
+        if (std::filesystem::is_directory(path, failure)) return unreadable(path, EISDIR);
+        errno = 0;
+        std::ifstream stream(path, std::ios::binary);
+        if (!stream) return unreadable(path, errno);
+        const std::uintmax_t size = std::filesystem::file_size(path, failure);
+        if (!failure) files.size_ += size;
+        files.files_.push_back({path, std::move(stream)});
+    }
+    return files;
+}
+
+Answer<std::optional<std::string_view>> AuditFiles::next() {
+    for (; current_ < files_.size(); ++current_, line_ = 0) {
+        std::ifstream& stream = files_[current_].stream;
+        stream.getline(buffer_.data(), static_cast<std::streamsize>(buffer_.size()));
+        const auto got = static_cast<std::size_t>(stream.gcount());
+        read_ += got;
+        if (stream.bad()) return unreadable(files_[current_].path, EIO);
+        if (got == 0) continue;
+        if (stream.eof() && current_ + 1 == files_.size()) {
+            unfinished_ = true;
+            continue;
+        }
+        ++line_;
+        if (!stream.fail()) return std::string_view(buffer_.data(), stream.eof() ? got : got - 1);
+        stream.clear();
+        stream.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
+        read_ += static_cast<std::uint64_t>(stream.gcount());
+        return std::string_view(buffer_.data(), got);
+    }
+    return std::optional<std::string_view>();
+}
+
+unsigned AuditFiles::percent_read() const {
+    constexpr std::uint64_t kAll = 100;
+    return size_ == 0 ? 0 : static_cast<unsigned>(std::min(kAll, read_ * kAll / size_));
+}
+
+Answer<AuditFiles> open_audit_files(const std::vector<std::string>& named, const path& configuration) {
+    if (!named.empty()) return AuditFiles::open({named.begin(), named.end()});
+    path folder = kAuditFolder;
+    auto configured = read_configuration(configuration);
+    if (configured) folder = configured->audit_folder;
+    else if (configured.error().code == HWVAULT_ERROR_INVALID_ARGUMENT) return configured.error();
+    HWVAULT_TRY(const std::vector<path> files, audit::files_in(folder));
+    return AuditFiles::open(files);
+}
+
+}  // namespace hwvault::cli

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Audit files, read line by line, one after the other: for `audit verify` and `audit show`. A line that is longer than
+// any that hwvaultd writes takes no more memory than such a one.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/door.h"
+
+namespace hwvault::cli {
+
+class AuditFiles {
+public:
+    // All are opened at once, so that one that is renamed meanwhile is still read. NotFound or AccessDenied, naming the file.
+    static Answer<AuditFiles> open(const std::vector<std::filesystem::path>& paths);
+
+    // The next line without its newline, valid until the next call; nullopt after the last. One that is too long is cut,
+    // but stays longer than audit::kMaxLineSize.
+    Answer<std::optional<std::string_view>> next();
+
+    // Of the line that was given last; the last file, and no line, after the last one.
+    [[nodiscard]] const std::filesystem::path& file() const { return files_[std::min(current_, files_.size() - 1)].path; }
+    [[nodiscard]] std::uint64_t line() const { return line_; }  // from 1
+    // Whether the last file ended in a line without its newline, which was not given: it is being written, or a crash left it.
+    [[nodiscard]] bool is_unfinished() const { return unfinished_; }
+    [[nodiscard]] unsigned percent_read() const;
+
+private:
+    struct File {
+        std::filesystem::path path;
+        std::ifstream stream;
+    };
+
+    AuditFiles() = default;
+
+    std::vector<File> files_;
+    std::size_t current_{0};
+    std::uint64_t line_{0};  // in the current file
+    std::uint64_t size_{0};  // of all, when they were opened
+    std::uint64_t read_{0};
+    std::vector<char> buffer_;
+    bool unfinished_{false};
+};
+
+// Those that were named, else those of [audit] folder in `configuration`.
+Answer<AuditFiles> open_audit_files(const std::vector<std::string>& named, const std::filesystem::path& configuration);
+
+}  // namespace hwvault::cli
