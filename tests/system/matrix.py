@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from doors import DOORS, OF_A_TOKEN, Answer, Bus, Target
-from harness import Skip, Vault, altered, check, expect, run
+from harness import Skip, Vault, altered, check, expect, run, starting_with
 from people import Etc, Person, Process, Units, as_person
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +22,8 @@ USERS = {"anna": 3001, "vera": 3002, "alice": 3003, "bob": 3004, "olga": 3005, "
          "dyn": 61500, "last-dyn": 65519}
 # Loses its name before it asks anything: no bus lets in a uid that never had one.
 LEAVER = {"leaver": 3999}
-OWNERS = {"app:shop": ("user:olga", "group:crew", "unit:owner.service", "user:dyn", "user:nobody"),
+OWNERS = {"app:shop": ("user:olga", "group:crew", "unit:owner.service", "unit:runner.service", "unit:user@3003.service",
+                       "user:dyn", "group:dyn", "user:nobody", "group:nobody"),
           "app:other": ("user:bob",)}
 COLUMNS = ("user:alice", "user:bob", "app:shop", "app:other", "unit:web.service", "unit:billing.service")
 BELL = "app:bell"  # everybody hears of this one
@@ -289,6 +290,13 @@ def run_matrix():
             changes[name] = process.answer()
 
 
+def expect_answers():
+    expect(len(changes) == len([*filter(here, KINDS)]), "not every caller was answered")
+
+
+check_answers = starting_with(expect_answers)
+
+
 def differences(name):
     """Where the doors say something else than TABLE, for one kind of caller."""
     for (account, verb), said in decisions[name].items():
@@ -305,11 +313,18 @@ def expect_the_table(names):
 
 
 @check
+def every_caller_is_answered_at_every_door():
+    run_matrix()
+    asked = sum(len(said) for kind in decisions.values() for said in kind.values())
+    print(f"    {len(decisions)} kinds of caller, {asked} decisions")
+
+
+@check_answers
 def every_user_is_decided_as_the_table_says_through_every_door():
     expect_the_table(name for name in decisions if not KINDS[name].person.cgroup)
 
 
-@check
+@check_answers
 def every_unit_is_decided_as_the_table_says_through_every_door():
     if units.missing:
         raise Skip(units.missing)
@@ -317,7 +332,7 @@ def every_unit_is_decided_as_the_table_says_through_every_door():
     print(f"    a unit on the bus is {'a unit' if knows_units['bus'] else 'its uid, since the bus has no ProcessFD'}")
 
 
-@check
+@check_answers
 def the_doors_agree_also_on_the_sentence():
     wrong = []
     for name, asked in decisions.items():
@@ -329,7 +344,7 @@ def the_doors_agree_also_on_the_sentence():
     expect(not wrong, "\n".join(wrong[:20]))
 
 
-@check
+@check_answers
 def a_refusal_names_the_rule_to_administrators_alone():
     for name, asked in decisions.items():
         for said in asked.values():
@@ -340,7 +355,7 @@ def a_refusal_names_the_rule_to_administrators_alone():
         expect("The rule that decided: default-deny" in answer.sentence, f"{door}: {answer.sentence}")
 
 
-@check
+@check_answers
 def each_hears_of_what_it_may_describe_and_of_nothing_else():
     for name, heard in changes.items():
         for door, accounts in heard.items():
@@ -351,7 +366,7 @@ def each_hears_of_what_it_may_describe_and_of_nothing_else():
             expect(known == wanted, f"{name} hears of {known} instead of {wanted} through the {door}")
 
 
-@check
+@check_answers
 def no_door_has_a_verb_that_is_not_in_the_matrix():
     asked = {verb.removesuffix(" with owners") for kind in decisions.values() for _, verb in kind}
     bus = as_person(person("root"), units, lambda: str(Bus(vault).object.Introspect(
@@ -381,7 +396,4 @@ vault = Vault(bus=True)
 (vault.folder / "policy.d").mkdir(parents=True)
 (vault.folder / "policy.d/60-matrix.toml").write_text(RULES)
 with vault:
-    run_matrix()
-    asked = sum(len(said) for kind in decisions.values() for said in kind.values())
-    print(f"    {len(decisions)} kinds of caller, {asked} decisions")
     run()
