@@ -15,12 +15,12 @@ from dbus.mainloop.glib import DBusGMainLoop
 from gi.repository import GLib
 
 from foreign import NAME, PATH, read, sealed
-from harness import BIN, Connection, VarlinkError, expect
+from harness import BIN, SLOWDOWN, Connection, VarlinkError, expect
 
 # Those that name a token, or show one; List and Watch name an account.
 OF_A_TOKEN = ("Describe", "Retrieve", "Verify", "Rotate", "Revoke", "Delete", "RevokeToken", "Create", "Import")
 SECRET = "of others"  # what is imported
-PATIENCE = 60  # seconds, for one call and for one event
+PATIENCE = 60 * SLOWDOWN  # seconds, for one call and for one event
 
 
 @dataclass(frozen=True)
@@ -246,7 +246,7 @@ class Library(Door):
         self.c = load_library()
         self.client = c_void_p()
         self.check(self.c.hwvault_open(os.fsencode(vault.socket), byref(self.client)))
-        self.check(self.c.hwvault_set_timeout(self.client, c_int64(PATIENCE * 1000)))
+        self.check(self.c.hwvault_set_timeout(self.client, c_int64(int(PATIENCE * 1000))))
         self.watcher = c_void_p()
 
     def check(self, code):
@@ -319,7 +319,7 @@ class Library(Door):
 
     def next_event(self):
         event = CEvent()
-        answer = self.answer(self.c.hwvault_watcher_next(self.watcher, c_int64(PATIENCE * 1000), byref(event)))
+        answer = self.answer(self.c.hwvault_watcher_next(self.watcher, c_int64(int(PATIENCE * 1000)), byref(event)))
         if answer.word != "yes":
             raise Refused(answer)
         return {"event": event.event.decode(), "account": event.account.decode()}
