@@ -76,7 +76,7 @@ Awaitable<Page> VaultService::list(policy::Caller caller, std::string account, s
     listing.limit = limit == 0 ? kMaxPage : std::min(limit, kMaxPage);
     listing.place = std::max(position_of(cursor), {listing.account.value_or(""), ""});
     HWVAULT_CO_TRY(const auto place, admit(caller));
-    const Turns::Turn turn = co_await listings_.take(caller.uid);
+    const auto turn = co_await listings_.take(policy::party_of(caller));
     while (look_further(caller, listing)) co_await boost::asio::post(parts_.strand, boost::asio::use_awaitable);
     co_return std::move(listing.page);
 }

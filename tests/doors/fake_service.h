@@ -83,9 +83,9 @@ public:
 
     boost::asio::any_io_executor executor() override { return executor_; }
 
-    service::Awaitable<service::Retrieved> retrieve(policy::Caller caller, std::string account,
+    service::Awaitable<service::Retrieved> retrieve(peer::Identity who, std::string account,
                                                     std::string name) override {
-        auto given = about("Retrieve", std::move(caller), account, name);
+        auto given = about("Retrieve", std::move(who.caller), account, name);
         record(std::move(given));
         co_await wait_if_slow(name);
         if (auto refused = refusal(name)) co_return std::move(*refused);

@@ -157,7 +157,7 @@ Result<peer::Credentials> credentials_of_bus(const Dictionary& answer) {
     if (auto groups = find<std::vector<std::uint32_t>>(answer, "UnixGroupIDs")) credentials.gids = std::move(*groups);
     credentials.pid = static_cast<std::int32_t>(find<std::uint32_t>(answer, "ProcessID").value_or(0));
     if (auto process = find<sdbus::UnixFd>(answer, "ProcessFD")) {
-        credentials.pidfd = take_descriptor(std::move(*process));
+        credentials.pidfd = std::make_shared<const os::Fd>(take_descriptor(std::move(*process)));
     }
     return credentials;
 }

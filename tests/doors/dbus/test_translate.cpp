@@ -88,7 +88,7 @@ TEST_CASE("The bus's credentials are taken as far as it gives them") {
     CHECK(whole->gids == std::vector<std::uint32_t>{100, 27});
     CHECK(whole->pid == 4711);
     REQUIRE(whole->pidfd);
-    CHECK((::fcntl(whole->pidfd.get(), F_GETFD) & FD_CLOEXEC) != 0);
+    CHECK((::fcntl(whole->pidfd->get(), F_GETFD) & FD_CLOEXEC) != 0);
 }
 
 TEST_CASE("A descriptor that is taken over does not pass to children") {
