@@ -17,5 +17,7 @@ libclient::Answer<std::chrono::seconds> duration_named(std::string_view text);
 
 // Unix seconds as "2026-01-31 08:05 UTC"; "never" for 0.
 std::string time_text(std::int64_t unix_seconds);
+// The day alone, for a narrow column: "2026-01-31".
+std::string day_text(std::int64_t unix_seconds);
 
 }  // namespace hwvault::cli

@@ -42,10 +42,14 @@ awaitable<Result<std::optional<store::DeviceCounter>>> device_counter(hardware::
     co_return std::optional{std::move(counter)};
 }
 
-Result<audit::Trail> checked_trail(store::Store& store, const store::Contents& contents) {
+Result<audit::Trail> checked_trail(store::Store& store, const store::Contents& contents, UsesOnTrail& uses) {
     audit::Trail trail{0, {}};
     bool intact = true;
-    HWVAULT_CHECK(store.visit_events([&](const vault::EventLink& link) { return intact = trail.follow(link); }));
+    HWVAULT_CHECK(store.visit_events([&](const vault::EventLink& link) {
+        intact = trail.follow(link);
+        if (intact) uses.see(link);
+        return intact;
+    }));
     if (!intact || trail.sequence() != contents.audit_sequence || trail.head() != contents.audit_head) {
         return Error{ErrorCode::kStoreTampered, "The audit trail was changed: its chain breaks after event " +
                                                     std::to_string(trail.sequence()) + "."};
@@ -71,10 +75,12 @@ awaitable<Result<Opened>> open_authentic(const OpeningParts& parts) {
         Opened opened;
         HWVAULT_TRY(opened.store, store::Store::open(parts.store_file, *root));
         store::Contents contents = opened.store->take_contents();
-        HWVAULT_TRY(opened.trail, checked_trail(*opened.store, contents));
+        UsesOnTrail uses;
+        HWVAULT_TRY(opened.trail, checked_trail(*opened.store, contents, uses));
         opened.vault = std::make_unique<vault::Vault>(header.vault, header.prefix, parts.quotas);
         for (auto& account : contents.accounts) opened.vault->load(std::move(account));
         for (auto& token : contents.tokens) opened.vault->load(std::move(token));
+        opened.last_uses = uses.of_tokens_in(*opened.vault);
         opened.epochs = contents.epoch;
         opened.time_mark = contents.time_mark;
         opened.on_record = contents.recipient;

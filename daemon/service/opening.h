@@ -20,6 +20,7 @@
 #include "daemon/audit/trail.h"
 #include "daemon/hardware/hardware.h"
 #include "daemon/service/anti_rollback.h"
+#include "daemon/service/last_uses.h"
 #include "daemon/store/store.h"
 #include "daemon/vault/vault.h"
 
@@ -40,6 +41,7 @@ struct Opened {
     store::EpochState epochs;
     std::optional<store::DeviceCounter> device;  // none where the device keeps no counter, or nobody is to look at it
     audit::Trail trail{0, {}};
+    LastUses last_uses;                          // as the trail tells
     vault::UnixTime time_mark{0};
     std::optional<crypto::Digest> on_record;     // the fingerprint of the recovery recipient
     std::optional<crypto::Recipient> recipient;  // the same

@@ -3,7 +3,6 @@
 // Opening, the state of the whole, and the gate.
 #include "daemon/service/vault_service.h"
 
-#include <cstring>
 #include <limits>
 #include <utility>
 
@@ -52,21 +51,7 @@ bool may_pass(ErrorCode reason) {
            reason == ErrorCode::kNotInitialised || reason == ErrorCode::kBusy;
 }
 
-vault::Actor actor_of(const policy::Caller& caller) {
-    return {.uid = caller.uid,
-            .user = caller.user.value_or(""),
-            .unit = caller.unit.value_or(""),
-            .invocation = caller.invocation,
-            .executable = caller.executable};
-}
-
 }  // namespace
-
-std::size_t VaultService::IdHash::operator()(const vault::Id& id) const noexcept {
-    std::size_t hash;
-    std::memcpy(&hash, id.data(), sizeof hash);
-    return hash;
-}
 
 VaultService::VaultService(Parts parts)
     : parts_(std::move(parts)),
@@ -150,6 +135,7 @@ void VaultService::adopt(Opened opened) {
     open_ = std::make_unique<Open>();
     open_->store = std::move(opened.store);
     open_->vault = std::move(opened.vault);
+    last_uses_ = std::move(opened.last_uses);
     std::optional<std::uint64_t> counter;
     if (opened.device) counter = opened.device->value;
     open_->epochs = std::make_shared<EpochKeeper>(EpochKeeper::Parts{.strand = parts_.strand,
@@ -315,6 +301,14 @@ bool VaultService::may_describe(const policy::Caller& caller, const policy::Obje
     const bool is_former_users = account != nullptr && account->uid && *account->uid != caller.uid &&
                                  policy::own_account(caller) == object.account;
     return !is_former_users && parts_.policy->decide(caller, vault::Verb::kDescribe, object).allowed;
+}
+
+vault::Actor VaultService::actor_of(const policy::Caller& caller) {
+    return {.uid = caller.uid,
+            .user = caller.user.value_or(""),
+            .unit = caller.unit.value_or(""),
+            .invocation = caller.invocation,
+            .executable = caller.executable};
 }
 
 Result<vault::Occasion> VaultService::occasion(const policy::Caller& caller, const policy::Decision& decision) {

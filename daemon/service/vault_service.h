@@ -13,7 +13,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -23,6 +22,7 @@
 #include "daemon/peer/peer.h"
 #include "daemon/service/checkpointer.h"
 #include "daemon/service/committer.h"
+#include "daemon/service/last_uses.h"
 #include "daemon/service/limiter.h"
 #include "daemon/service/opening.h"
 #include "daemon/service/service.h"
@@ -79,7 +79,7 @@ public:
     Result<std::unique_ptr<Watch>> watch(const policy::Caller& caller, std::string account) override;
 
     // Tokens whose last use is remembered.
-    [[nodiscard]] std::size_t uses_remembered() const { return last_used_.size(); }
+    [[nodiscard]] std::size_t uses_remembered() const { return last_uses_.count(); }
 
 private:
     // What there is once the store was opened and authenticated.
@@ -114,6 +114,7 @@ private:
     [[nodiscard]] bool may_describe(const policy::Caller& caller, const policy::Object& object) const;
     [[nodiscard]] bool may_describe(const policy::Caller& caller, const policy::Object& object,
                                     const vault::Account* account) const;
+    static vault::Actor actor_of(const policy::Caller& caller);
     Result<vault::Occasion> occasion(const policy::Caller& caller, const policy::Decision& decision);
 
     // Verbs.
@@ -160,7 +161,7 @@ private:
     };
     bool look_further(const policy::Caller& caller, Listing& listing) const;
     void publish(const vault::Change& change);
-    void used(const vault::Token& token);
+    void used(const vault::Token& token, const policy::Caller& by);
     void forget_uses(const vault::Change& change);
     [[nodiscard]] vault::Info with_last_use(vault::Info info, const vault::Id& token) const;
 
@@ -172,10 +173,7 @@ private:
     os::Turns listings_;
     os::Turns device_turns_;
     Watchers watchers_;
-    struct IdHash {
-        std::size_t operator()(const vault::Id& id) const noexcept;
-    };
-    std::unordered_map<vault::Id, vault::UnixTime, IdHash> last_used_;
+    LastUses last_uses_;
     boost::asio::steady_timer retry_;
     bool stopping_{false};
     std::uint64_t verified_{0};

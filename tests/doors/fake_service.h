@@ -71,6 +71,9 @@ public:
         info.created_at = 1'700'000'000;
         info.changed_at = 1'700'000'100;
         info.last_used_at = 1'700'000'200;
+        info.last_used_by = "unit:billing.service";
+        if (account.starts_with("app:")) info.owners = {"group:billing", "user:alice"};
+        else info.uid = 1'000;
         info.expires_at = vault::kNever;
         info.description = "a description";
         return info;

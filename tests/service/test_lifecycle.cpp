@@ -202,20 +202,6 @@ TEST_CASE("List pages through everything that the caller may see, once each") {
     CHECK(std::set<std::string>(all.begin(), all.end()).size() == 50);
 }
 
-TEST_CASE("A uid that was given to somebody else does not inherit the account") {
-    Harness vault;
-    const std::string text = vault.get(vault.alice);
-    const policy::Caller impostor = user("alice", 2000);
-    vault.users().uids["alice"] = 2000;
-    CHECK(vault.run(vault.service().retrieve({impostor}, "", "")).error().code == ErrorCode::kAccessDenied);
-    CHECK(vault.run(vault.service().revoke(impostor, "", "", 0)).error().code == ErrorCode::kAccessDenied);
-    CHECK(vault.service().verify(impostor, bytes_of(text)).error().code == ErrorCode::kAccessDenied);
-    CHECK(vault.service().describe(impostor, "", "").error().code == ErrorCode::kAccessDenied);
-    CHECK(vault.run(vault.service().list(impostor, "", "", 0)).value().infos.empty());
-    CHECK(vault.run(vault.service().erase(vault.root, "user:alice", "")));
-    CHECK(vault.get(impostor) != text);
-}
-
 TEST_CASE("Who watches sees changes of what it may describe, and nothing else") {
     Harness vault;
     auto alices = vault.service().watch(vault.alice, "*").value();

@@ -112,7 +112,10 @@ Dictionary full_dictionary(const vault::Info& info) {
     put(dictionary, "created_at", info.created_at);
     put(dictionary, "changed_at", info.changed_at);
     put(dictionary, "last_used_at", info.last_used_at);
+    if (!info.last_used_by.empty()) put(dictionary, "last_used_by", info.last_used_by);
     put(dictionary, "description", info.description);
+    if (info.uid) put(dictionary, "uid", std::uint64_t{*info.uid});
+    if (!info.owners.empty()) put(dictionary, "owners", info.owners);
     if (info.revoked) put(dictionary, "revoked", true);
     if (info.rollback_protected) put(dictionary, "rollback_protected", *info.rollback_protected);
     return dictionary;

@@ -112,7 +112,9 @@ awaitable<Reply> erase(Service& service, const Identity& who, Parameters in) {
 std::size_t size_bound(const vault::Info& info) {
     constexpr std::size_t kFixedParts = 512;
     std::size_t size = kFixedParts + info.account.size() + info.name.size() + 2 * info.description.size();
+    size += 2 * info.last_used_by.size();
     for (const auto& scope : info.scopes) size += scope.size() + sizeof "\"\",";
+    for (const auto& owner : info.owners) size += 2 * owner.size() + sizeof "\"\",";
     return size;
 }
 

@@ -188,8 +188,15 @@ TEST_CASE("Describe gives all that is known, and says when a token is revoked") 
     const auto info = client.receive_parameters().at("info").as_object();
     CHECK(info.at("revoked").as_bool());
     CHECK(info.at("last_used_at").as_int64() == 1'700'000'200);
+    CHECK(info.at("last_used_by").as_string() == "unit:billing.service");
+    CHECK(info.at("uid").as_int64() == 1'000);
+    CHECK_FALSE(info.contains("owners"));
     client.call(vault_call("Describe", R"({"name":"good"})"));
     CHECK_FALSE(client.receive_parameters().at("info").as_object().contains("revoked"));
+    client.call(vault_call("Describe", R"({"account":"app:billing"})"));
+    const auto of_app = client.receive_parameters().at("info").as_object();
+    CHECK(of_app.at("owners").as_array().size() == 2);
+    CHECK_FALSE(of_app.contains("uid"));
 }
 
 TEST_CASE("Status is the interface's flat list of fields") {
