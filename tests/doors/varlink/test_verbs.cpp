@@ -179,6 +179,11 @@ TEST_CASE("List carries cursor and limit, and its page fits a message") {
 
     client.call(vault_call("List", R"({"account":"many"})"));
     CHECK(client.receive_parameters().at("infos").as_array().size() == service::kMaxPage);
+
+    client.call(vault_call("List", R"({"account":"app:many","cursor":"c2"})"));
+    const std::string text = client.receive_text();
+    CHECK(text.size() <= wire::kMaxMessageSize);
+    CHECK(text.find("c2") != std::string::npos);  // and it goes on
 }
 
 TEST_CASE("Describe gives all that is known, and says when a token is revoked") {
