@@ -203,10 +203,11 @@ std::vector<std::shared_ptr<Committer::Job>> Committer::take_batch() {
 // Plans every job, writes what came of it in one transaction, then shows it.
 awaitable<Result<void>> Committer::run_batch(std::vector<std::shared_ptr<Job>> jobs) {
     Draft draft{.trail = parts_.trail};
-    for (auto& job : jobs) plan(*job, draft);
-
+    // They were before what is planned now.
     std::deque<vault::Event> reads = std::exchange(events_, {});
     for (const vault::Event& event : reads) draft.batch.events.push_back(draft.trail.append(event));
+    for (auto& job : jobs) plan(*job, draft);
+
     const Result<void> written = co_await write(draft);
     if (!written) {
         for (const auto& job : draft.writing) job->finish(written.error());
