@@ -40,8 +40,8 @@ TEST_CASE("A revocation that the device was not told of before a crash is told a
     vault.shut();
     vault.token->faults.gone = false;
     vault.start();
-    vault.until([&] { return vault.token->epoch == before + 1; });
-    CHECK(vault.service().status().state == "serving");
+    vault.until([&] { return vault.service().status().state == "serving"; });
+    CHECK(vault.token->epoch == before + 1);
     CHECK_FALSE(vault.active(old));
 }
 
