@@ -218,10 +218,10 @@ awaitable<Result<void>> Committer::run_batch(std::vector<std::shared_ptr<Job>> j
 }
 
 awaitable<Result<void>> Committer::write(Draft& draft) {
-    const bool nothing = draft.batch.changes.empty() && draft.batch.events.empty() && !parts_.epochs->is_batch_over();
-    if (nothing && last_write_) co_return Result<void>{};
     draft.batch.epoch = parts_.epochs->of_next_commit(draft.withdraws);
     draft.batch.unprotected = parts_.epochs->leaves_unprotected(draft.withdraws);
+    const bool nothing = draft.batch.changes.empty() && draft.batch.events.empty() && !parts_.epochs->is_batch_over();
+    if (nothing && last_write_) co_return Result<void>{};
     draft.batch.time_mark = now();
     draft.batch.audit_written = parts_.audit_written();
     writing_since_ = steady_clock::now();

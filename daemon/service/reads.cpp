@@ -65,12 +65,20 @@ Result<Verification> VaultService::verify(const policy::Caller& caller, BytesVie
                         .info = vault::brief_info(*active->account, *active->token, *active->generation)};
 }
 
+// Who has a former user's name is told so: to show nothing would say that there is nothing.
+Result<vault::AccountName> VaultService::account_shown(const policy::Caller& caller, const std::string& account) const {
+    HWVAULT_TRY(vault::AccountName named, account_named(caller, account));
+    const vault::Target target{.account = named, .name = {}, .uid = caller.uid};
+    HWVAULT_CHECK(is_still_theirs(caller, target));
+    return named;
+}
+
 Awaitable<Page> VaultService::list(policy::Caller caller, std::string account, std::string cursor,
                                    std::uint32_t limit) {
     HWVAULT_CO_CHECK(open());
     Listing listing;
     if (account != "*") {
-        HWVAULT_CO_TRY(const auto named, account_named(caller, account));
+        HWVAULT_CO_TRY(const auto named, account_shown(caller, account));
         listing.account = named.text();
     }
     listing.limit = limit == 0 ? kMaxPage : std::min(limit, kMaxPage);
@@ -119,7 +127,7 @@ Result<vault::Info> VaultService::describe(const policy::Caller& caller, std::st
 Result<std::unique_ptr<Watch>> VaultService::watch(const policy::Caller& caller, std::string account) {
     HWVAULT_CHECK(open());
     if (account != "*") {
-        HWVAULT_TRY(const auto named, account_named(caller, account));
+        HWVAULT_TRY(const auto named, account_shown(caller, account));
         account = named.text();
     }
     return watchers_.add(caller, std::move(account));

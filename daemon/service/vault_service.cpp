@@ -308,6 +308,12 @@ Awaitable<vault::Target> VaultService::target_of(const policy::Caller& caller, s
     co_return target;
 }
 
+Result<void> VaultService::is_still_theirs(const policy::Caller& caller, const vault::Target& target) const {
+    const vault::Account* account = open_->vault->find(target.account);
+    if (account == nullptr || policy::own_account(caller) != target.account) return {};
+    return vault::same_user(*account, target);
+}
+
 policy::Object VaultService::object_of(const vault::AccountName& account, const vault::TokenName& name) const {
     policy::Object object{.account = account, .name = name, .owners = {}};
     if (const vault::Account* found = open_->vault->find(account)) object.owners = found->owners;
@@ -317,10 +323,7 @@ policy::Object VaultService::object_of(const vault::AccountName& account, const 
 // The policy's answer, and before it: an account on record that belonged to another uid is nobody's own.
 Result<policy::Decision> VaultService::gate(const policy::Caller& caller, vault::Verb verb,
                                             const vault::Target& target, const policy::Wanted& wanted) const {
-    const vault::Account* account = open_->vault->find(target.account);
-    if (account != nullptr && account->uid && policy::own_account(caller) == target.account) {
-        HWVAULT_CHECK(vault::same_user(*account, target));
-    }
+    HWVAULT_CHECK(is_still_theirs(caller, target));
     policy::Decision decision = parts_.policy->decide(caller, verb, object_of(target.account, target.name), wanted);
     if (decision.allowed) return decision;
     std::string message = "You may not " + std::string(vault::word(verb)) + " in " + target.account.text();

@@ -115,6 +115,10 @@ private:
     Result<Limiter::Place> admit(const policy::Caller& caller);
     static Result<vault::AccountName> account_named(const policy::Caller& caller, const std::string& account);
     Awaitable<vault::Target> target_of(const policy::Caller& caller, std::string account, std::string name);
+    // kAccessDenied when the target is the caller's by its name alone: it is on record as another uid's.
+    [[nodiscard]] Result<void> is_still_theirs(const policy::Caller& caller, const vault::Target& target) const;
+    // The account that a List or a Watch names.
+    Result<vault::AccountName> account_shown(const policy::Caller& caller, const std::string& account) const;
     [[nodiscard]] policy::Object object_of(const vault::AccountName& account, const vault::TokenName& name) const;
     Result<policy::Decision> gate(const policy::Caller& caller, vault::Verb verb, const vault::Target& target,
                                   const policy::Wanted& wanted = {}) const;

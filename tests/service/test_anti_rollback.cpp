@@ -112,6 +112,21 @@ TEST_CASE("batch: an end that comes while a commit is under way is not forgotten
     vault.until([&] { return waiting->has_value(); });
 }
 
+TEST_CASE("batch: a change that changes nothing does not end it") {
+    Harness vault;
+    vault.shut();
+    vault.anti_rollback = AntiRollback::kBatch;
+    vault.start();
+    vault.get(vault.alice);
+    const std::uint64_t before = vault.token->epoch;
+    REQUIRE(vault.run(vault.service().revoke(vault.alice, "", "", 1)));
+    CHECK(vault.service().status().epoch_pending == 1);
+    REQUIRE(vault.run(vault.service().revoke(vault.alice, "", "", 1)));
+    CHECK(vault.service().status().epoch_pending == 1);
+    vault.shut();
+    CHECK(vault.token->epoch == before + 1);
+}
+
 TEST_CASE("another counter than the one of before proves nothing, wherever it stands") {
     Harness vault;
     const std::string old = vault.get(vault.alice);

@@ -2,6 +2,7 @@
 //
 // The committer against a store that fails when it is told to.
 #include <atomic>
+#include <future>
 
 #include "tests/service/harness.h"
 
@@ -14,9 +15,11 @@ class BrokenDisk final : public store::Store {
 public:
     std::atomic<bool> full{false};  // set by the test, read on the store's thread
     std::atomic<int> commits{0};
+    std::shared_future<void> hangs_until;  // none: it does not
 
     store::Contents take_contents() override { return {}; }
     Result<void> commit(const store::Batch&) override {
+        if (hangs_until.valid()) hangs_until.wait();
         if (full) return Error{ErrorCode::kQuotaExceeded, "The disk is full."};
         ++commits;
         return {};
@@ -59,17 +62,23 @@ struct Bench {
     });
 
     template <class T>
-    T run(boost::asio::awaitable<T> work) {
-        std::optional<T> outcome;
+    std::shared_ptr<std::optional<T>> begin(boost::asio::awaitable<T> work) {
+        auto outcome = std::make_shared<std::optional<T>>();
         boost::asio::co_spawn(
             io,
-            [](boost::asio::awaitable<T> inner, std::optional<T>& result) -> boost::asio::awaitable<void> {
-                result.emplace(co_await std::move(inner));
+            [](boost::asio::awaitable<T> inner, std::shared_ptr<std::optional<T>> result) -> boost::asio::awaitable<void> {
+                result->emplace(co_await std::move(inner));
             }(std::move(work), outcome),
             boost::asio::detached);
+        return outcome;
+    }
+
+    template <class T>
+    T run(boost::asio::awaitable<T> work) {
+        const auto outcome = begin(std::move(work));
         io.restart();
         io.run();
-        return std::move(*outcome);
+        return std::move(**outcome);
     }
 };
 
@@ -188,4 +197,48 @@ TEST_CASE("Changes of one account wait for each other, and others share a commit
 TEST_CASE("Time never goes back, whatever the clock says") {
     Bench bench;
     CHECK(bench.committer->now() == 100);
+}
+
+TEST_CASE("A disk that hangs keeps no caller beyond the deadline, and what it had begun is made when it goes on") {
+    Bench bench;
+    std::promise<void> goes_on;
+    bench.disk.hangs_until = goes_on.get_future().share();
+    const auto begun = bench.begin(bench.committer->commit({"app:billing", std::nullopt}, creating("ci")));
+    bench.io.run_for(std::chrono::milliseconds(10));
+    const auto waiting = bench.begin(bench.committer->commit({"app:billing", std::nullopt}, creating("deploy")));
+    vault::Event read;
+    read.verb = vault::Verb::kRetrieve;
+    CHECK(bench.committer->record(read));  // within the disk's patience
+    bench.io.run_for(Committer::kDiskPatience + std::chrono::milliseconds(100));
+    CHECK_FALSE(bench.committer->disk());
+    const auto refused = bench.committer->record(read);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::kAuditUnavailable);
+    bench.io.run_for(Committer::kDiskDeadline);
+    REQUIRE(begun->has_value());
+    REQUIRE(waiting->has_value());
+    CHECK((**begun).error().code == ErrorCode::kBusy);
+    CHECK((**begun).error().message.find("Whether the change was made") != std::string::npos);
+    CHECK((**waiting).error().code == ErrorCode::kBusy);
+    CHECK((**waiting).error().message.find("was not begun") != std::string::npos);
+
+    goes_on.set_value();
+    bench.io.restart();
+    bench.io.run();
+    CHECK(bench.vault.token_count() == 1);
+    CHECK(bench.committer->disk());
+    CHECK(bench.committer->record(read));
+}
+
+TEST_CASE("No read is allowed while too many entries wait for the audit files, and every revocation is") {
+    Bench bench;
+    vault::Event read;
+    read.verb = vault::Verb::kRetrieve;
+    bench.written = bench.committer->trail().sequence() - AuditExport::kMaxUnwritten;  // modulo 2^64: so many wait
+    const auto refused = bench.committer->record(read);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::kAuditUnavailable);
+    CHECK(bench.run(bench.committer->commit({"app:billing", std::nullopt}, creating("ci"))));
+    bench.written = bench.committer->trail().sequence();
+    CHECK(bench.committer->record(read));
 }

@@ -211,7 +211,11 @@ TEST_CASE("A uid that was given to somebody else does not inherit the account") 
     CHECK(vault.run(vault.service().revoke(impostor, "", "", 0)).error().code == ErrorCode::kAccessDenied);
     CHECK(vault.service().verify(impostor, bytes_of(text)).error().code == ErrorCode::kAccessDenied);
     CHECK(vault.service().describe(impostor, "", "").error().code == ErrorCode::kAccessDenied);
-    CHECK(vault.run(vault.service().list(impostor, "", "", 0)).value().infos.empty());
+    for (const char* const account : {"", "user:alice"}) {
+        CHECK(vault.run(vault.service().list(impostor, account, "", 0)).error().code == ErrorCode::kAccessDenied);
+        CHECK(vault.service().watch(impostor, account).error().code == ErrorCode::kAccessDenied);
+    }
+    CHECK(vault.run(vault.service().list(impostor, "*", "", 0)).value().infos.empty());
     CHECK(vault.run(vault.service().erase(vault.root, "user:alice", "")));
     CHECK(vault.get(impostor) != text);
 }

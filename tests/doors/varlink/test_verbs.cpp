@@ -197,7 +197,7 @@ TEST_CASE("Status is the interface's flat list of fields") {
     Client client = served.connect();
     client.call(vault_call("Status"));
     const auto status = client.receive_parameters();
-    CHECK(status.size() == 20);
+    CHECK(status.size() == 22);
     CHECK(text_at(status, "state") == "serving");
     CHECK(text_at(status, "hardware_kind") == "pkcs11");
     CHECK(text_at(status, "policy_digest") == "0123456789abcdef");
