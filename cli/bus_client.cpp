@@ -76,8 +76,11 @@ Info to_info(const Dictionary& dictionary) {
     info.created_at = time("created_at");
     info.changed_at = time("changed_at");
     info.last_used_at = time("last_used_at");
+    info.last_used_by = take<std::string>(dictionary, "last_used_by");
     info.expires_at = time("expires_at");
     info.scopes = take<std::vector<std::string>>(dictionary, "scopes");
+    if (dictionary.contains("uid")) info.uid = static_cast<std::uint32_t>(take<std::uint64_t>(dictionary, "uid"));
+    info.owners = take<std::vector<std::string>>(dictionary, "owners");
     info.revoked = take<bool>(dictionary, "revoked");
     if (dictionary.contains("rollback_protected")) info.rollback_protected = take<bool>(dictionary, "rollback_protected");
     return info;

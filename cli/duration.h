@@ -24,5 +24,7 @@ std::string local_time_text(std::uint64_t unix_seconds);
 
 // Unix seconds as "2026-01-31 08:05 UTC"; "never" for 0.
 std::string time_text(std::int64_t unix_seconds);
+// The day alone, for a narrow column: "2026-01-31".
+std::string day_text(std::int64_t unix_seconds);
 
 }  // namespace hwvault::cli

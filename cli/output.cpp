@@ -83,9 +83,12 @@ json::object to_json(const Info& info) {
     if (info.created_at != 0) object["created_at"] = info.created_at;
     if (info.changed_at != 0) object["changed_at"] = info.changed_at;
     if (info.last_used_at != 0) object["last_used_at"] = info.last_used_at;
+    if (!info.last_used_by.empty()) object["last_used_by"] = info.last_used_by;
     if (info.expires_at != 0) object["expires_at"] = info.expires_at;
     object["scopes"] = json::array(info.scopes.begin(), info.scopes.end());
     if (!info.description.empty()) object["description"] = info.description;
+    if (info.uid) object["uid"] = *info.uid;
+    if (!info.owners.empty()) object["owners"] = json::array(info.owners.begin(), info.owners.end());
     if (info.revoked) object["revoked"] = true;
     if (info.rollback_protected) object["rollback_protected"] = *info.rollback_protected;
     return object;
@@ -108,11 +111,14 @@ std::string details(const Info& info) {
     const auto add = [&rows](std::string key, std::string value) {
         if (!value.empty()) rows.push_back({std::move(key), std::move(value)});
     };
+    if (info.uid) add("uid", std::to_string(*info.uid));
+    add("owners", joined(info.owners));
     add("origin", info.origin);
     add("generation", std::to_string(info.generation) + (info.revoked ? " (revoked)" : ""));
     if (info.created_at != 0) add("created", time_text(info.created_at));
     if (info.changed_at != 0) add("changed", time_text(info.changed_at));
-    if (info.last_used_at != 0) add("last used", time_text(info.last_used_at));
+    const std::string by = info.last_used_by.empty() ? "" : " by " + info.last_used_by;
+    if (info.last_used_at != 0) add("last used", time_text(info.last_used_at) + by);
     add("expires", time_text(info.expires_at));
     add("scopes", joined(info.scopes));
     add("description", info.description);
@@ -121,11 +127,11 @@ std::string details(const Info& info) {
 }
 
 std::string listing(const std::vector<Info>& infos) {
-    std::vector<std::vector<std::string>> rows{{"ACCOUNT", "NAME", "ORIGIN", "GENERATION", "EXPIRES", "SCOPES"}};
+    std::vector<std::vector<std::string>> rows{{"ACCOUNT", "NAME", "ORIGIN", "GENERATION", "EXPIRES", "LAST USE", "BY"}};
     for (const Info& info : infos) {
         rows.push_back({info.account, info.name, info.origin,
                         std::to_string(info.generation) + (info.revoked ? " (revoked)" : ""),
-                        time_text(info.expires_at), joined(info.scopes)});
+                        day_text(info.expires_at), day_text(info.last_used_at), info.last_used_by});
     }
     return table(rows);
 }

@@ -27,7 +27,7 @@ boost::json::object to_json(const Event& event);
 std::string full_name(const Info& info);
 // The lines of `show` and of what a change answers.
 std::string details(const Info& info);
-// The table of `list`.
+// The table of `list`: what fits a line of a hundred characters. The rest is in `show`, and in JSON.
 std::string listing(const std::vector<Info>& infos);
 
 }  // namespace hwvault::cli

@@ -132,9 +132,24 @@ std::string full_name(const policy::Object& object) {
     return object.account.text() + "/" + object.name.text();
 }
 
+// Whose an app: is stands in the vault. Where one answers in time, and --owner does not say otherwise, it is asked.
+void learn_owners(Session& session, policy::Object& object) {
+    if (object.account.kind() != vault::AccountKind::kApp || !object.owners.empty()) return;
+    const auto door = session.open_door(kPatience);
+    if (!door) return;
+    const auto infos = (*door)->list(object.account.text());
+    if (infos && !infos->empty()) object.owners = infos->front().owners;
+}
+
 void mention_owners(const policy::Object& object) {
     if (object.account.kind() != vault::AccountKind::kApp || !object.owners.empty()) return;
-    warn("Whose " + object.account.text() + " is stands in the vault, not in the rules: say it with --owner.");
+    warn("Whose " + object.account.text() + " is stands in the vault, and none that shows it to you answers: say it with "
+         "--owner.");
+}
+
+std::string owners_line(const policy::Object& object) {
+    if (object.owners.empty()) return {};
+    return printable(object.account.text() + " has the owners " + list_of(object.owners)) + "\n";
 }
 
 Answer<policy::Caller> caller_of(const Asked& asked) {
@@ -236,10 +251,11 @@ json::object to_json(const policy::Explanation& why) {
 
 Answer<Exit> explain(Session& session, const Asked& asked) {
     HWVAULT_TRY(const vault::Verb verb, verb_named(asked.verb));
-    HWVAULT_TRY(const policy::Object object, object_of(asked));
+    HWVAULT_TRY(policy::Object object, object_of(asked));
     HWVAULT_TRY(const policy::Caller caller, caller_of(asked));
     HWVAULT_TRY(const policy::Wanted wanted, wanted_by(asked, verb));
     HWVAULT_TRY(const Rules rules, read_rules(session, asked));
+    learn_owners(session, object);
     const policy::Explanation why = policy::explain(rules.policy, {caller, verb, object, wanted});
     const bool allowed = why.decision.allowed;
     const std::string question = name_of(caller) + (allowed ? " may " : " may not ") + std::string(vault::word(verb)) + " " +
@@ -249,7 +265,8 @@ Answer<Exit> explain(Session& session, const Asked& asked) {
     answer["account"] = object.account.text();
     answer["name"] = object.name.text();
     answer["groups"] = to_json(caller.groups);
-    HWVAULT_CHECK(session.print(explained(why, question), answer));
+    answer["owners"] = to_json(object.owners);
+    HWVAULT_CHECK(session.print(explained(why, question) + owners_line(object), answer));
     if (!allowed) mention_owners(object);
     compare_with_vault(session, rules.policy);
     return allowed ? kYes : kNo;
@@ -273,16 +290,19 @@ std::string grant_table(const std::vector<policy::Grant>& grants) {
 
 Answer<Exit> who(Session& session, const Asked& asked) {
     HWVAULT_TRY(const vault::Verb verb, verb_named(asked.verb));
-    HWVAULT_TRY(const policy::Object object, object_of(asked));
+    HWVAULT_TRY(policy::Object object, object_of(asked));
     HWVAULT_TRY(const Rules rules, read_rules(session, asked));
+    learn_owners(session, object);
     const policy::Access access = policy::who_may(rules.policy, verb, object);
     const std::string deed = std::string(vault::word(verb)) + " " + full_name(object);
     std::string text = access.grants.empty() ? "No rule lets anybody " + deed + ".\n"
                                              : "may " + deed + ":\n" + grant_table(access.grants);
     if (!access.but_not.empty()) text += "\nbut not:\n" + grant_table(access.but_not);
+    if (!object.owners.empty()) text += "\n" + owners_line(object);
     HWVAULT_CHECK(session.print(text, json::object{{"verb", vault::word(verb)},
                                                    {"account", object.account.text()},
                                                    {"name", object.name.text()},
+                                                   {"owners", to_json(object.owners)},
                                                    {"may", to_json(access.grants)},
                                                    {"but_not", to_json(access.but_not)}}));
     mention_owners(object);

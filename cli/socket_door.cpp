@@ -31,8 +31,11 @@ Info to_info(const info_view& view) {
     info.created_at = view.created_at();
     info.changed_at = view.changed_at();
     info.last_used_at = view.last_used_at();
+    info.last_used_by = view.last_used_by();
     info.expires_at = view.expires_at();
     for (const std::string_view scope : view.scopes()) info.scopes.emplace_back(scope);
+    info.uid = view.uid();
+    for (const std::string_view owner : view.owners()) info.owners.emplace_back(owner);
     info.revoked = view.revoked();
     info.rollback_protected = view.rollback_protected();
     return info;

@@ -1,24 +1,50 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // list, show, watch, status: what is there and what happens.
-#include <algorithm>
+#include <chrono>
+#include <ctime>
 #include <memory>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
 #include "cli/commands.h"
+#include "cli/duration.h"
+#include "cli/listing.h"
 #include "cli/output.h"
+#include "os/user.h"
 
 namespace hwvault::cli {
 namespace {
 
 namespace json = boost::json;
 
-Answer<Exit> list(Session& session, const std::string& account) {
-    HWVAULT_TRY(const std::vector<Info> infos,
+// What the command line says of `list`.
+struct Listed {
+    std::string account;
+    bool all{false};
+    bool orphans{false};
+    std::string unused;
+    std::string expiring;
+};
+
+Answer<std::optional<std::chrono::seconds>> span_of(const std::string& text) {
+    if (text.empty()) return std::optional<std::chrono::seconds>();
+    HWVAULT_TRY(const std::chrono::seconds span, duration_named(text));
+    return std::optional(span);
+}
+
+Answer<Exit> list(Session& session, const Listed& asked) {
+    Wanted wanted{.orphans = asked.orphans, .unused = std::nullopt, .expiring = std::nullopt};
+    HWVAULT_TRY(wanted.unused, span_of(asked.unused));
+    HWVAULT_TRY(wanted.expiring, span_of(asked.expiring));
+    // Nobody is an orphan of their own.
+    const std::string account = asked.all || (asked.orphans && asked.account.empty()) ? "*" : asked.account;
+    HWVAULT_TRY(std::vector<Info> infos,
                 session.ask("The vault is listing ...", [&](Door& door) { return door.list(account); }));
+    HWVAULT_TRY(infos, selected(std::move(infos), wanted, std::time(nullptr), os::find_user));
     json::array array;
     for (const Info& info : infos) array.push_back(to_json(info));
     HWVAULT_CHECK(session.print(infos.empty() ? "no tokens\n" : listing(infos), array));
@@ -64,13 +90,14 @@ Answer<Exit> status(Session& session) {
 
 void add_view_commands(CLI::App& app, Session& session) {
     CLI::App* const list_command = app.add_subcommand("list", "List tokens");
-    auto listed = std::make_shared<std::string>();
-    auto all = std::make_shared<bool>(false);
-    CLI::Option* const account = list_command->add_option("--account", *listed, "Of this account; else your own");
-    list_command->add_flag("--all", *all, "All that you may see")->excludes(account);
-    list_command->callback([&session, listed, all] {
-        session.work = [&session, listed, all] { return list(session, *all ? "*" : *listed); };
-    });
+    auto listed = std::make_shared<Listed>();
+    CLI::Option* const account = list_command->add_option("--account", listed->account, "Of this account; else your own");
+    list_command->add_flag("--all", listed->all, "All that you may see")->excludes(account);
+    list_command->add_flag("--orphans", listed->orphans,
+                           "Of users that are gone or have another uid by now; of all accounts that you may see");
+    list_command->add_option("--unused", listed->unused, "Not used, as far as observed, for so long, as 90d");
+    list_command->add_option("--expiring", listed->expiring, "Those that expire within so long, as 7d");
+    list_command->callback([&session, listed] { session.work = [&session, listed] { return list(session, *listed); }; });
 
     CLI::App* const show_command = app.add_subcommand("show", "Show what is known of a token, without its string");
     auto shown = std::make_shared<Target>();

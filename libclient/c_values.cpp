@@ -71,6 +71,10 @@ int64_t hwvault_info_last_used_at(const hwvault_info* info) {
     return info->info.last_used_at;
 }
 
+const char* hwvault_info_last_used_by(const hwvault_info* info) {
+    return info->info.last_used_by.c_str();
+}
+
 int64_t hwvault_info_expires_at(const hwvault_info* info) {
     return info->info.expires_at;
 }
@@ -81,6 +85,18 @@ size_t hwvault_info_scope_count(const hwvault_info* info) {
 
 const char* hwvault_info_scope(const hwvault_info* info, size_t index) {
     return index < info->info.scopes.size() ? info->info.scopes[index].c_str() : nullptr;
+}
+
+int64_t hwvault_info_uid(const hwvault_info* info) {
+    return info->info.uid ? std::int64_t{*info->info.uid} : -1;
+}
+
+size_t hwvault_info_owner_count(const hwvault_info* info) {
+    return info->info.owners.size();
+}
+
+const char* hwvault_info_owner(const hwvault_info* info, size_t index) {
+    return index < info->info.owners.size() ? info->info.owners[index].c_str() : nullptr;
 }
 
 int hwvault_info_revoked(const hwvault_info* info) {

@@ -2,6 +2,7 @@
 #include "libclient/reply.h"
 
 #include <array>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +22,8 @@ constexpr std::size_t kMaxNameSize = 260;
 constexpr std::size_t kMaxTextSize = 4'096;  // messages, descriptions, status values
 constexpr std::size_t kMaxScopes = 32;
 constexpr std::size_t kMaxScopeSize = 64;
+constexpr std::size_t kMaxOwners = 16;
+constexpr std::size_t kMaxOwnerSize = 261;      // "group:" and a name, or "unit:" and one
 constexpr std::size_t kMaxInfos = 1'000;  // in a page
 constexpr std::size_t kMaxReportLines = 256;
 
@@ -41,9 +44,10 @@ public:
         if (find(key) == nullptr) fail(key, "is missing");
         return optional_number(key);
     }
-    std::int64_t optional_number(std::string_view key) {
+    std::int64_t optional_number(std::string_view key) { return number_if_told(key).value_or(0); }
+    std::optional<std::int64_t> number_if_told(std::string_view key) {
         const json::value* value = find(key);
-        if (value == nullptr) return 0;
+        if (value == nullptr) return std::nullopt;
         if (!value->is_int64() || value->get_int64() < 0) {
             fail(key, "is no number from 0 to 2^63 - 1");
             return 0;
@@ -113,19 +117,31 @@ private:
     std::optional<Failure> failure_;
 };
 
-std::vector<std::string> scopes_of(Fields& fields) {
-    std::vector<std::string> scopes;
-    const json::array* array = fields.array("scopes", kMaxScopes);
-    if (array == nullptr) return scopes;
-    for (const json::value& scope : *array) {
-        const json::string* text = scope.if_string();
-        if (text == nullptr || text->size() > kMaxScopeSize || text->find('\0') != json::string::npos) {
-            fields.fail("scopes", "has an entry that is no scope");
-            return scopes;
+struct ListCaps {
+    std::size_t entries;
+    std::size_t size;  // of each
+};
+
+std::vector<std::string> texts_of(Fields& fields, std::string_view key, const ListCaps& caps) {
+    std::vector<std::string> texts;
+    const json::array* array = fields.array(key, caps.entries);
+    if (array == nullptr) return texts;
+    for (const json::value& entry : *array) {
+        const json::string* text = entry.if_string();
+        if (text == nullptr || text->size() > caps.size || text->find('\0') != json::string::npos) {
+            fields.fail(key, "has an entry that is no text, or too long a one");
+            return texts;
         }
-        scopes.emplace_back(text->data(), text->size());
+        texts.emplace_back(text->data(), text->size());
     }
-    return scopes;
+    return texts;
+}
+
+std::optional<std::uint32_t> uid_of(Fields& fields) {
+    const std::optional<std::int64_t> number = fields.number_if_told("uid");
+    if (!number) return std::nullopt;
+    if (*number > std::numeric_limits<std::uint32_t>::max()) fields.fail("uid", "is no uid");
+    return static_cast<std::uint32_t>(*number);
 }
 
 Answer<Info> info_from(const json::object& object) {
@@ -141,7 +157,10 @@ Answer<Info> info_from(const json::object& object) {
     info.changed_at = fields.optional_number("changed_at");
     info.last_used_at = fields.optional_number("last_used_at");
     info.expires_at = fields.optional_number("expires_at");
-    info.scopes = scopes_of(fields);
+    info.last_used_by = fields.optional_text("last_used_by", kMaxOwnerSize);
+    info.scopes = texts_of(fields, "scopes", {.entries = kMaxScopes, .size = kMaxScopeSize});
+    info.uid = uid_of(fields);
+    info.owners = texts_of(fields, "owners", {.entries = kMaxOwners, .size = kMaxOwnerSize});
     info.revoked = fields.flag("revoked").value_or(false);
     info.rollback_protected = fields.flag("rollback_protected");
     if (fields.failure()) return *fields.failure();

@@ -34,8 +34,11 @@ struct Info {
     std::int64_t created_at{0};
     std::int64_t changed_at{0};
     std::int64_t last_used_at{0};
+    std::string last_used_by;
     std::int64_t expires_at{0};
     std::vector<std::string> scopes;
+    std::optional<std::uint32_t> uid;
+    std::vector<std::string> owners;
     bool revoked{false};
     std::optional<bool> rollback_protected;
 };

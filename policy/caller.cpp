@@ -39,6 +39,10 @@ bool is_principal(const Caller& caller, std::string_view principal) {
     return kind == "group" && is_member(caller, name);
 }
 
+std::string party_of(const Caller& caller) {
+    return caller.unit ? "unit:" + *caller.unit : "uid:" + std::to_string(caller.uid);
+}
+
 bool is_administrator(const Caller& caller) {
     return caller.uid == 0 || is_member(caller, kAdministrators);
 }

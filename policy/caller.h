@@ -32,6 +32,10 @@ bool is_unit(const Caller& caller, std::string_view unit);
 // "user:NAME", "group:NAME" or "unit:NAME.service", as an account's owners are written.
 bool is_principal(const Caller& caller, std::string_view principal);
 
+// Who counts as one where something is shared out: "unit:NAME" if there is one, since programs of many owners may share
+// a uid, else "uid:N".
+std::string party_of(const Caller& caller);
+
 // root and members of `hwvault-admin`: may read the policy, so an AccessDenied tells them the rule. No rule can give or
 // take this.
 bool is_administrator(const Caller& caller);

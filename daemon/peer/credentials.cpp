@@ -36,11 +36,11 @@ Result<std::vector<std::uint32_t>> peer_groups(int socket) {
 
 // None where the kernel has no such option (ENOPROTOOPT), or the process is gone (ESRCH, EINVAL): such a caller is
 // its uid and groups.
-os::Fd peer_pidfd(int socket) {
+std::shared_ptr<const os::Fd> peer_pidfd(int socket) {
     int pidfd = -1;
     socklen_t size = sizeof pidfd;
-    if (::getsockopt(socket, SOL_SOCKET, kPeerPidfd, &pidfd, &size) != 0) return os::Fd{};
-    return os::Fd{pidfd};
+    if (::getsockopt(socket, SOL_SOCKET, kPeerPidfd, &pidfd, &size) != 0) return nullptr;
+    return std::make_shared<const os::Fd>(pidfd);
 }
 
 }  // namespace

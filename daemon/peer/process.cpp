@@ -27,6 +27,8 @@ using std::filesystem::path;
 constexpr std::size_t kMaxFdInfoSize = 4 << 10;
 constexpr std::size_t kMaxCgroupFileSize = 64 << 10;  // some 14 hierarchies with a path of at most PATH_MAX each
 
+constexpr std::size_t kInvocationSize = 32;            // sd_id128_to_string(3)
+
 // "Pid:" in the descriptor's fdinfo (pidfd_open(2)): -1 once the process was reaped, 0 in another pid namespace.
 std::optional<std::int32_t> pid_of(const os::Fd& pidfd) {
     const auto info = os::read_file("/proc/self/fdinfo/" + std::to_string(pidfd.get()), kMaxFdInfoSize);
@@ -67,21 +69,34 @@ bool is_delegated(std::string_view folder) {
     return size >= 0 ? mark[0] != '0' : errno != ENODATA;
 }
 
+std::string invocation_of(const std::string& unit, const path& invocations) {
+    std::array<char, kInvocationSize + 1> target;  // one more, to see that there is no more
+    const auto link = invocations / ("invocation:" + unit);
+    const ssize_t size = ::readlink(link.c_str(), target.data(), target.size());
+    if (size != static_cast<ssize_t>(kInvocationSize)) return {};
+    const std::string_view id{target.data(), kInvocationSize};
+    if (id.find_first_not_of("0123456789abcdef") != std::string_view::npos) return {};
+    return std::string(id);
+}
+
 }  // namespace
 
-std::optional<std::string> unit_of(const os::Fd& pidfd) {
+std::optional<Unit> unit_of(const os::Fd& pidfd, const path& invocations) {
     if (!pidfd) return std::nullopt;
     const auto pid = pid_of(pidfd);
     if (!pid) return std::nullopt;
     const auto file = os::read_file("/proc/" + std::to_string(*pid) + "/cgroup", kMaxCgroupFileSize);
-    if (!file || !still_runs(pidfd)) return std::nullopt;
+    if (!file) return std::nullopt;
     const auto group = unified_path(text_of(*file));
     if (!group) return std::nullopt;
     auto place = place_of_unit(*group);
     if (!place) return std::nullopt;
     // systemd itself makes one group below a unit's: `.control`, for its reload and stop commands.
     if (!place->below.empty() && place->below != ".control" && is_delegated(place->folder)) return std::nullopt;
-    return std::move(place->name);
+    std::string invocation = invocation_of(place->name, invocations);
+    // Last: all that was read is of this process only if it is still there.
+    if (!still_runs(pidfd)) return std::nullopt;
+    return Unit{std::move(place->name), std::move(invocation)};
 }
 
 std::string executable_of(const os::Fd& pidfd, std::int32_t pid) {

@@ -6,6 +6,7 @@
 #include "daemon/peer/peer.h"
 #include "daemon/peer/process.h"
 #include "os/blocking.h"
+#include "os/turns.h"
 
 namespace hwvault::peer {
 namespace {
@@ -18,9 +19,15 @@ constexpr std::uint32_t kLastDynamic = 65'519;
 // Groups whose names are asked for, the primary one first: a caller in more is only known by these.
 constexpr std::size_t kMaxGroupNames = 64;
 
+// Of look-ups: each has a thread at once, and those of one uid that hang leave threads to the others.
+constexpr os::Turns::Limits kTurns{.at_once = 4, .at_once_of_one = 2};
+
 constexpr const char* kNamesSilent =
     "The system's name service did not say in time who is calling. Try again; if it lasts, look at"
     " `getent passwd` and the directory that nsswitch.conf names.";
+
+constexpr const char* kProcessSilent =
+    "It could not be seen in time whether you still run in your unit. Try again in a second.";
 
 // An id that stands for nobody in particular: another process may have it tomorrow.
 bool has_no_owner(std::uint32_t id) {
@@ -44,8 +51,9 @@ Result<std::vector<std::string>> names_of(const std::vector<std::uint32_t>& gids
 }
 
 // Blocking. The unit comes last, so that the process is known to be there after everything else was asked.
-Result<policy::Caller> identify(const Credentials& credentials, const NameService& names) {
-    policy::Caller caller;
+Result<Identity> identify(const Credentials& credentials, const NameService& names) {
+    Identity identity;
+    policy::Caller& caller = identity.caller;
     caller.uid = credentials.uid;
     if (!has_no_owner(credentials.uid)) {
         auto user = names.user_of(credentials.uid);
@@ -53,8 +61,24 @@ Result<policy::Caller> identify(const Credentials& credentials, const NameServic
         caller.user = std::move(*user);
     }
     HWVAULT_TRY(caller.groups, names_of(credentials.gids, names));
-    caller.executable = executable_of(credentials.pidfd, credentials.pid);
-    caller.unit = unit_of(credentials.pidfd);
+    static const os::Fd kNone;
+    const os::Fd& pidfd = credentials.pidfd ? *credentials.pidfd : kNone;
+    caller.executable = executable_of(pidfd, credentials.pid);
+    if (auto unit = unit_of(pidfd)) {
+        caller.unit = std::move(unit->name);
+        caller.invocation = std::move(unit->invocation);
+        identity.pidfd = credentials.pidfd;
+    }
+    return identity;
+}
+
+// Blocking.
+policy::Caller as_it_is_now(const Identity& identity) {
+    policy::Caller caller = identity.caller;
+    const auto unit = identity.pidfd ? unit_of(*identity.pidfd) : std::nullopt;
+    if (unit && unit->name == caller.unit) return caller;
+    caller.unit.reset();
+    caller.invocation.clear();
     return caller;
 }
 
@@ -64,15 +88,28 @@ public:
         : strand_(std::move(strand)),
           names_(std::make_shared<const NameService>(std::move(names))),
           deadline_(deadline),
-          threads_(os::BlockingThreads::Limits{}) {}
+          threads_({.threads = kTurns.at_once, .queue = 256, .hung = 14}),
+          process_threads_(os::BlockingThreads::Limits{}),
+          waiting_(std::make_shared<Waiting>(strand_, kTurns)) {}
+    ThreadedResolver(const ThreadedResolver&) = delete;
+    ThreadedResolver& operator=(const ThreadedResolver&) = delete;
+    ~ThreadedResolver() override { waiting_->is_over = true; }
 
-    awaitable<Result<policy::Caller>> resolve(Credentials credentials) override {
-        const auto shared = std::make_shared<const Credentials>(std::move(credentials));
-        std::function<Result<policy::Caller>()> call = [shared, names = names_] { return identify(*shared, *names); };
-        return threads_.run<policy::Caller>(strand_, std::move(call), deadline_, kNamesSilent);
+    awaitable<Result<Identity>> resolve(Credentials credentials) override {
+        const std::uint32_t uid = credentials.uid;
+        std::function<Result<Identity>()> call = [credentials = std::move(credentials), names = names_] {
+            return identify(credentials, *names);
+        };
+        return in_turn(uid, std::move(call));
     }
 
-    awaitable<Result<std::uint32_t>> uid_of(std::string user) override {
+    awaitable<Result<policy::Caller>> confirm(Identity identity) override {
+        if (!identity.caller.unit) co_return std::move(identity.caller);
+        std::function<Result<policy::Caller>()> call = [identity = std::move(identity)] { return as_it_is_now(identity); };
+        co_return co_await process_threads_.run<policy::Caller>(strand_, std::move(call), deadline_, kProcessSilent);
+    }
+
+    awaitable<Result<std::uint32_t>> uid_of(std::uint32_t asking, std::string user) override {
         std::function<Result<std::uint32_t>()> call = [user = std::move(user),
                                                        names = names_]() -> Result<std::uint32_t> {
             auto uid = names->uid_of(user);
@@ -82,14 +119,33 @@ public:
             }
             return **uid;
         };
-        return threads_.run<std::uint32_t>(strand_, std::move(call), deadline_, kNamesSilent);
+        return in_turn(asking, std::move(call));
     }
 
 private:
+    // Outlives this object with those who wait in it.
+    struct Waiting {
+        Waiting(boost::asio::any_io_executor strand, const os::Turns::Limits& limits) : turns(std::move(strand), limits) {}
+        os::Turns turns;
+        bool is_over{false};
+    };
+
+    // Asks the name service on behalf of a uid.
+    template <class T>
+    awaitable<Result<T>> in_turn(std::uint32_t uid, std::function<Result<T>()> call) {
+        const auto waiting = waiting_;
+        const auto until = std::chrono::steady_clock::now() + deadline_;
+        const auto turn = co_await waiting->turns.take("uid:" + std::to_string(uid), until);
+        if (!turn || waiting->is_over) co_return Error{ErrorCode::kBusy, kNamesSilent};
+        co_return co_await threads_.run<T>(strand_, std::move(call), deadline_, kNamesSilent);
+    }
+
     boost::asio::any_io_executor strand_;
     std::shared_ptr<const NameService> names_;  // shared with calls that outlive this
     std::chrono::milliseconds deadline_;
-    os::BlockingThreads threads_;
+    os::BlockingThreads threads_;          // for the name service, which may hang
+    os::BlockingThreads process_threads_;  // for /proc, so that what hangs there does not hold this up
+    std::shared_ptr<Waiting> waiting_;
 };
 
 }  // namespace

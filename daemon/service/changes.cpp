@@ -71,6 +71,11 @@ Awaitable<vault::Info> VaultService::create(policy::Caller caller, std::string a
     co_return info_after(target, committed);
 }
 
+Awaitable<Bytes> VaultService::sealed(const policy::Caller& caller, const vault::Token& token, const SecretBytes& secret) {
+    HWVAULT_CO_TRY(const auto turn, co_await device_turn(caller));
+    co_return co_await seal_string(parts_.hardware, open_->vault->id(), token, secret);
+}
+
 Awaitable<vault::Info> VaultService::import(policy::Caller caller, std::string account, std::string name,
                                             SecretBytes secret, vault::CreateOptions options) {
     HWVAULT_CO_CHECK(vault::importable(secret.size()));
@@ -83,7 +88,7 @@ Awaitable<vault::Info> VaultService::import(policy::Caller caller, std::string a
     HWVAULT_CO_TRY(vault::ImportDraft draft, vault::draft_import(*vault->vault, target, options, drafting));
 
     const vault::Account home = draft.new_account ? *draft.new_account : *vault->vault->find(target.account);
-    HWVAULT_CO_TRY(Bytes sealed, co_await seal_string(parts_.hardware, vault->vault->id(), draft.token, secret));
+    HWVAULT_CO_TRY(Bytes sealed, co_await sealed(caller, draft.token, secret));
     HWVAULT_CO_TRY(draft.escrow, co_await escrow_of(home, draft.token, secret));
 
     Planning planning = [target, draft, sealed](const vault::Vault& state,

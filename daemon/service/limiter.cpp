@@ -6,18 +6,19 @@
 
 namespace hwvault::service {
 
-Result<Limiter::Place> Limiter::enter(std::uint32_t uid) {
-    unsigned& places = waiting_[uid];
-    if (places >= kMaxWaitingOfUid) {
-        return Error{ErrorCode::kBusy, "Too many calls of your user are waiting already. Try again in a second."};
+Result<Limiter::Place> Limiter::enter(std::string party) {
+    unsigned& places = waiting_[party];
+    if (places >= kMaxWaitingOfParty) {
+        return Error{ErrorCode::kBusy, std::to_string(places) + " calls of your unit or user are waiting already, which is all that "
+                                           "may. Try again in a second."};
     }
     ++places;
-    return Place(*this, uid);
+    return Place(*this, std::move(party));
 }
 
-void Limiter::leave(std::uint32_t uid) {
-    const auto place = waiting_.find(uid);
-    if (place != waiting_.end() && --place->second == 0) waiting_.erase(place);
+void Limiter::leave(const std::string& party) {
+    const auto place = waiting_.find(party);
+    if (--place->second == 0) waiting_.erase(place);
 }
 
 double Limiter::Bucket::left(Time now) const {

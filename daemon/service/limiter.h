@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What one caller may ask of the vault at once, checked before anything is looked up: calls of one uid that wait
-// for the device or the disk, and accounts that are made by their first Retrieve.
+// What one caller may ask of the vault at once, checked before anything is looked up: calls of one party that wait
+// for the device or the disk, and accounts that are made by their first Retrieve. A party is who policy::party_of() says.
 //
 // Pure but for what it counts; the time comes in. Not thread-safe.
 #pragma once
@@ -21,36 +21,31 @@ class Limiter {
 public:
     using Time = std::chrono::steady_clock::time_point;
 
-    static constexpr unsigned kMaxWaitingOfUid = 2'048;
+    static constexpr unsigned kMaxWaitingOfParty = 1'024;  // 1,000 clients of one user at once must work
     static constexpr double kFirstUsesPerSecond = 20;  // accounts made by their first Retrieve
     static constexpr double kFirstUsesAtOnce = 200;
     // Of these one uid, which deletes its `default` and asks for it again, cannot take what others need.
     static constexpr double kFirstUsesOfUidPerSecond = 10.0 / 60;
     static constexpr double kFirstUsesOfUidAtOnce = 10;
 
-    // A place among the waiting calls of one uid, given back when it goes.
+    // A place among the waiting calls of one party, given back when it goes.
     class Place {
     public:
-        Place(Limiter& limiter, std::uint32_t uid) : limiter_(&limiter), uid_(uid) {}
-        Place(Place&& other) noexcept : limiter_(std::exchange(other.limiter_, nullptr)), uid_(other.uid_) {}
-        Place& operator=(Place&& other) noexcept {
-            std::swap(limiter_, other.limiter_);
-            std::swap(uid_, other.uid_);
-            return *this;
-        }
-        Place(const Place&) = delete;
-        Place& operator=(const Place&) = delete;
+        Place(Limiter& limiter, std::string party) : limiter_(&limiter), party_(std::move(party)) {}
+        Place(Place&& other) noexcept
+            : limiter_(std::exchange(other.limiter_, nullptr)), party_(std::move(other.party_)) {}
+        Place& operator=(Place&&) = delete;
         ~Place() {
-            if (limiter_ != nullptr) limiter_->leave(uid_);
+            if (limiter_ != nullptr) limiter_->leave(party_);
         }
 
     private:
         Limiter* limiter_;
-        std::uint32_t uid_;
+        std::string party_;
     };
 
-    // kBusy when the uid has kMaxWaitingOfUid places already.
-    Result<Place> enter(std::uint32_t uid);
+    // kBusy when the party has kMaxWaitingOfParty places already.
+    Result<Place> enter(std::string party);
     // kBusy when too many accounts were made in a short time, by this uid or by whomever.
     Result<void> first_use(std::uint32_t uid, Time now);
     // kBusy, with when to try again, while `who` has used a rule of the policy more often than its rate allows.
@@ -81,9 +76,9 @@ private:
         Time taken_at_{};
     };
 
-    void leave(std::uint32_t uid);
+    void leave(const std::string& party);
 
-    std::unordered_map<std::uint32_t, unsigned> waiting_;
+    std::unordered_map<std::string, unsigned> waiting_;
     Bucket first_uses_{kFirstUsesPerSecond, kFirstUsesAtOnce};
     std::unordered_map<std::uint32_t, Bucket> first_uses_of_uid_;  // who is not here has a full one
     std::unordered_map<std::string, Bucket> rules_;                // the same

@@ -48,13 +48,14 @@ awaitable<Result<std::optional<store::DeviceCounter>>> device_counter(hardware::
 }
 
 // The oldest entry that is still there is vouched for by the next one, and so on to the last, which the head names.
-Result<void> follow_trail(store::Store& store, const store::Contents& contents, Opened& opened) {
+Result<void> follow_trail(store::Store& store, const store::Contents& contents, Opened& opened, UsesOnTrail& uses) {
     audit::Trail& trail = opened.trail;
     bool intact = true;
     HWVAULT_CHECK(store.visit_events(0, [&](const vault::EventLink& link) {
         const bool is_oldest = trail.sequence() == 0 && link.sequence == contents.audit_first && link.sequence != 1;
         if (is_oldest) trail = audit::Trail(link.sequence, link.hash);
         else intact = trail.follow(link);
+        if (intact) uses.see(link);
         if (link.sequence == contents.audit_sequence) opened.trail_signed = is_checkpoint(link);
         return intact;
     }));
@@ -84,10 +85,12 @@ awaitable<Result<Opened>> open_authentic(const OpeningParts& parts) {
         Opened opened;
         HWVAULT_TRY(opened.store, store::Store::open(parts.store_file, *root));
         store::Contents contents = opened.store->take_contents();
-        HWVAULT_CHECK(follow_trail(*opened.store, contents, opened));
+        UsesOnTrail uses;
+        HWVAULT_CHECK(follow_trail(*opened.store, contents, opened, uses));
         opened.vault = std::make_unique<vault::Vault>(header.vault, header.prefix, parts.quotas);
         for (auto& account : contents.accounts) opened.vault->load(std::move(account));
         for (auto& token : contents.tokens) opened.vault->load(std::move(token));
+        opened.last_uses = uses.of_tokens_in(*opened.vault);
         opened.epochs = contents.epoch;
         opened.time_mark = contents.time_mark;
         opened.on_record = contents.recipient;

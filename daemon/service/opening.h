@@ -20,6 +20,7 @@
 #include "daemon/audit/trail.h"
 #include "daemon/hardware/hardware.h"
 #include "daemon/service/anti_rollback.h"
+#include "daemon/service/last_uses.h"
 #include "daemon/store/store.h"
 #include "daemon/vault/vault.h"
 
@@ -42,6 +43,7 @@ struct Opened {
     audit::Trail trail{0, {}};
     std::uint64_t audit_written{0};  // the audit files have the entries up to this one
     bool trail_signed{true};         // its last entry is a checkpoint, or there is none
+    LastUses last_uses;                          // as the trail tells
     vault::UnixTime time_mark{0};
     std::optional<crypto::Digest> on_record;     // the fingerprint of the recovery recipient
     std::optional<crypto::Recipient> recipient;  // the same

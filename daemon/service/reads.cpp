@@ -30,18 +30,21 @@ vault::Vault::Position position_of(const std::string& cursor) {
 
 }  // namespace
 
-void VaultService::used(const vault::Token& token) {
-    last_used_[token.id] = open_->committer->now();
+void VaultService::used(const vault::Token& token, const policy::Caller& by) {
+    last_uses_.saw(token.id, open_->committer->now(), vault::name_of(actor_of(by)));
 }
 
 void VaultService::forget_uses(const vault::Change& change) {
     for (const vault::TokenWrite& write : change.tokens) {
-        if (write.erase) last_used_.erase(write.token.id);
+        if (write.erase) last_uses_.forget(write.token.id);
     }
 }
 
 vault::Info VaultService::with_last_use(vault::Info info, const vault::Id& token) const {
-    if (const auto found = last_used_.find(token); found != last_used_.end()) info.last_used_at = found->second;
+    if (const auto use = last_uses_.of(token)) {
+        info.last_used_at = use->at;
+        info.last_used_by = use->by;
+    }
     return info;
 }
 
@@ -60,7 +63,7 @@ Result<Verification> VaultService::verify(const policy::Caller& caller, BytesVie
         ++verified_inactive_;
         return Verification{};
     }
-    used(*active->token);
+    used(*active->token, caller);
     return Verification{.active = true,
                         .info = vault::brief_info(*active->account, *active->token, *active->generation)};
 }
@@ -84,7 +87,7 @@ Awaitable<Page> VaultService::list(policy::Caller caller, std::string account, s
     listing.limit = limit == 0 ? kMaxPage : std::min(limit, kMaxPage);
     listing.place = std::max(position_of(cursor), {listing.account.value_or(""), ""});
     HWVAULT_CO_TRY(const auto place, admit(caller));
-    const Turns::Turn turn = co_await listings_.take(caller.uid);
+    const auto turn = co_await listings_.take(policy::party_of(caller));
     while (look_further(caller, listing)) co_await boost::asio::post(parts_.strand, boost::asio::use_awaitable);
     co_return std::move(listing.page);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // Retrieve: the one verb that hands out a secret. Derived (or unsealed) in the hardware, then everything that
-// allowed it is checked again, the audit line is queued, and only then it is given. The line is durable with the next
-// commit, at the latest Committer::kEventDelay later.
+// allowed it is checked again, who is calling with it, the audit line is queued, and only then it is given. The line is
+// durable with the next commit, at the latest Committer::kEventDelay later.
 #include <utility>
 
 #include "crypto/token_text.h"
@@ -20,36 +20,42 @@ constexpr int kAttempts = 3;  // when the token changes while the device works
 
 }  // namespace
 
-Awaitable<Retrieved> VaultService::retrieve(policy::Caller caller, std::string account, std::string name) {
-    HWVAULT_CO_TRY(const auto place, admit(caller));
-    HWVAULT_CO_TRY(const vault::Target target, co_await target_of(caller, std::move(account), std::move(name)));
+Awaitable<Retrieved> VaultService::retrieve(peer::Identity who, std::string account, std::string name) {
+    HWVAULT_CO_TRY(const auto place, admit(who.caller));
+    HWVAULT_CO_TRY(const vault::Target target, co_await target_of(who.caller, std::move(account), std::move(name)));
     HWVAULT_CO_CHECK(open());
-    HWVAULT_CO_CHECK(enter_gate(caller, vault::Verb::kRetrieve, target));
+    HWVAULT_CO_CHECK(enter_gate(who.caller, vault::Verb::kRetrieve, target));
     for (int attempt = 1;; ++attempt) {
-        auto retrieved = co_await retrieve_once(caller, target);
+        const vault::Token* const found = open_->vault->find(target.account, target.name);
+        const auto before = found == nullptr ? std::nullopt : std::optional(*found);
+        auto retrieved = co_await retrieve_once(who, target);
         if (retrieved || retrieved.error().code != ErrorCode::kBusy || attempt == kAttempts) co_return retrieved;
+        // Whatever else is busy stays so for a while: the caller is told.
+        if (before && is_current(target, *before)) co_return retrieved;
     }
 }
 
-Awaitable<Retrieved> VaultService::retrieve_once(const policy::Caller& caller, const vault::Target& target) {
+Awaitable<Retrieved> VaultService::retrieve_once(const peer::Identity& who, const vault::Target& target) {
     HWVAULT_CO_TRY(Open* const vault, open());
-    HWVAULT_CO_CHECK(gate(caller, vault::Verb::kRetrieve, target));
+    HWVAULT_CO_CHECK(gate(who.caller, vault::Verb::kRetrieve, target));
     if (vault->vault->find(target.account, target.name) == nullptr) {
-        HWVAULT_CO_CHECK(co_await first_use(caller, target));
+        HWVAULT_CO_CHECK(co_await first_use(who.caller, target));
     }
     HWVAULT_CO_CHECK(vault::retrievable(*vault->vault, target, vault->committer->now()));
 
     // Copies: the vault may change while the device works.
     const vault::Token token = *vault->vault->find(target.account, target.name);
     const vault::Account owner = *vault->vault->find(target.account);
-    auto working = token.seal_nonce ? sealed_content(token) : derived_text(token);
+    auto working = token.seal_nonce ? sealed_content(who.caller, token) : derived_text(who.caller, token);
     Handing handing;
     HWVAULT_CO_TRY(handing.secret, co_await std::move(working));
     const bool is_first = token.origin == vault::Origin::kIssued && !token.current().hash;
     if (is_first) {
         HWVAULT_CO_TRY(handing.escrow, co_await escrow_of(owner, token, handing.secret));
     }
-    HWVAULT_CO_CHECK(co_await settle(caller, target, token, handing));
+    HWVAULT_CO_CHECK(co_await put_on_record(who.caller, target, token, handing));
+    HWVAULT_CO_TRY(const policy::Caller caller, co_await parts_.resolver.confirm(who));
+    HWVAULT_CO_CHECK(settle(caller, target, token));
 
     const vault::Account& account = *vault->vault->find(target.account);
     co_return Retrieved{std::move(handing.secret), vault::brief_info(account, token, token.current())};
@@ -73,18 +79,20 @@ Awaitable<void> VaultService::first_use(policy::Caller caller, vault::Target tar
     co_return Result<void>{};
 }
 
-Awaitable<SecretBytes> VaultService::derived_text(const vault::Token& token) {
+Awaitable<SecretBytes> VaultService::derived_text(const policy::Caller& caller, const vault::Token& token) {
+    HWVAULT_CO_TRY(const auto turn, co_await device_turn(caller));
     VaultName name{open_->vault->id(), open_->vault->prefix()};
     co_return co_await derive_string(parts_.hardware, std::move(name), token);
 }
 
-Awaitable<SecretBytes> VaultService::sealed_content(const vault::Token& token) {
+Awaitable<SecretBytes> VaultService::sealed_content(const policy::Caller& caller, const vault::Token& token) {
     const vault::Id& vault = open_->vault->id();
     const vault::Nonce nonce = *token.seal_nonce;
     auto sealed = co_await run_on(parts_.store_thread, [this, id = token.id] { return open_->store->read_content(id); });
     if (!sealed) co_return sealed.error();
     // The record was revoked or imported over while the store's thread was busy.
     if (!*sealed) co_return Error{ErrorCode::kBusy, "The secret has just changed. Try again."};
+    HWVAULT_CO_TRY(const auto turn, co_await device_turn(caller));
     auto string = co_await unseal_string(parts_.hardware, vault, token, std::move(**sealed));
     // The content is the one of `token` only if its record still is.
     const vault::Account* account = open_->vault->account(token.account);
@@ -106,42 +114,47 @@ Awaitable<std::optional<Bytes>> VaultService::escrow_of(vault::Account account, 
     co_return std::optional{std::move(*made)};
 }
 
-Awaitable<void> VaultService::settle(const policy::Caller& caller, const vault::Target& target,
-                                     const vault::Token& token, const Handing& handing) {
-    HWVAULT_CO_TRY(const policy::Decision decision, gate(caller, vault::Verb::kRetrieve, target));
-    HWVAULT_CO_CHECK(vault::retrievable(*open_->vault, target, open_->committer->now()));
-    const vault::Token* now = open_->vault->find(target.account, target.name);
-    if (now->id != token.id || now->current().number != token.current().number || now->seal_nonce != token.seal_nonce) {
-        co_return Error{ErrorCode::kBusy, "The token has just changed. Try again."};
-    }
-    if (token.origin == vault::Origin::kIssued) {
-        const auto proof = crypto::prove_token_text(open_->vault->prefix(), handing.secret.reveal());
-        if (!proof) co_return Error{ErrorCode::kInternal, "A derived token has no valid form."};
-        // The gate once more: what allowed this may be withdrawn by a commit that is under way.
-        vault::FirstString string{.id = token.current().id, .hash = proof->hash, .escrow = handing.escrow};
-        Planner planner = [this, caller, target, string = std::move(string)](const vault::Vault& state) -> Result<vault::Plan> {
-            HWVAULT_CHECK(gate(caller, vault::Verb::kRetrieve, target));
-            HWVAULT_TRY(auto plan, vault::record_hash(state, target, string));
-            return vault::as_plan(std::move(plan));
-        };
-        // The usual case is planned here and now: the hash is on record, and equal.
-        HWVAULT_CO_TRY(const vault::Plan plan, planner(*open_->vault));
-        if (!std::holds_alternative<vault::Unchanged>(plan)) {
-            Touches touches{target.account.text(), target.name.text()};
-            HWVAULT_CO_CHECK(co_await open_->committer->commit(std::move(touches), std::move(planner)));
-        }
-    }
-    HWVAULT_CO_TRY(const vault::Occasion when, occasion(caller, decision));
-    HWVAULT_CO_CHECK(open_->committer->record({.time = when.now,
-                                               .verb = vault::Verb::kRetrieve,
-                                               .actor = when.actor,
-                                               .account = target.account.text(),
-                                               .name = target.name.text(),
-                                               .token_id = std::string(crypto::id_text(token.current().id)),
-                                               .generation = token.current().number,
-                                               .decided_by = decision.rule}));
-    used(token);
+bool VaultService::is_current(const vault::Target& target, const vault::Token& token) const {
+    const vault::Token* const now = open_->vault->find(target.account, target.name);
+    return now != nullptr && now->id == token.id && now->current().number == token.current().number &&
+           now->seal_nonce == token.seal_nonce && now->revoked == token.revoked;
+}
+
+Awaitable<void> VaultService::put_on_record(const policy::Caller& caller, const vault::Target& target,
+                                            const vault::Token& token, const Handing& handing) {
+    if (token.origin != vault::Origin::kIssued) co_return Result<void>{};
+    const auto proof = crypto::prove_token_text(open_->vault->prefix(), handing.secret.reveal());
+    if (!proof) co_return Error{ErrorCode::kInternal, "A derived token has no valid form."};
+    // The gate once more: what allowed this may be withdrawn by a commit that is under way.
+    vault::FirstString string{.id = token.current().id, .hash = proof->hash, .escrow = handing.escrow};
+    Planner planner = [this, caller, target, string = std::move(string)](const vault::Vault& state) -> Result<vault::Plan> {
+        HWVAULT_CHECK(gate(caller, vault::Verb::kRetrieve, target));
+        HWVAULT_TRY(auto plan, vault::record_hash(state, target, string));
+        return vault::as_plan(std::move(plan));
+    };
+    // The usual case is planned here and now: the hash is on record, and equal.
+    HWVAULT_CO_TRY(const vault::Plan plan, planner(*open_->vault));
+    if (std::holds_alternative<vault::Unchanged>(plan)) co_return Result<void>{};
+    Touches touches{target.account.text(), target.name.text()};
+    HWVAULT_CO_CHECK(co_await open_->committer->commit(std::move(touches), std::move(planner)));
     co_return Result<void>{};
+}
+
+Result<void> VaultService::settle(const policy::Caller& caller, const vault::Target& target, const vault::Token& token) {
+    HWVAULT_TRY(const policy::Decision decision, gate(caller, vault::Verb::kRetrieve, target));
+    HWVAULT_CHECK(vault::retrievable(*open_->vault, target, open_->committer->now()));
+    if (!is_current(target, token)) return Error{ErrorCode::kBusy, "The token has just changed. Try again."};
+    HWVAULT_TRY(const vault::Occasion when, occasion(caller, decision));
+    HWVAULT_CHECK(open_->committer->record({.time = when.now,
+                                            .verb = vault::Verb::kRetrieve,
+                                            .actor = when.actor,
+                                            .account = target.account.text(),
+                                            .name = target.name.text(),
+                                            .token_id = std::string(crypto::id_text(token.current().id)),
+                                            .generation = token.current().number,
+                                            .decided_by = decision.rule}));
+    used(token, caller);
+    return {};
 }
 
 }  // namespace hwvault::service

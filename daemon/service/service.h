@@ -3,7 +3,7 @@
 // What every door calls: one method for each verb of the contract. A door translates its own words into these
 // and the answers back; who may do what, in which order, and by when, is decided here and nowhere else.
 //
-// Order of each: limit -> policy -> vault and hardware -> policy and generation again -> audit -> answer. The audit
+// Order of each: limit -> policy -> vault and hardware -> caller, policy and generation again -> audit -> answer. The audit
 // line of a change is part of its commit; that of Retrieve is queued, and durable with the next commit, which begins
 // at the latest 100 ms later (Committer::kEventDelay): a crash in between loses it.
 //
@@ -21,6 +21,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
+#include "daemon/peer/peer.h"
 #include "daemon/service/status.h"
 #include "daemon/vault/info.h"
 #include "daemon/vault/lifecycle.h"
@@ -67,7 +68,8 @@ public:
     virtual ~Service() = default;
     virtual boost::asio::any_io_executor executor() = 0;
 
-    virtual Awaitable<Retrieved> retrieve(policy::Caller caller, std::string account, std::string name) = 0;
+    // The one verb that gives a secret, so a caller who is a unit is confirmed to be it still, right before the answer.
+    virtual Awaitable<Retrieved> retrieve(peer::Identity who, std::string account, std::string name) = 0;
     virtual Awaitable<vault::Info> revoke(policy::Caller caller, std::string account, std::string name,
                                           std::uint64_t generation) = 0;
     // nullopt: done, or there was nothing to do; the caller may not know more.

@@ -3,7 +3,7 @@
 // Opening, the state of the whole, and the gate.
 #include "daemon/service/vault_service.h"
 
-#include <cstring>
+#include <limits>
 #include <utility>
 
 #include <unistd.h>
@@ -27,7 +27,13 @@ constexpr auto kDevicePatience = std::chrono::seconds(3);
 constexpr auto kDescribeDeadline = std::chrono::seconds(5);
 constexpr auto kDeviceAtStop = std::chrono::seconds(2);  // that the end waits until the device knows everything
 constexpr std::size_t kShownDigest = 8;    // bytes of the policy's, in Status
-constexpr std::size_t kListingsOfUid = 2;  // at work at a time: each has its share of the strand
+constexpr os::Turns::Limits kListings{  // each at work has its share of the strand
+    .at_once = std::numeric_limits<std::size_t>::max(), .at_once_of_one = 2};
+// Enough to keep every worker of the hardware child busy (dev/bench has as many in flight), and so few that who comes
+// next waits for one round of a TPM, not for a queue. One party alone may use them all.
+constexpr os::Turns::Limits kAtDevice{.at_once = 16, .at_once_of_one = 16};
+// With the device's own three seconds less than the ten that libhwvault gives a call.
+constexpr auto kDevicePatienceOfCaller = std::chrono::seconds(5);
 
 std::string_view state_word(ErrorCode reason) {
     switch (reason) {
@@ -47,25 +53,12 @@ bool may_pass(ErrorCode reason) {
            reason == ErrorCode::kNotInitialised || reason == ErrorCode::kBusy;
 }
 
-vault::Actor actor_of(const policy::Caller& caller) {
-    return {.uid = caller.uid,
-            .user = caller.user.value_or(""),
-            .unit = caller.unit.value_or(""),
-            .invocation = caller.invocation,
-            .executable = caller.executable};
-}
-
 }  // namespace
-
-std::size_t VaultService::IdHash::operator()(const vault::Id& id) const noexcept {
-    std::size_t hash;
-    std::memcpy(&hash, id.data(), sizeof hash);
-    return hash;
-}
 
 VaultService::VaultService(Parts parts)
     : parts_(std::move(parts)),
-      listings_(parts_.strand, kListingsOfUid),
+      listings_(parts_.strand, kListings),
+      device_turns_(parts_.strand, kAtDevice),
       watchers_(parts_.strand),
       retry_(parts_.strand),
       started_at_(parts_.clock()) {}
@@ -145,6 +138,7 @@ void VaultService::adopt(Opened opened) {
     open_ = std::make_unique<Open>();
     open_->store = std::move(opened.store);
     open_->vault = std::move(opened.vault);
+    last_uses_ = std::move(opened.last_uses);
     std::optional<std::uint64_t> counter;
     if (opened.device) counter = opened.device->value;
     open_->epochs = std::make_shared<EpochKeeper>(EpochKeeper::Parts{.strand = parts_.strand,
@@ -280,7 +274,13 @@ std::string VaultService::store_trouble() const {
 }
 
 Result<Limiter::Place> VaultService::admit(const policy::Caller& caller) {
-    return limiter_.enter(caller.uid);
+    return limiter_.enter(policy::party_of(caller));
+}
+
+Awaitable<os::Turns::Turn> VaultService::device_turn(const policy::Caller& caller) {
+    auto turn = co_await device_turns_.take(policy::party_of(caller), steady_clock::now() + kDevicePatienceOfCaller);
+    if (turn) co_return std::move(*turn);
+    co_return Error{ErrorCode::kBusy, "The device is at work on calls that came before yours. Try again in a few seconds."};
 }
 
 // "" is the caller's own.
@@ -299,7 +299,7 @@ Awaitable<vault::Target> VaultService::target_of(const policy::Caller& caller, s
         target.uid = caller.uid;
         co_return target;
     }
-    auto uid = co_await parts_.resolver.uid_of(std::string(account_name.local()));
+    auto uid = co_await parts_.resolver.uid_of(caller.uid, std::string(account_name.local()));
     if (uid) {
         target.uid = *uid;
     } else if (uid.error().code != ErrorCode::kNotFound) {
@@ -339,8 +339,7 @@ Result<policy::Decision> VaultService::enter_gate(const policy::Caller& caller, 
                                                   const vault::Target& target, const policy::Wanted& wanted) {
     HWVAULT_TRY(policy::Decision decision, gate(caller, verb, target, wanted));
     if (decision.rate) {
-        const std::string who = caller.unit ? "unit:" + *caller.unit : "uid:" + std::to_string(caller.uid);
-        HWVAULT_CHECK(limiter_.use_rule(decision.rule + " " + who, *decision.rate, steady_clock::now()));
+        HWVAULT_CHECK(limiter_.use_rule(decision.rule + " " + policy::party_of(caller), *decision.rate, steady_clock::now()));
     }
     return decision;
 }
@@ -355,6 +354,14 @@ bool VaultService::may_describe(const policy::Caller& caller, const policy::Obje
     const bool is_former_users = account != nullptr && account->uid && *account->uid != caller.uid &&
                                  policy::own_account(caller) == object.account;
     return !is_former_users && parts_.policy->decide(caller, vault::Verb::kDescribe, object).allowed;
+}
+
+vault::Actor VaultService::actor_of(const policy::Caller& caller) {
+    return {.uid = caller.uid,
+            .user = caller.user.value_or(""),
+            .unit = caller.unit.value_or(""),
+            .invocation = caller.invocation,
+            .executable = caller.executable};
 }
 
 Result<vault::Occasion> VaultService::occasion(const policy::Caller& caller, const policy::Decision& decision) {

@@ -13,7 +13,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -24,11 +23,12 @@
 #include "daemon/service/audit_export.h"
 #include "daemon/service/checkpointer.h"
 #include "daemon/service/committer.h"
+#include "daemon/service/last_uses.h"
 #include "daemon/service/limiter.h"
 #include "daemon/service/opening.h"
 #include "daemon/service/service.h"
-#include "daemon/service/turns.h"
 #include "daemon/service/watchers.h"
+#include "os/turns.h"
 #include "policy/policy.h"
 
 namespace hwvault::service {
@@ -66,7 +66,7 @@ public:
     void set_policy(Result<std::shared_ptr<const policy::Policy>> policy);
 
     boost::asio::any_io_executor executor() override { return parts_.strand; }
-    Awaitable<Retrieved> retrieve(policy::Caller caller, std::string account, std::string name) override;
+    Awaitable<Retrieved> retrieve(peer::Identity who, std::string account, std::string name) override;
     Awaitable<vault::Info> revoke(policy::Caller caller, std::string account, std::string name,
                                   std::uint64_t generation) override;
     Awaitable<std::optional<vault::Info>> revoke_token(policy::Caller caller, SecretBytes token) override;
@@ -84,7 +84,7 @@ public:
     Result<std::unique_ptr<Watch>> watch(const policy::Caller& caller, std::string account) override;
 
     // Tokens whose last use is remembered.
-    [[nodiscard]] std::size_t uses_remembered() const { return last_used_.size(); }
+    [[nodiscard]] std::size_t uses_remembered() const { return last_uses_.count(); }
 
 private:
     // What there is once the store was opened and authenticated.
@@ -128,6 +128,7 @@ private:
     [[nodiscard]] bool may_describe(const policy::Caller& caller, const policy::Object& object) const;
     [[nodiscard]] bool may_describe(const policy::Caller& caller, const policy::Object& object,
                                     const vault::Account* account) const;
+    static vault::Actor actor_of(const policy::Caller& caller);
     Result<vault::Occasion> occasion(const policy::Caller& caller, const policy::Decision& decision);
 
     // Verbs.
@@ -143,20 +144,28 @@ private:
     Awaitable<Committed> change(Ask ask, Planning planning);
     [[nodiscard]] vault::Info info_after(const vault::Target& target, const Committed& committed) const;
     Awaitable<void> first_use(policy::Caller caller, vault::Target target);
-    Awaitable<SecretBytes> derived_text(const vault::Token& token);
-    Awaitable<SecretBytes> sealed_content(const vault::Token& token);
+    // At the device, fair between callers; for what they ask, never for what the vault itself needs. kBusy when it does not
+    // come in time.
+    Awaitable<os::Turns::Turn> device_turn(const policy::Caller& caller);
+    Awaitable<SecretBytes> derived_text(const policy::Caller& caller, const vault::Token& token);
+    Awaitable<SecretBytes> sealed_content(const policy::Caller& caller, const vault::Token& token);
+    Awaitable<Bytes> sealed(const policy::Caller& caller, const vault::Token& token, const SecretBytes& secret);
     // None in a vault without recovery.
     Awaitable<std::optional<Bytes>> escrow_of(vault::Account account, vault::Token token, const SecretBytes& secret);
-    Awaitable<Retrieved> retrieve_once(const policy::Caller& caller, const vault::Target& target);
+    Awaitable<Retrieved> retrieve_once(const peer::Identity& who, const vault::Target& target);
     // What is about to be given.
     struct Handing {
         SecretBytes secret;
         std::optional<Bytes> escrow;  // when it is given for the first time, in a vault with recovery
     };
-    // Before it is handed out: nothing has changed since it was derived, a verifier will know it, and the
-    // audit trail has the line. kBusy: something has changed, begin again.
-    Awaitable<void> settle(const policy::Caller& caller, const vault::Target& target, const vault::Token& token,
-                           const Handing& handing);
+    // So that a verifier will know it. kBusy when the token has changed.
+    Awaitable<void> put_on_record(const policy::Caller& caller, const vault::Target& target, const vault::Token& token,
+                                  const Handing& handing);
+    // Whether what is on record is still `token` as it was copied.
+    [[nodiscard]] bool is_current(const vault::Target& target, const vault::Token& token) const;
+    // Last, and without a wait in it: the caller as it is now may have the token as it is now, and the audit trail has the
+    // line. kBusy when the token has changed.
+    Result<void> settle(const policy::Caller& caller, const vault::Target& target, const vault::Token& token);
     // A List on its way: its place is a name, not a pointer, since the vault changes while others have the strand.
     struct Listing {
         std::optional<std::string> account;  // none: every account
@@ -166,7 +175,7 @@ private:
     };
     bool look_further(const policy::Caller& caller, Listing& listing) const;
     void publish(const vault::Change& change);
-    void used(const vault::Token& token);
+    void used(const vault::Token& token, const policy::Caller& by);
     void forget_uses(const vault::Change& change);
     [[nodiscard]] vault::Info with_last_use(vault::Info info, const vault::Id& token) const;
 
@@ -175,12 +184,10 @@ private:
     std::string policy_trouble_;  // why the latest rules are not in force; empty: they are
     Error reason_{ErrorCode::kBusy, "hwvaultd is starting. Try again in a second."};
     Limiter limiter_;
-    Turns listings_;
+    os::Turns listings_;
+    os::Turns device_turns_;
     Watchers watchers_;
-    struct IdHash {
-        std::size_t operator()(const vault::Id& id) const noexcept;
-    };
-    std::unordered_map<vault::Id, vault::UnixTime, IdHash> last_used_;
+    LastUses last_uses_;
     boost::asio::steady_timer retry_;
     bool stopping_{false};
     std::uint64_t verified_{0};

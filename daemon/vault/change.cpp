@@ -23,4 +23,9 @@ std::string_view word(Verb verb) {
     return "Unknown";
 }
 
+std::string name_of(const Actor& actor) {
+    if (!actor.unit.empty()) return "unit:" + actor.unit;
+    return actor.user.empty() ? "uid:" + std::to_string(actor.uid) : "user:" + actor.user;
+}
+
 }  // namespace hwvault::vault

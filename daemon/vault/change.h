@@ -46,6 +46,9 @@ struct Actor {
     std::string executable;  // a hint, no more
 };
 
+// "unit:NAME" if there is one, else "user:NAME", else "uid:N".
+std::string name_of(const Actor& actor);
+
 // One line of the audit trail. Never a secret; `token_id` is not one.
 struct Event {
     UnixTime time{0};

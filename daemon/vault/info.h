@@ -21,9 +21,12 @@ struct Info {
     UnixTime created_at{0};
     UnixTime changed_at{0};
     UnixTime last_used_at{0};       // as far as observed; 0: never
+    std::string last_used_by;       // name_of() who that was
     UnixTime expires_at{kNever};    // left out of the answer when never
     std::vector<std::string> scopes;
     std::string description;
+    std::optional<std::uint32_t> uid;  // of a user: account, at its creation
+    std::vector<std::string> owners;   // of an app: account
     bool revoked{false};            // true: there is no current generation; the answer then has `revoked`
     std::optional<bool> rollback_protected;  // after a change only
 };

@@ -171,6 +171,8 @@ Info full_info(const Account& account, const Token& token) {
     info.created_at = token.created_at;
     info.changed_at = token.changed_at;
     info.description = token.description;
+    info.uid = account.uid;
+    info.owners = account.owners;
     info.revoked = token.revoked;
     return info;
 }

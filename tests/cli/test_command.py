@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -201,6 +202,27 @@ class Views(CommandTest):
         self.assertEqual(len(text.splitlines()), 6)
         self.assertTrue(text.startswith("ACCOUNT"))
         self.expect(2, "list", "--all", "--account", "app:shop")
+
+    def test_list_finds_what_an_administrator_looks_for(self):
+        day = 86400
+        now = int(time.time())
+        self.vault.make("user:root", "own").update(uid=0, created_at=now - 99 * day, last_used_at=now, last_used_by="user:root")
+        self.vault.make("user:root", "old").update(uid=4711, created_at=now - 99 * day)
+        self.vault.make("user:no-such-user-here", "gone").update(uid=4712, created_at=now, expires_at=now + day)
+
+        def names(*arguments):
+            return [token["name"] for token in json.loads(self.expect(0, "list", "--json", *arguments).stdout)]
+
+        self.assertEqual(names("--orphans"), ["old", "gone"])  # of all accounts
+        self.assertEqual(names("--orphans", "--account", "user:root"), ["old"])
+        self.assertEqual(names("--all", "--unused", "90d"), ["old"])
+        self.assertEqual(names("--all", "--expiring", "7d"), ["gone"])
+        self.assertEqual(names("--orphans", "--unused", "90d", "--all"), ["old"])
+        self.assertEqual(names("--all", "--expiring", "7d", "--unused", "90d"), [])
+        self.assertEqual(self.expect(0, "list", "--unused", "1d").stdout, b"no tokens\n")
+        text = self.expect(0, "list", "--all").stdout.decode()
+        self.assertIn("user:root", text.splitlines()[1].split("  ")[-1])
+        self.expect(2, "list", "--unused", "soon")
 
     def test_show_tells_what_is_known(self):
         self.expect(0, "create", "a", "--scope", "read", "--description", "one line")

@@ -165,6 +165,22 @@ def serving():
     Path(vault.folder, "policy.d").mkdir()
 
 
+@starting_with(serving)
+def whose_an_application_is_the_vault_is_asked():
+    configuration = ("--config", vault.folder / "hwvault.toml")
+    done = vault.cli("create", "ci", "--account", "app:shop", "--owner", "group:shop", "--owner", "user:bob")
+    expect(done.returncode == 0, done.stderr)
+    done = policy(0, "who", *configuration, "app:shop/ci")
+    expect(b"group:shop, user:bob" in done.stdout and b"--owner" not in done.stderr, f"{done.stdout!r} {done.stderr!r}")
+    found = asked(0, "who", *configuration, "app:shop/ci")
+    expect(found["owners"] == ["group:shop", "user:bob"] and found["may"][0]["rule"] == "app-owner", f"{found}")
+    expect(asked(0, "explain", *configuration, "--user", "bob", "Retrieve", "app:shop")["rule"] == "app-owner", "explain")
+    # What is said on the command line counts, and without a vault it must be.
+    expect(asked(0, "who", *configuration, "app:shop/ci", "--owner", "user:eve")["owners"] == ["user:eve"], "said")
+    done = policy(1, "explain", *configuration, "--user", "bob", "Retrieve", "app:unknown")
+    expect(b"--owner" in done.stderr, done.stderr)
+
+
 DENIED = f"[[deny]]\nname = 'closed'\nuser = '{own_name}'\nverbs = 'Retrieve'\naccounts = '*'\n"
 
 

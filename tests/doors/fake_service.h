@@ -71,6 +71,9 @@ public:
         info.created_at = 1'700'000'000;
         info.changed_at = 1'700'000'100;
         info.last_used_at = 1'700'000'200;
+        info.last_used_by = "unit:billing.service";
+        if (account.starts_with("app:")) info.owners = {"group:billing", "user:alice"};
+        else info.uid = 1'000;
         info.expires_at = vault::kNever;
         info.description = "a description";
         return info;
@@ -83,9 +86,9 @@ public:
 
     boost::asio::any_io_executor executor() override { return executor_; }
 
-    service::Awaitable<service::Retrieved> retrieve(policy::Caller caller, std::string account,
+    service::Awaitable<service::Retrieved> retrieve(peer::Identity who, std::string account,
                                                     std::string name) override {
-        auto given = about("Retrieve", std::move(caller), account, name);
+        auto given = about("Retrieve", std::move(who.caller), account, name);
         record(std::move(given));
         co_await wait_if_slow(name);
         if (auto refused = refusal(name)) co_return std::move(*refused);
@@ -170,7 +173,8 @@ public:
         co_return Result<void>{};
     }
 
-    // `limit` tokens named t0, t1, ...; account `many` has kMaxPage of them. The cursor comes back as `next`.
+    // `limit` tokens named t0, t1, ...; account `many` has kMaxPage of them, and `app:many` has as many of sixteen owners
+    // each with the longest names. The cursor comes back as `next`.
     service::Awaitable<service::Page> list(policy::Caller caller, std::string account, std::string cursor,
                                            std::uint32_t limit) override {
         auto given = about("List", std::move(caller), account, {});
@@ -179,8 +183,12 @@ public:
         record(std::move(given));
         if (auto refused = refusal(account)) co_return std::move(*refused);
         service::Page page;
-        const auto count = account == "many" ? service::kMaxPage : limit;
-        for (std::uint32_t i = 0; i < count; ++i) page.infos.push_back(full("user:root", "t" + std::to_string(i)));
+        const bool is_app = account == "app:many";
+        const auto count = account == "many" || (is_app && limit == 0) ? service::kMaxPage : limit;
+        for (std::uint32_t i = 0; i < count; ++i) {
+            page.infos.push_back(full(is_app ? account : "user:root", "t" + std::to_string(i)));
+            if (is_app) page.infos.back().owners.assign(vault::kMaxOwners, "unit:" + std::string(vault::kMaxUnitNameSize, 'u'));
+        }
         page.next = std::move(cursor);
         co_return page;
     }

@@ -65,8 +65,8 @@ LIBRARIES = {
     "Catch2": (r"catch2/|tests/", ()),
 }
 
-# Rooms that never wait: no event loop. One file is the bridge for calls that block, for those who do wait.
-ASIO_BRIDGES = ("os/blocking.", "os/asio.")
+# Rooms that never wait: no event loop. Two files are for those who do: the bridge for calls that block, and turns.
+ASIO_BRIDGES = ("os/blocking.", "os/turns.", "os/asio.")
 WITHOUT_ASIO = {"foundation", "crypto", "os", "policy", "daemon/vault", "daemon/store", "daemon/audit", "libclient/include"}
 # The pure rooms: no file, socket, clock, thread or chance.
 PURE = {"daemon/vault", "policy"}

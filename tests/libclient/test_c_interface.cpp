@@ -27,8 +27,8 @@ namespace {
 
 constexpr const char* kInfo =
     R"({"account":"app:shop","name":"db","id":"0123456789","origin":"issued","generation":3,"created_at":10,)"
-    R"("changed_at":11,"last_used_at":12,"expires_at":13,"scopes":["read","write"],"description":"a","revoked":true,)"
-    R"("rollback_protected":false})";
+    R"("changed_at":11,"last_used_at":12,"last_used_by":"user:ada","expires_at":13,"scopes":["read","write"],"description":"a",)"
+    R"("uid":0,"owners":["group:shop","user:ada"],"revoked":true,"rollback_protected":false})";
 
 std::string with_info(const std::string& before = "") {
     return R"({"parameters":{)" + before + R"("info":)" + kInfo + "}}";
@@ -87,8 +87,25 @@ TEST_CASE("every part of an info can be asked for") {
     CHECK(hwvault_info_scope_count(info) == 2);
     CHECK(std::string(hwvault_info_scope(info, 1)) == "write");
     CHECK(hwvault_info_scope(info, 2) == nullptr);
+    CHECK(std::string(hwvault_info_last_used_by(info)) == "user:ada");
+    CHECK(hwvault_info_uid(info) == 0);
+    CHECK(hwvault_info_owner_count(info) == 2);
+    CHECK(std::string(hwvault_info_owner(info, 1)) == "user:ada");
+    CHECK(hwvault_info_owner(info, 2) == nullptr);
     CHECK(hwvault_info_revoked(info) == 1);
     CHECK(hwvault_info_rollback_protected(info) == 0);
+    hwvault_info_free(info);
+}
+
+TEST_CASE("what an older vault does not tell is none") {
+    FakeServer server({always_answering(
+        R"({"parameters":{"info":{"account":"app:shop","name":"db","id":"0123456789","generation":3,"scopes":[]}}})")});
+    const OpenClient client(server.address());
+    hwvault_info* info = nullptr;
+    REQUIRE(hwvault_describe(client, nullptr, &info) == HWVAULT_OK);
+    CHECK(std::string(hwvault_info_last_used_by(info)).empty());
+    CHECK(hwvault_info_uid(info) == -1);
+    CHECK(hwvault_info_owner_count(info) == 0);
     hwvault_info_free(info);
 }
 

@@ -292,6 +292,11 @@ TEST_CASE("an answer that cannot be read is refused, and its connection dropped"
         info_reply("a", 1, R"(,"expires_at":"soon")"),
         info_reply("a", 1, R"(,"expires_at":18446744073709551615)"),
         info_reply("a", 1, R"(,"revoked":"yes")"),
+        info_reply("a", 1, R"(,"uid":-1)"),
+        info_reply("a", 1, R"(,"uid":4294967296)"),
+        info_reply("a", 1, R"(,"owners":["user:ada",7])"),
+        info_reply("a", 1, R"(,"owners":["user:\u0000"])"),
+        info_reply("a", 1, R"(,"last_used_by":")" + std::string(300, 'a') + R"(")"),
         std::string(64, '[') + std::string(64, ']'),
     };
     for (const std::string& text : nonsense) {

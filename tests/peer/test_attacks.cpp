@@ -104,7 +104,7 @@ TEST_CASE("a delegated cgroup called billing.service") {
             return;
         }
         REQUIRE(groups->enter("runner.service", caller.pid()));
-        CHECK(unit_of(caller.pidfd()) == "runner.service");
+        CHECK(unit_of(caller.pidfd()).value().name == "runner.service");
         REQUIRE(groups->enter("runner.service/billing.service", caller.pid()));
         CHECK(unit_of(caller.pidfd()) == std::nullopt);
     }

@@ -41,7 +41,7 @@ TEST_CASE("The kernel's pidfd is the peer's own") {
         WARN("skipped: this kernel has no SO_PEERPIDFD (Linux 6.5)");
         return;
     }
-    pollfd ended{credentials->pidfd.get(), POLLIN, 0};
+    pollfd ended{credentials->pidfd->get(), POLLIN, 0};
     CHECK(::poll(&ended, 1, 0) == 0);
     REQUIRE(::kill(peer.pid(), SIGKILL) == 0);
     CHECK(::poll(&ended, 1, 5'000) == 1);

@@ -3,6 +3,7 @@
 // The unit of a live process, read through its pidfd, in control groups that the test makes (as root, where
 // control group v2 is mounted).
 #include "daemon/peer/process.h"
+#include "tests/os/folder.h"
 #include "tests/peer/processes.h"
 
 namespace hwvault::peer {
@@ -19,15 +20,15 @@ TEST_CASE("The unit of a live process is read through its pidfd") {
 
     SECTION("in the unit's own group") {
         REQUIRE(groups.enter("billing.service", child.pid()));
-        CHECK(unit_of(child.pidfd()) == "billing.service");
+        CHECK(unit_of(child.pidfd()).value().name == "billing.service");
     }
     SECTION("in its control group") {
         REQUIRE(groups.enter("billing.service/.control", child.pid()));
-        CHECK(unit_of(child.pidfd()) == "billing.service");
+        CHECK(unit_of(child.pidfd()).value().name == "billing.service");
     }
     SECTION("in a group below it that was not delegated") {
         REQUIRE(groups.enter("billing.service/worker", child.pid()));
-        CHECK(unit_of(child.pidfd()) == "billing.service");
+        CHECK(unit_of(child.pidfd()).value().name == "billing.service");
     }
     SECTION("not once the process has ended") {
         REQUIRE(groups.enter("billing.service", child.pid()));
@@ -35,6 +36,28 @@ TEST_CASE("The unit of a live process is read through its pidfd") {
         CHECK(unit_of(child.pidfd()) == std::nullopt);
         child.end();
         CHECK(unit_of(child.pidfd()) == std::nullopt);
+    }
+    child.end();
+}
+
+TEST_CASE("Which run of its unit a process is of, systemd says in a folder that root alone writes") {
+    const auto groups = make_groups();
+    if (!groups) return;
+    REQUIRE(groups->add("billing.service"));
+    Child child;
+    REQUIRE(groups->enter("billing.service", child.pid()));
+    const os::TestFolder folder;
+    const auto invocation = [&](const std::string& said) {
+        const fs::path link = folder.path() / "invocation:billing.service";
+        fs::remove(link);
+        if (!said.empty()) fs::create_symlink(said, link);
+        return unit_of(child.pidfd(), folder.path()).value().invocation;
+    };
+    const std::string id = "0123456789abcdef0123456789abcdef";
+    CHECK(invocation(id) == id);
+    // Nothing else is taken for one, and the unit is the unit all the same.
+    for (const std::string& none : {std::string(), id.substr(1), id + "0", id.substr(1) + "/", id.substr(1) + "A"}) {
+        CHECK(invocation(none).empty());
     }
     child.end();
 }

@@ -4,6 +4,7 @@
 // name service a table, and the clock stands where the test puts it.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <future>
@@ -40,10 +41,16 @@ public:
     std::optional<Error> refuse_advance;  // what each step comes to, while it is set
     std::uint64_t last_sequence{0};       // of a checkpoint; as the child's ledger, but forgotten at the next start
     std::function<void()> before_derive;  // runs while the caller waits for a derivation
+    std::chrono::milliseconds slow{0};    // what a derivation takes; any number go on at once
+    std::size_t deriving{0};              // at this moment
+    std::size_t most_deriving{0};         // at once, so far
 
     boost::asio::awaitable<Result<SecretBytes>> derive(hardware::Label label, Bytes context,
                                                        hardware::Deadline deadline) override {
-        HWVAULT_CO_CHECK(co_await answer(deadline));
+        most_deriving = std::max(most_deriving, ++deriving);
+        const auto answered = co_await answer(std::min(deadline, std::chrono::steady_clock::now() + slow), deadline);
+        --deriving;
+        HWVAULT_CO_CHECK(answered);
         if (before_derive) std::exchange(before_derive, nullptr)();
         co_return device_.derive(label, context);
     }
@@ -87,8 +94,9 @@ public:
 
 private:
     // Yields once, as a real answer does; while the device hangs, the deadline ends the call.
-    boost::asio::awaitable<Result<void>> answer(hardware::Deadline deadline) {
-        boost::asio::steady_timer timer(strand_, hang ? deadline : hardware::Deadline{});
+    boost::asio::awaitable<Result<void>> answer(hardware::Deadline deadline) { return answer({}, deadline); }
+    boost::asio::awaitable<Result<void>> answer(hardware::Deadline answered_at, hardware::Deadline deadline) {
+        boost::asio::steady_timer timer(strand_, hang ? deadline : answered_at);
         co_await timer.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
         if (hang) co_return Error{ErrorCode::kHardwareUnavailable, "The fake device hangs."};
         co_return Result<void>{};
@@ -102,11 +110,16 @@ private:
 class TableOfUsers final : public peer::Resolver {
 public:
     std::map<std::string, std::uint32_t> uids;
+    std::function<Result<policy::Caller>(policy::Caller)> as_it_is_now;  // of who was in a unit; as before while there is none
 
-    boost::asio::awaitable<Result<policy::Caller>> resolve(peer::Credentials) override {
+    boost::asio::awaitable<Result<peer::Identity>> resolve(peer::Credentials) override {
         co_return Error{ErrorCode::kInternal, "Not used by the service."};
     }
-    boost::asio::awaitable<Result<std::uint32_t>> uid_of(std::string user) override {
+    boost::asio::awaitable<Result<policy::Caller>> confirm(peer::Identity identity) override {
+        if (!as_it_is_now || !identity.caller.unit) co_return std::move(identity.caller);
+        co_return as_it_is_now(std::move(identity.caller));
+    }
+    boost::asio::awaitable<Result<std::uint32_t>> uid_of(std::uint32_t, std::string user) override {
         const auto found = uids.find(user);
         if (found == uids.end()) co_return Error{ErrorCode::kNotFound, "There is no user " + user + "."};
         co_return found->second;
@@ -279,7 +292,7 @@ public:
 
     // What a caller gets of its own `default`, as text; the test reads it as a verifier would.
     std::string get(const policy::Caller& caller, const std::string& account = "", const std::string& name = "") {
-        const auto retrieved = run(service_->retrieve(caller, account, name));
+        const auto retrieved = run(service_->retrieve({caller}, account, name));
         return std::string(text_of(retrieved.value().secret.reveal()));
     }
     bool active(const std::string& text) { return service_->verify(root, bytes_of(text)).value().active; }

@@ -158,7 +158,7 @@ TEST_CASE("Another recipient than the vault's is refused at the start, with what
     SECTION("the file holds the private key") { vault.recipient_file = keys.key_file(); }
     vault.start();
     CHECK(vault.service().status().state == "failed");
-    const auto refused = vault.run(vault.service().retrieve(vault.alice, "", ""));
+    const auto refused = vault.run(vault.service().retrieve({vault.alice}, "", ""));
     REQUIRE_FALSE(refused);
     CHECK(refused.error().message.find("recovery recipient") != std::string::npos);
     vault.shut();

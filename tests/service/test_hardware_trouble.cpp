@@ -22,7 +22,7 @@ TEST_CASE("Without the device Revoke and Verify go on, and Retrieve says so") {
     CHECK(revoked->rollback_protected == false);
     CHECK_FALSE(vault.active(old));
     CHECK(vault.service().status().epoch_pending == 1);
-    CHECK(vault.run(vault.service().retrieve(vault.alice, "", "")).error().code == ErrorCode::kHardwareUnavailable);
+    CHECK(vault.run(vault.service().retrieve({vault.alice}, "", "")).error().code == ErrorCode::kHardwareUnavailable);
 
     vault.device().plug(true);
     vault.until([&] { return vault.service().status().epoch_pending == 0; });
@@ -123,7 +123,7 @@ TEST_CASE("A store that was put back is refused, until an administrator accepts 
     vault.start();
     CHECK(vault.service().status().state == "rolled-back");
     CHECK(vault.service().verify(vault.root, bytes_of(dead)).error().code == ErrorCode::kRolledBack);
-    const auto refused = vault.run(vault.service().retrieve(vault.alice, "", ""));
+    const auto refused = vault.run(vault.service().retrieve({vault.alice}, "", ""));
     CHECK(refused.error().code == ErrorCode::kRolledBack);
 
     const vault::Event event = acceptance(vault);
@@ -148,7 +148,7 @@ TEST_CASE("Another device opens nothing") {
     vault.token = std::make_shared<hardware::FakeToken>();
     vault.start();
     CHECK(vault.service().status().state == "store-tampered");
-    CHECK(vault.run(vault.service().retrieve(vault.alice, "", "")).error().code == ErrorCode::kStoreTampered);
+    CHECK(vault.run(vault.service().retrieve({vault.alice}, "", "")).error().code == ErrorCode::kStoreTampered);
 }
 
 TEST_CASE("A vault that starts without its device serves when the device comes") {
@@ -195,7 +195,7 @@ TEST_CASE("Who loses an account while its string is being recorded is not given 
         withdrawn = vault.begin(vault.service().create(vault.root, "app:billing", "ci", owned_by_bob));
         vault.poll();  // the commit is under way, and all that alice's Retrieve looks at is as before
     };
-    const auto retrieved = vault.begin(vault.service().retrieve(vault.alice, "app:billing", "ci"));
+    const auto retrieved = vault.begin(vault.service().retrieve({vault.alice}, "app:billing", "ci"));
     vault.until([&] { return withdrawn != nullptr; });
     CHECK_FALSE(retrieved->has_value());
     store.set_value();
@@ -217,7 +217,7 @@ TEST_CASE("A string that is recorded late is not taken for that of a token made 
         made_anew = vault.begin(vault.service().create(vault.alice, "", "ci", {}));
         vault.poll();
     };
-    const auto retrieved = vault.begin(vault.service().retrieve(vault.alice, "", "ci"));
+    const auto retrieved = vault.begin(vault.service().retrieve({vault.alice}, "", "ci"));
     vault.until([&] { return made_anew != nullptr; });
     store.set_value();
     vault.until([&] { return retrieved->has_value() && made_anew->has_value(); });

@@ -9,15 +9,16 @@
 using namespace hwvault;
 using hwvault::service::Limiter;
 
-TEST_CASE("One uid cannot take every place, and gives its places back") {
+TEST_CASE("One party cannot take every place, and gives its places back") {
     Limiter limiter;
     {
         std::vector<Limiter::Place> places;
-        for (unsigned i = 0; i < Limiter::kMaxWaitingOfUid; ++i) places.push_back(limiter.enter(1000).value());
-        CHECK(limiter.enter(1000).error().code == ErrorCode::kBusy);
-        CHECK(limiter.enter(1001));
+        for (unsigned i = 0; i < Limiter::kMaxWaitingOfParty; ++i) places.push_back(limiter.enter("uid:0").value());
+        CHECK(limiter.enter("uid:0").error().code == ErrorCode::kBusy);
+        CHECK(limiter.enter("uid:1001"));
+        CHECK(limiter.enter("unit:billing.service"));  // of the same uid, say
     }
-    CHECK(limiter.enter(1000));
+    CHECK(limiter.enter("uid:0"));
 }
 
 TEST_CASE("Accounts are made by first use no faster than the limit") {

@@ -60,16 +60,16 @@ TEST_CASE("A permission that is withdrawn while the device derives is not used")
     Harness vault;
     vault.get(vault.alice);
     vault.device().before_derive = [&] { vault.service().set_policy(denying("alice", "Retrieve")); };
-    CHECK(code_of(vault.run(vault.service().retrieve(vault.alice, "", ""))) == ErrorCode::kAccessDenied);
+    CHECK(code_of(vault.run(vault.service().retrieve({vault.alice}, "", ""))) == ErrorCode::kAccessDenied);
     vault.service().set_policy(rules_of({shipped()}));
-    CHECK(vault.run(vault.service().retrieve(vault.alice, "", "")));
+    CHECK(vault.run(vault.service().retrieve({vault.alice}, "", "")));
 }
 
 TEST_CASE("A permission that is withdrawn while the device unseals a secret is not used") {
     Harness vault;
     REQUIRE(vault.run(vault.service().import(vault.alice, "", "third", secret(), {})));
     vault.device().before_derive = [&] { vault.service().set_policy(denying("alice", "Retrieve")); };
-    CHECK(code_of(vault.run(vault.service().retrieve(vault.alice, "", "third"))) == ErrorCode::kAccessDenied);
+    CHECK(code_of(vault.run(vault.service().retrieve({vault.alice}, "", "third"))) == ErrorCode::kAccessDenied);
 }
 
 TEST_CASE("A permission that is withdrawn while a first string waits for its commit is not used") {
@@ -78,7 +78,7 @@ TEST_CASE("A permission that is withdrawn while a first string waits for its com
     Held held = hold_commit(vault);
     bool derived = false;
     vault.device().before_derive = [&] { derived = true; };
-    const auto retrieved = vault.begin(vault.service().retrieve(vault.alice, "", "ci"));
+    const auto retrieved = vault.begin(vault.service().retrieve({vault.alice}, "", "ci"));
     vault.until([&] { return derived; });
     vault.poll();
     vault.service().set_policy(denying("alice", "Retrieve"));
@@ -137,7 +137,7 @@ TEST_CASE("Rules that are broken leave those before in force, and Status says wh
     CHECK(after.policy_error.starts_with("60-more.toml, line 5, column 1: "));
     CHECK(after.policy_digest == before.policy_digest);
     CHECK(vault.get(vault.alice) == token);
-    CHECK(code_of(vault.run(vault.service().retrieve(vault.bob, "", ""))) == ErrorCode::kAccessDenied);
+    CHECK(code_of(vault.run(vault.service().retrieve({vault.bob}, "", ""))) == ErrorCode::kAccessDenied);
     vault.service().set_policy(rules_of({shipped()}));
     CHECK(vault.service().status().policy_error.empty());
     CHECK(vault.service().status().policy_digest != before.policy_digest);
@@ -149,7 +149,7 @@ TEST_CASE("A rule's rate is each unit's and each user's own, and a refusal says 
                                           "[[allow]]\nname='some'\nanyone=true\nverbs='Retrieve'\naccounts='@self'\n"
                                           "rate='2/minute'\n[[allow]]\nname='make'\nanyone=true\nverbs='Create'\n"
                                           "accounts='@self'\nrate='1/day'\n"}}));
-    const auto retrieve = [&](const policy::Caller& caller) { return vault.run(vault.service().retrieve(caller, "", "")); };
+    const auto retrieve = [&](const policy::Caller& caller) { return vault.run(vault.service().retrieve({caller}, "", "")); };
     policy::Caller in_unit = vault.alice;
     in_unit.unit = "billing.service";
     CHECK(retrieve(vault.alice));
@@ -180,10 +180,10 @@ TEST_CASE("A Retrieve that begins again, since the token changed meanwhile, coun
         while (!revoked->has_value()) vault.poll();
         changed = true;
     };
-    CHECK(vault.run(vault.service().retrieve(vault.alice, "", "")));
+    CHECK(vault.run(vault.service().retrieve({vault.alice}, "", "")));
     CHECK(changed);
-    CHECK(vault.run(vault.service().retrieve(vault.alice, "", "")));
-    CHECK(code_of(vault.run(vault.service().retrieve(vault.alice, "", ""))) == ErrorCode::kBusy);
+    CHECK(vault.run(vault.service().retrieve({vault.alice}, "", "")));
+    CHECK(code_of(vault.run(vault.service().retrieve({vault.alice}, "", ""))) == ErrorCode::kBusy);
 }
 
 TEST_CASE("Create and Import give no more than a rule's limits") {

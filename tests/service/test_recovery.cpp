@@ -219,9 +219,9 @@ TEST_CASE("What was taken away after the last signature stays away, and what is 
     CHECK(fresh.active(kept));
     CHECK(fresh.get(fresh.alice, "", "given") != given);
     CHECK(fresh.get(fresh.alice, "app:shop") == shop);
-    CHECK(fresh.run(fresh.service().retrieve(fresh.bob, "app:shop", "")).error().code == ErrorCode::kAccessDenied);
+    CHECK(fresh.run(fresh.service().retrieve({fresh.bob}, "app:shop", "")).error().code == ErrorCode::kAccessDenied);
     const policy::Caller carol = user("carol", 1002);
-    CHECK(fresh.run(fresh.service().retrieve(carol, "app:shop", "")).error().code == ErrorCode::kAccessDenied);
+    CHECK(fresh.run(fresh.service().retrieve({carol}, "app:shop", "")).error().code == ErrorCode::kAccessDenied);
 }
 
 TEST_CASE("A generation that lived on in an overlap does so after recovery, to the same end") {

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/doors/dbus/callers.h"
 
-#include <cerrno>
 #include <utility>
-
-#include <fcntl.h>
 
 #include <boost/asio/post.hpp>
 
@@ -19,18 +16,6 @@ constexpr const char* kBusPath = "/org/freedesktop/DBus";
 
 Error busy(std::string message) {
     return {ErrorCode::kBusy, std::move(message)};
-}
-
-Result<peer::Credentials> copy_of(const peer::Credentials& credentials) {
-    peer::Credentials copy;
-    copy.uid = credentials.uid;
-    copy.gids = credentials.gids;
-    copy.pid = credentials.pid;
-    if (credentials.pidfd) {
-        copy.pidfd = os::Fd{::fcntl(credentials.pidfd.get(), F_DUPFD_CLOEXEC, 0)};
-        if (!copy.pidfd) return errno_error("duplicating a pidfd", errno, ErrorCode::kBusy);
-    }
-    return copy;
 }
 
 }  // namespace
@@ -124,19 +109,43 @@ void Callers::leave(const std::shared_ptr<Sender>& sender) {
     });
 }
 
-boost::asio::awaitable<Result<policy::Caller>> Callers::identify(std::shared_ptr<Sender> sender) {
+Result<void> Callers::count(Ticket& ticket, const std::string& party, std::uint32_t most) {
+    auto& known = calls_of_[party];
+    auto count = known.lock();
+    if (!count) {
+        count = std::make_shared<Count>(0);
+        known = count;
+        std::erase_if(calls_of_, [](const auto& entry) { return entry.second.expired(); });
+    }
+    if (*count >= most) {
+        return busy("Your unit or user has " + std::to_string(most) +
+                    " calls on the bus under way, which is all that it may. Try again in a second.");
+    }
+    ticket.join(std::move(count));
+    return {};
+}
+
+boost::asio::awaitable<Result<peer::Identity>> Callers::identify(Ticket& ticket) {
+    const auto sender = ticket.sender();
     while (!sender->credentials) {
         co_await sender->answered.async_wait(os::kAsTuple);
     }
     if (!*sender->credentials) co_return sender->credentials->error();
-    if (sender->caller && std::chrono::steady_clock::now() < sender->caller_until) co_return *sender->caller;
-    HWVAULT_CO_TRY(auto credentials, copy_of(**sender->credentials));
-    auto caller = co_await resolver_.resolve(std::move(credentials));
-    if (caller) {
-        sender->caller = *caller;
-        sender->caller_until = std::chrono::steady_clock::now() + kNamesLifetime;
+    const std::string uid = "uid:" + std::to_string((*sender->credentials)->uid);
+    HWVAULT_CO_CHECK(count(ticket, uid, kMaxCallsOfUid));
+    HWVAULT_CO_TRY(auto identity, co_await look_up(sender));
+    if (identity.caller.unit) HWVAULT_CO_CHECK(count(ticket, policy::party_of(identity.caller), kMaxCallsOfUnit));
+    co_return identity;
+}
+
+boost::asio::awaitable<Result<peer::Identity>> Callers::look_up(std::shared_ptr<Sender> sender) {
+    if (sender->identity && std::chrono::steady_clock::now() < sender->identity_until) co_return *sender->identity;
+    auto identity = co_await resolver_.resolve(**sender->credentials);
+    if (identity) {
+        sender->identity = *identity;
+        sender->identity_until = std::chrono::steady_clock::now() + kNamesLifetime;
     }
-    co_return caller;
+    co_return identity;
 }
 
 }  // namespace hwvault::doors::dbus

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Who is calling over the bus, and how much each may have under way.
+// Who is calling over the bus, and how much each may have under way: limits come first. A connection's calls and all
+// calls together are counted before anything is asked; those of a uid as soon as the bus has said whose they are, and
+// before it is found out who that is; those of a unit as soon as that is known.
 //
 // A sender is its unique name, which the bus never gives out twice. The first call of each makes one question to the
 // bus (GetConnectionCredentials); the answer is kept until the sender leaves the bus. Never sd-bus's own credentials,
@@ -19,6 +21,7 @@
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -27,12 +30,13 @@
 #include "daemon/doors/dbus/sdbus_version.h"
 #include "daemon/peer/peer.h"
 #include "foundation/result.h"
-#include "policy/caller.h"
 
 namespace hwvault::doors::dbus {
 
 constexpr std::uint32_t kMaxCallsOfOne = 64;
 constexpr std::uint32_t kMaxCalls = 256;    // each may hold two descriptors: sdbus-c++'s and its duplicate
+constexpr std::uint32_t kMaxCallsOfUid = 128;   // of all its connections: half is left to others
+constexpr std::uint32_t kMaxCallsOfUnit = 96;   // so that a service of root's leaves some to root
 constexpr std::size_t kMaxSenders = 1'024;  // remembered at once
 constexpr std::chrono::seconds kNamesLifetime{5};
 constexpr std::chrono::seconds kBusDeadline{2};
@@ -49,8 +53,8 @@ struct Sender {
     // Of the strand.
     std::optional<Result<peer::Credentials>> credentials;
     boost::asio::steady_timer answered;  // cancelled when `credentials` is there
-    std::optional<policy::Caller> caller;
-    std::chrono::steady_clock::time_point caller_until;
+    std::optional<peer::Identity> identity;
+    std::chrono::steady_clock::time_point identity_until;
     bool gone{false};
     std::function<void()> on_leaving;  // ends its subscription
 };
@@ -69,10 +73,15 @@ public:
     // Of the loop: forgets all; those who wait for the bus's answer get kBusy.
     void close();
 
-    // Of the strand. kBusy when the bus or the name service does not answer in time.
-    boost::asio::awaitable<Result<policy::Caller>> identify(std::shared_ptr<Sender> sender);
+    // Of the strand. kBusy when the bus or the name service does not answer in time, and when the caller's uid or unit has
+    // too many calls under way.
+    boost::asio::awaitable<Result<peer::Identity>> identify(Ticket& ticket);
 
 private:
+    // How many calls a party has under way. Counted on the strand; tickets end on any thread.
+    using Count = std::atomic<std::uint32_t>;
+    Result<void> count(Ticket& ticket, const std::string& party, std::uint32_t most);
+    boost::asio::awaitable<Result<peer::Identity>> look_up(std::shared_ptr<Sender> sender);
     Result<std::shared_ptr<Sender>> find_or_ask(const std::string& name);
     bool make_room();
     void ask_bus(const std::shared_ptr<Sender>& sender);
@@ -84,29 +93,34 @@ private:
     std::unique_ptr<sdbus::IProxy> bus_;
     std::unordered_map<std::string, std::shared_ptr<Sender>> senders_;
     std::uint64_t call_number_{0};
-    std::shared_ptr<std::atomic<std::uint32_t>> calls_{std::make_shared<std::atomic<std::uint32_t>>(0)};
+    std::shared_ptr<Count> calls_{std::make_shared<Count>(0)};
+    std::unordered_map<std::string, std::weak_ptr<Count>> calls_of_;  // of the strand: by uid and by unit
 };
 
 class Callers::Ticket {
 public:
     // `all` counts the calls of all senders; a subscription is in no such count, and has none.
-    explicit Ticket(std::shared_ptr<Sender> sender, std::shared_ptr<std::atomic<std::uint32_t>> all = nullptr)
-        : sender_(std::move(sender)), all_(std::move(all)) {
+    explicit Ticket(std::shared_ptr<Sender> sender, std::shared_ptr<Count> all = nullptr) : sender_(std::move(sender)) {
         ++sender_->calls;
-        if (all_) ++*all_;
+        if (all) join(std::move(all));
     }
     Ticket(Ticket&&) noexcept = default;
     Ticket& operator=(Ticket&&) = delete;
     ~Ticket() {
         if (!sender_) return;
         --sender_->calls;
-        if (all_) --*all_;
+        for (const auto& count : counts_) --*count;
+    }
+    // Counts there too, from now on.
+    void join(std::shared_ptr<Count> count) {
+        ++*count;
+        counts_.push_back(std::move(count));
     }
     [[nodiscard]] const std::shared_ptr<Sender>& sender() const { return sender_; }
 
 private:
     std::shared_ptr<Sender> sender_;
-    std::shared_ptr<std::atomic<std::uint32_t>> all_;
+    std::vector<std::shared_ptr<Count>> counts_;
 };
 
 }  // namespace hwvault::doors::dbus

@@ -112,7 +112,10 @@ Dictionary full_dictionary(const vault::Info& info) {
     put(dictionary, "created_at", info.created_at);
     put(dictionary, "changed_at", info.changed_at);
     put(dictionary, "last_used_at", info.last_used_at);
+    if (!info.last_used_by.empty()) put(dictionary, "last_used_by", info.last_used_by);
     put(dictionary, "description", info.description);
+    if (info.uid) put(dictionary, "uid", std::uint64_t{*info.uid});
+    if (!info.owners.empty()) put(dictionary, "owners", info.owners);
     if (info.revoked) put(dictionary, "revoked", true);
     if (info.rollback_protected) put(dictionary, "rollback_protected", *info.rollback_protected);
     return dictionary;
@@ -161,7 +164,7 @@ Result<peer::Credentials> credentials_of_bus(const Dictionary& answer) {
     if (auto groups = find<std::vector<std::uint32_t>>(answer, "UnixGroupIDs")) credentials.gids = std::move(*groups);
     credentials.pid = static_cast<std::int32_t>(find<std::uint32_t>(answer, "ProcessID").value_or(0));
     if (auto process = find<sdbus::UnixFd>(answer, "ProcessFD")) {
-        credentials.pidfd = take_descriptor(std::move(*process));
+        credentials.pidfd = std::make_shared<const os::Fd>(take_descriptor(std::move(*process)));
     }
     return credentials;
 }

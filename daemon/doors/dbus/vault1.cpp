@@ -101,7 +101,7 @@ struct Vault1::Call {
     sdbus::Result<Out...> result;
 };
 
-// Runs `work(caller, sender)` on the strand for the caller that the bus vouches for, and has its answer sent.
+// Runs `work(who, sender)` on the strand for the caller that the bus vouches for, and has its answer sent.
 template <class... Out, class Work>
 void Vault1::answer(sdbus::Result<Out...>&& result, Work work) {
     auto ticket = callers_.admit(current_sender(getObject()));
@@ -112,12 +112,12 @@ void Vault1::answer(sdbus::Result<Out...>&& result, Work work) {
 
 template <class Work, class... Out>
 asio::awaitable<void> Vault1::carry(std::shared_ptr<Call<Out...>> call, Work work) {
-    auto caller = co_await call->door->callers_.identify(call->ticket.sender());
-    if (!caller) {
-        reply(std::move(call), Result<std::tuple<Out...>>{caller.error()});
+    auto who = co_await call->door->callers_.identify(call->ticket);
+    if (!who) {
+        reply(std::move(call), Result<std::tuple<Out...>>{who.error()});
         co_return;
     }
-    auto outcome = co_await work(std::move(*caller), call->ticket.sender());
+    auto outcome = co_await work(std::move(*who), call->ticket.sender());
     reply(std::move(call), std::move(outcome));
 }
 
@@ -202,8 +202,8 @@ void Vault1::Retrieve(sdbus::Result<sdbus::UnixFd, Dictionary>&& result, std::st
     if (refuse_long(result, {account, name})) return;
     answer(std::move(result),
            [this, account = std::move(account), name = std::move(name)](
-               policy::Caller caller, const std::shared_ptr<Sender>&) -> Answer<sdbus::UnixFd, Dictionary> {
-               auto retrieved = co_await service_.retrieve(std::move(caller), account, name);
+               peer::Identity who, const std::shared_ptr<Sender>&) -> Answer<sdbus::UnixFd, Dictionary> {
+               auto retrieved = co_await service_.retrieve(std::move(who), account, name);
                if (!retrieved) co_return std::move(retrieved).error();
                HWVAULT_CO_TRY(auto memfd, os::sealed_memfd(retrieved->secret.reveal()));
                co_return std::tuple{sdbus::UnixFd{memfd.release(), sdbus::adopt_fd}, brief_dictionary(retrieved->info)};
@@ -214,8 +214,8 @@ void Vault1::Revoke(OneDictionary&& result, std::string account, std::string nam
     if (refuse_long(result, {account, name})) return;
     answer(std::move(result),
            [this, account = std::move(account), name = std::move(name), generation](
-               policy::Caller caller, const std::shared_ptr<Sender>&) -> Answer<Dictionary> {
-               auto info = co_await service_.revoke(std::move(caller), account, name, generation);
+               peer::Identity who, const std::shared_ptr<Sender>&) -> Answer<Dictionary> {
+               auto info = co_await service_.revoke(std::move(who.caller), account, name, generation);
                co_return full(info);
            });
 }
@@ -223,10 +223,10 @@ void Vault1::Revoke(OneDictionary&& result, std::string account, std::string nam
 void Vault1::RevokeToken(OneDictionary&& result, sdbus::UnixFd token) {
     answer(std::move(result),
            [this, token = take_descriptor(std::move(token))](
-               policy::Caller caller, const std::shared_ptr<Sender>&) mutable -> Answer<Dictionary> {
+               peer::Identity who, const std::shared_ptr<Sender>&) mutable -> Answer<Dictionary> {
                auto text = co_await descriptors_.read(std::move(token), kMaxTokenSize);
                if (!text) co_return std::move(text).error();
-               auto info = co_await service_.revoke_token(std::move(caller), std::move(*text));
+               auto info = co_await service_.revoke_token(std::move(who.caller), std::move(*text));
                if (!info) co_return std::move(info).error();
                if (!*info) co_return std::tuple{Dictionary{}};
                co_return std::tuple{full_dictionary(**info)};
@@ -238,8 +238,8 @@ void Vault1::Rotate(OneDictionary&& result, std::string account, std::string nam
     if (refuse_long(result, {account, name})) return;
     answer(std::move(result),
            [this, account = std::move(account), name = std::move(name), generation, overlap_seconds](
-               policy::Caller caller, const std::shared_ptr<Sender>&) -> Answer<Dictionary> {
-               auto info = co_await service_.rotate(std::move(caller), account, name, generation, overlap_seconds);
+               peer::Identity who, const std::shared_ptr<Sender>&) -> Answer<Dictionary> {
+               auto info = co_await service_.rotate(std::move(who.caller), account, name, generation, overlap_seconds);
                co_return full(info);
            });
 }
@@ -247,10 +247,10 @@ void Vault1::Rotate(OneDictionary&& result, std::string account, std::string nam
 void Vault1::Verify(sdbus::Result<bool, Dictionary>&& result, sdbus::UnixFd token) {
     answer(std::move(result),
            [this, token = take_descriptor(std::move(token))](
-               policy::Caller caller, const std::shared_ptr<Sender>&) mutable -> Answer<bool, Dictionary> {
+               peer::Identity who, const std::shared_ptr<Sender>&) mutable -> Answer<bool, Dictionary> {
                auto text = co_await descriptors_.read(std::move(token), kMaxTokenSize);
                if (!text) co_return std::move(text).error();
-               const auto verified = service_.verify(caller, text->reveal());
+               const auto verified = service_.verify(who.caller, text->reveal());
                if (!verified) co_return verified.error();
                if (!verified->active || !verified->info) co_return std::tuple{false, Dictionary{}};
                co_return std::tuple{true, brief_dictionary(*verified->info)};
@@ -261,9 +261,9 @@ void Vault1::Create(OneDictionary&& result, std::string account, std::string nam
     if (refuse_long(result, {account, name})) return;
     answer(std::move(result),
            [this, account = std::move(account), name = std::move(name), options = std::move(options.read)](
-               policy::Caller caller, const std::shared_ptr<Sender>&) -> Answer<Dictionary> {
+               peer::Identity who, const std::shared_ptr<Sender>&) -> Answer<Dictionary> {
                if (!options) co_return options.error();
-               auto info = co_await service_.create(std::move(caller), account, name, *options);
+               auto info = co_await service_.create(std::move(who.caller), account, name, *options);
                co_return full(info);
            });
 }
@@ -273,12 +273,12 @@ void Vault1::Import(OneDictionary&& result, std::string account, std::string nam
     if (refuse_long(result, {account, name})) return;
     answer(std::move(result),
            [this, account = std::move(account), name = std::move(name), secret = take_descriptor(std::move(secret)),
-            options = std::move(options.read)](policy::Caller caller,
-                                           const std::shared_ptr<Sender>&) mutable -> Answer<Dictionary> {
+            options = std::move(options.read)](peer::Identity who,
+                                               const std::shared_ptr<Sender>&) mutable -> Answer<Dictionary> {
                if (!options) co_return options.error();
                auto content = co_await descriptors_.read(std::move(secret), vault::kMaxSecretSize);
                if (!content) co_return std::move(content).error();
-               auto info = co_await service_.import(std::move(caller), account, name, std::move(*content), *options);
+               auto info = co_await service_.import(std::move(who.caller), account, name, std::move(*content), *options);
                co_return full(info);
            });
 }
@@ -286,8 +286,8 @@ void Vault1::Import(OneDictionary&& result, std::string account, std::string nam
 void Vault1::Delete(sdbus::Result<>&& result, std::string account, std::string name) {
     if (refuse_long(result, {account, name})) return;
     answer(std::move(result), [this, account = std::move(account), name = std::move(name)](
-                                  policy::Caller caller, const std::shared_ptr<Sender>&) -> Answer<> {
-        auto done = co_await service_.erase(std::move(caller), account, name);
+                                  peer::Identity who, const std::shared_ptr<Sender>&) -> Answer<> {
+        auto done = co_await service_.erase(std::move(who.caller), account, name);
         co_return nothing(done);
     });
 }
@@ -297,8 +297,8 @@ void Vault1::List(sdbus::Result<std::vector<Dictionary>, std::string>&& result, 
     if (refuse_long(result, {account, cursor})) return;
     answer(std::move(result),
            [this, account = std::move(account), cursor = std::move(cursor), limit](
-               policy::Caller caller, const std::shared_ptr<Sender>&) -> Answer<std::vector<Dictionary>, std::string> {
-               auto page = co_await service_.list(std::move(caller), account, cursor, limit);
+               peer::Identity who, const std::shared_ptr<Sender>&) -> Answer<std::vector<Dictionary>, std::string> {
+               auto page = co_await service_.list(std::move(who.caller), account, cursor, limit);
                if (!page) co_return std::move(page).error();
                std::vector<Dictionary> infos;
                for (const auto& info : page->infos) {
@@ -312,14 +312,14 @@ void Vault1::List(sdbus::Result<std::vector<Dictionary>, std::string>&& result, 
 void Vault1::Describe(OneDictionary&& result, std::string account, std::string name) {
     if (refuse_long(result, {account, name})) return;
     answer(std::move(result), [this, account = std::move(account), name = std::move(name)](
-                                  policy::Caller caller, const std::shared_ptr<Sender>&) -> Answer<Dictionary> {
-        co_return full(service_.describe(caller, account, name));
+                                  peer::Identity who, const std::shared_ptr<Sender>&) -> Answer<Dictionary> {
+        co_return full(service_.describe(who.caller, account, name));
     });
 }
 
 void Vault1::Subscribe(sdbus::Result<>&& result) {
-    answer(std::move(result), [this](policy::Caller caller, const std::shared_ptr<Sender>& sender) -> Answer<> {
-        co_return nothing(subscribe(caller, sender));
+    answer(std::move(result), [this](peer::Identity who, const std::shared_ptr<Sender>& sender) -> Answer<> {
+        co_return nothing(subscribe(who.caller, sender));
     });
 }
 

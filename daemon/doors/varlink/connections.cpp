@@ -23,8 +23,22 @@ Result<Connections::Place> Connections::enter(std::uint32_t uid) {
     return Place(shared_from_this(), uid);
 }
 
-void Connections::leave(std::uint32_t uid) {
+Result<void> Connections::Place::belongs_to(const std::string& unit) {
+    std::size_t& of_unit = connections_->count_of_unit_[unit];
+    if (of_unit >= connections_->limits_.connections_of_unit) {
+        return Error{ErrorCode::kBusy, unit + " has " + std::to_string(of_unit) +
+                                           " connections to the vault, which is all that one unit may have. Close some."};
+    }
+    ++of_unit;
+    unit_ = unit;
+    return {};
+}
+
+void Connections::leave(std::uint32_t uid, const std::string& unit) {
     --count_;
+    if (const auto of_unit = count_of_unit_.find(unit); of_unit != count_of_unit_.end()) {
+        if (--of_unit->second == 0) count_of_unit_.erase(of_unit);
+    }
     const auto of_uid = count_of_uid_.find(uid);
     if (--of_uid->second == 0) count_of_uid_.erase(of_uid);
 }

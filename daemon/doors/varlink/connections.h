@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Counts what clients hold: connections, in all and of each uid, and the bytes of large buffers. Everything is
-// taken as an object that gives itself back.
+// Counts what clients hold: connections, in all, of each uid and, once it is known, of each unit; and the bytes of
+// large buffers. Everything is taken as an object that gives itself back.
 //
 // Not thread-safe: lives on the service's strand, and outlives all that was taken from it.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <utility>
 
@@ -28,12 +29,15 @@ public:
         Place(Place&&) = default;
         Place& operator=(Place&&) = delete;
         ~Place() {
-            if (connections_) connections_->leave(uid_);
+            if (connections_) connections_->leave(uid_, unit_);
         }
+        // It is this unit's, whose connections are counted beside its uid's. kBusy when there are too many. Said once.
+        Result<void> belongs_to(const std::string& unit);
 
     private:
         std::shared_ptr<Connections> connections_;
         std::uint32_t uid_;
+        std::string unit_;  // empty: none
     };
 
     // A buffer's share of the memory for large ones.
@@ -59,12 +63,13 @@ public:
     [[nodiscard]] std::size_t count() const { return count_; }
 
 private:
-    void leave(std::uint32_t uid);
+    void leave(std::uint32_t uid, const std::string& unit);
 
     const Limits limits_;
     std::size_t count_{0};
     std::size_t buffered_{0};
     std::unordered_map<std::uint32_t, std::size_t> count_of_uid_;
+    std::unordered_map<std::string, std::size_t> count_of_unit_;
 };
 
 }  // namespace hwvault::doors::varlink

@@ -13,7 +13,8 @@ struct Limits {
     std::size_t connections{4'096};
     // Of these, kept for root: when everybody else's are taken, an administrator still can revoke.
     std::size_t kept_for_root{64};
-    std::size_t connections_of_uid{1'200};  // 1,000 clients of one user at once must work
+    std::size_t connections_of_uid{1'200};   // 1,000 clients of one user at once must work
+    std::size_t connections_of_unit{1'100};  // so that a service of root's leaves some to root
     // Bytes of all buffers larger than kSmallBuffer, of all connections.
     std::size_t buffered{128 << 20};
 

@@ -17,7 +17,7 @@ namespace hwvault::doors::varlink {
 namespace {
 
 using boost::asio::awaitable;
-using policy::Caller;
+using peer::Identity;
 using service::Service;
 
 Reply with_info(const Result<vault::Info>& info) {
@@ -27,11 +27,11 @@ Reply with_info(const Result<vault::Info>& info) {
     return reply;
 }
 
-awaitable<Reply> retrieve(Service& service, const Caller& caller, Parameters in) {
+awaitable<Reply> retrieve(Service& service, const Identity& who, Parameters in) {
     std::string account = in.text("account");
     std::string name = in.text("name");
     if (auto refusal = in.refusal()) co_return std::move(*refusal);
-    const auto retrieved = co_await service.retrieve(caller, std::move(account), std::move(name));
+    const auto retrieved = co_await service.retrieve(who, std::move(account), std::move(name));
     if (!retrieved) co_return failure(retrieved.error());
     Reply reply = success();
     put_token(reply.parameters, retrieved->secret.reveal());
@@ -39,39 +39,39 @@ awaitable<Reply> retrieve(Service& service, const Caller& caller, Parameters in)
     co_return reply;
 }
 
-awaitable<Reply> revoke(Service& service, const Caller& caller, Parameters in) {
+awaitable<Reply> revoke(Service& service, const Identity& who, Parameters in) {
     std::string account = in.text("account");
     std::string name = in.text("name");
     const std::uint64_t generation = in.number("generation");
     if (auto refusal = in.refusal()) co_return std::move(*refusal);
-    const auto info = co_await service.revoke(caller, std::move(account), std::move(name), generation);
+    const auto info = co_await service.revoke(who.caller, std::move(account), std::move(name), generation);
     co_return with_info(info);
 }
 
-awaitable<Reply> revoke_token(Service& service, const Caller& caller, Parameters in) {
+awaitable<Reply> revoke_token(Service& service, const Identity& who, Parameters in) {
     SecretBytes token = in.secret("token", wire::kMaxMessageSize);
     if (auto refusal = in.refusal()) co_return std::move(*refusal);
-    const auto info = co_await service.revoke_token(caller, std::move(token));
+    const auto info = co_await service.revoke_token(who.caller, std::move(token));
     if (!info) co_return failure(info.error());
     Reply reply = success();
     if (*info) reply.parameters.emplace("info", full(**info));
     co_return reply;
 }
 
-awaitable<Reply> rotate(Service& service, const Caller& caller, Parameters in) {
+awaitable<Reply> rotate(Service& service, const Identity& who, Parameters in) {
     std::string account = in.text("account");
     std::string name = in.text("name");
     const std::uint64_t generation = in.number("generation");
     const std::uint64_t overlap = in.number("overlap_seconds");
     if (auto refusal = in.refusal()) co_return std::move(*refusal);
-    const auto info = co_await service.rotate(caller, std::move(account), std::move(name), generation, overlap);
+    const auto info = co_await service.rotate(who.caller, std::move(account), std::move(name), generation, overlap);
     co_return with_info(info);
 }
 
-awaitable<Reply> verify(Service& service, const Caller& caller, Parameters in) {
+awaitable<Reply> verify(Service& service, const Identity& who, Parameters in) {
     const SecretBytes token = in.secret("token", wire::kMaxMessageSize);
     if (auto refusal = in.refusal()) co_return std::move(*refusal);
-    const auto verification = service.verify(caller, token.reveal());
+    const auto verification = service.verify(who.caller, token.reveal());
     if (!verification) co_return failure(verification.error());
     Reply reply = success();
     reply.parameters.emplace("active", verification->active);
@@ -79,31 +79,31 @@ awaitable<Reply> verify(Service& service, const Caller& caller, Parameters in) {
     co_return reply;
 }
 
-awaitable<Reply> create(Service& service, const Caller& caller, Parameters in) {
+awaitable<Reply> create(Service& service, const Identity& who, Parameters in) {
     std::string account = in.text("account");
     std::string name = in.text("name");
     vault::CreateOptions options = in.options("options");
     if (auto refusal = in.refusal()) co_return std::move(*refusal);
-    const auto info = co_await service.create(caller, std::move(account), std::move(name), std::move(options));
+    const auto info = co_await service.create(who.caller, std::move(account), std::move(name), std::move(options));
     co_return with_info(info);
 }
 
-awaitable<Reply> import(Service& service, const Caller& caller, Parameters in) {
+awaitable<Reply> import(Service& service, const Identity& who, Parameters in) {
     std::string account = in.text("account");
     std::string name = in.text("name");
     SecretBytes secret = in.secret("secret", vault::kMaxSecretSize);
     vault::CreateOptions options = in.options("options");
     if (auto refusal = in.refusal()) co_return std::move(*refusal);
-    const auto info = co_await service.import(caller, std::move(account), std::move(name), std::move(secret),
+    const auto info = co_await service.import(who.caller, std::move(account), std::move(name), std::move(secret),
                                               std::move(options));
     co_return with_info(info);
 }
 
-awaitable<Reply> erase(Service& service, const Caller& caller, Parameters in) {
+awaitable<Reply> erase(Service& service, const Identity& who, Parameters in) {
     std::string account = in.text("account");
     std::string name = in.text("name");
     if (auto refusal = in.refusal()) co_return std::move(*refusal);
-    const auto erased = co_await service.erase(caller, std::move(account), std::move(name));
+    const auto erased = co_await service.erase(who.caller, std::move(account), std::move(name));
     if (!erased) co_return failure(erased.error());
     co_return success();
 }
@@ -112,7 +112,9 @@ awaitable<Reply> erase(Service& service, const Caller& caller, Parameters in) {
 std::size_t size_bound(const vault::Info& info) {
     constexpr std::size_t kFixedParts = 512;
     std::size_t size = kFixedParts + info.account.size() + info.name.size() + 2 * info.description.size();
+    size += 2 * info.last_used_by.size();
     for (const auto& scope : info.scopes) size += scope.size() + sizeof "\"\",";
+    for (const auto& owner : info.owners) size += 2 * owner.size() + sizeof "\"\",";
     return size;
 }
 
@@ -124,7 +126,7 @@ bool fits_a_message(const std::vector<vault::Info>& infos) {
 
 // A page that fits, shorter than asked for where it must be.
 struct PageWanted {
-    const Caller& caller;
+    const policy::Caller& caller;
     const std::string& account;
     const std::string& cursor;
     std::uint32_t limit;
@@ -137,12 +139,12 @@ service::Awaitable<service::Page> page_that_fits(Service& service, PageWanted wa
     }
 }
 
-awaitable<Reply> list(Service& service, const Caller& caller, Parameters in) {
+awaitable<Reply> list(Service& service, const Identity& who, Parameters in) {
     const std::string account = in.text("account");
     const std::string cursor = in.text("cursor");
     const std::uint64_t limit = in.number("limit", std::numeric_limits<std::uint32_t>::max());
     if (auto refusal = in.refusal()) co_return std::move(*refusal);
-    PageWanted wanted{caller, account, cursor, static_cast<std::uint32_t>(limit)};
+    PageWanted wanted{who.caller, account, cursor, static_cast<std::uint32_t>(limit)};
     const auto page = co_await page_that_fits(service, std::move(wanted));
     if (!page) co_return failure(page.error());
     boost::json::array infos(wire::locked_storage());
@@ -153,15 +155,15 @@ awaitable<Reply> list(Service& service, const Caller& caller, Parameters in) {
     co_return reply;
 }
 
-awaitable<Reply> describe(Service& service, const Caller& caller, Parameters in) {
+awaitable<Reply> describe(Service& service, const Identity& who, Parameters in) {
     std::string account = in.text("account");
     std::string name = in.text("name");
     if (auto refusal = in.refusal()) co_return std::move(*refusal);
-    const auto info = service.describe(caller, std::move(account), std::move(name));
+    const auto info = service.describe(who.caller, std::move(account), std::move(name));
     co_return with_info(info);
 }
 
-awaitable<Reply> status(Service& service, const Caller&, Parameters in) {
+awaitable<Reply> status(Service& service, const Identity&, Parameters in) {
     if (auto refusal = in.refusal()) co_return std::move(*refusal);
     co_return success(to_json(service.status()));
 }

@@ -10,13 +10,13 @@
 
 #include "daemon/doors/varlink/parameters.h"
 #include "daemon/doors/varlink/reply.h"
+#include "daemon/peer/peer.h"
 #include "daemon/service/service.h"
-#include "policy/caller.h"
 
 namespace hwvault::doors::varlink {
 
 struct Method {
-    using Function = boost::asio::awaitable<Reply> (*)(service::Service& service, const policy::Caller& caller,
+    using Function = boost::asio::awaitable<Reply> (*)(service::Service& service, const peer::Identity& who,
                                                        Parameters parameters);
 
     std::string_view verb;
@@ -25,7 +25,7 @@ struct Method {
     Function answer;
 };
 
-// nullptr when there is none. `caller` must outlive the call of answer().
+// nullptr when there is none. `who` must outlive the call of answer().
 const Method* find_method(std::string_view verb);
 
 }  // namespace hwvault::doors::varlink

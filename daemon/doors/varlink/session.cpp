@@ -58,7 +58,7 @@ awaitable<bool> Session::answer(Call call) {
     auto reply = co_await dispatch(std::move(call));
     if (!reply) co_return false;
     if (!is_oneway) queue(std::move(*reply));
-    co_return true;
+    co_return !is_one_too_many_;
 }
 
 void Session::queue(Reply reply) {
@@ -80,13 +80,13 @@ awaitable<std::optional<Reply>> Session::dispatch(Call call) {
     }
     const Method* method = find_method(call.verb());
     if (method == nullptr) co_return method_not_found(call.method);
-    if (method->waits || !caller_) {
+    if (method->waits || !identity_) {
         const bool written = co_await stream_->flush();
         if (!written) co_return std::nullopt;
     }
     const auto known = co_await identify();
     if (!known) co_return failure(known.error());
-    Reply reply = co_await method->answer(rooms_.service, *caller_, Parameters(std::move(call.parameters)));
+    Reply reply = co_await method->answer(rooms_.service, *identity_, Parameters(std::move(call.parameters)));
     co_return reply;
 }
 
@@ -100,17 +100,22 @@ awaitable<std::optional<Reply>> Session::watch(Call call) {
     if (!written) co_return std::nullopt;
     const auto known = co_await identify();
     if (!known) co_return failure(known.error());
-    auto last = co_await stream_changes(rooms_.service, *caller_, *stream_, std::move(account));
+    auto last = co_await stream_changes(rooms_.service, identity_->caller, *stream_, std::move(account));
     co_return last;
 }
 
 awaitable<Result<void>> Session::identify() {
-    if (caller_) co_return Result<void>();
+    if (identity_) co_return Result<void>();
     auto credentials = peer::credentials_of(stream_->fd());
     if (!credentials) co_return std::move(credentials).error();
-    auto caller = co_await rooms_.resolver.resolve(std::move(*credentials));
-    if (!caller) co_return std::move(caller).error();
-    caller_ = std::move(*caller);
+    auto identity = co_await rooms_.resolver.resolve(std::move(*credentials));
+    if (!identity) co_return std::move(identity).error();
+    if (const auto& unit = identity->caller.unit) {
+        const auto counted = place_.belongs_to(*unit);
+        is_one_too_many_ = !counted;
+        if (!counted) co_return counted.error();
+    }
+    identity_ = std::move(*identity);
     co_return Result<void>();
 }
 

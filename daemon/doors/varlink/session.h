@@ -49,8 +49,9 @@ private:
     Rooms rooms_;
     std::shared_ptr<MessageStream> stream_;
     Connections::Place place_;
-    std::optional<policy::Caller> caller_;
+    std::optional<peer::Identity> identity_;
     std::size_t calls_in_one_go_{0};
+    bool is_one_too_many_{false};  // of its unit's connections: it ends when that was said
 };
 
 }  // namespace hwvault::doors::varlink

@@ -20,10 +20,10 @@ void put_unless_zero(json::object& object, std::string_view name, std::uint64_t 
     if (number != 0) object.emplace(name, number);
 }
 
-json::array scopes_of(const vault::Info& info) {
-    json::array scopes(wire::locked_storage());
-    for (const auto& scope : info.scopes) scopes.emplace_back(scope);
-    return scopes;
+json::array array_of(const std::vector<std::string>& texts) {
+    json::array array(wire::locked_storage());
+    for (const auto& text : texts) array.emplace_back(text);
+    return array;
 }
 
 }  // namespace
@@ -35,7 +35,7 @@ json::object brief(const vault::Info& info) {
     object.emplace("id", info.id);
     object.emplace("generation", info.generation);
     put_unless_zero(object, "expires_at", info.expires_at);
-    object.emplace("scopes", scopes_of(info));
+    object.emplace("scopes", array_of(info.scopes));
     return object;
 }
 
@@ -45,7 +45,10 @@ json::object full(const vault::Info& info) {
     put_unless_zero(object, "created_at", info.created_at);
     put_unless_zero(object, "changed_at", info.changed_at);
     put_unless_zero(object, "last_used_at", info.last_used_at);
+    if (!info.last_used_by.empty()) object.emplace("last_used_by", info.last_used_by);
     object.emplace("description", info.description);
+    if (info.uid) object.emplace("uid", *info.uid);
+    if (!info.owners.empty()) object.emplace("owners", array_of(info.owners));
     if (info.revoked) object.emplace("revoked", true);
     if (info.rollback_protected) object.emplace("rollback_protected", *info.rollback_protected);
     return object;

@@ -100,6 +100,19 @@ public:
     [[nodiscard]] std::int64_t changed_at() const noexcept { return hwvault_info_changed_at(handle_); }
     [[nodiscard]] std::int64_t last_used_at() const noexcept { return hwvault_info_last_used_at(handle_); }
     [[nodiscard]] std::int64_t expires_at() const noexcept { return hwvault_info_expires_at(handle_); }
+    // "unit:NAME", "user:NAME" or "uid:N"; "" if never, or not told.
+    [[nodiscard]] std::string_view last_used_by() const noexcept { return hwvault_info_last_used_by(handle_); }
+    // Of a `user:` account, when it was made.
+    [[nodiscard]] std::optional<std::uint32_t> uid() const noexcept {
+        const std::int64_t told = hwvault_info_uid(handle_);
+        return told < 0 ? std::nullopt : std::optional(static_cast<std::uint32_t>(told));
+    }
+    // Of an `app:` account.
+    [[nodiscard]] std::vector<std::string_view> owners() const {
+        std::vector<std::string_view> all;
+        for (std::size_t i = 0; i < hwvault_info_owner_count(handle_); ++i) all.emplace_back(hwvault_info_owner(handle_, i));
+        return all;
+    }
     [[nodiscard]] bool revoked() const noexcept { return hwvault_info_revoked(handle_) == 1; }
     [[nodiscard]] std::optional<bool> rollback_protected() const noexcept {
         const int told = hwvault_info_rollback_protected(handle_);

@@ -62,6 +62,7 @@ def types_of(info):
 
 class Client:
     def __init__(self, address):
+        self.address = address
         self.bus = dbus.bus.BusConnection(address)
 
     def call(self, method, signature, *arguments):
@@ -107,6 +108,18 @@ class Client:
             message = dbus.lowlevel.MethodCallMessage(NAME, PATH, NAME, "Revoke")
             message.append("", "slow", 0, signature="sst")
             self.bus.send_message(message)
+        return {"info": plain(self.call("Describe", "ss", "", "one-more"))}
+
+    def crowds(self, count):
+        """64 calls that stay under way on each of `count` connections, then one more on another."""
+        connections = [dbus.bus.BusConnection(self.address) for _ in range(int(count))]
+        for connection in connections:
+            for _ in range(64):
+                message = dbus.lowlevel.MethodCallMessage(NAME, PATH, NAME, "Revoke")
+                message.append("", "slow", 0, signature="sst")
+                connection.send_message(message)
+            # Answered at once: the bus gives what was sent before first.
+            connection.call_blocking(NAME, PATH, "org.freedesktop.DBus.Peer", "Ping", "", ())
         return {"info": plain(self.call("Describe", "ss", "", "one-more"))}
 
     def status_among_calls(self, count):

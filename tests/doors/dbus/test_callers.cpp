@@ -71,6 +71,20 @@ TEST_CASE("A caller has at most 64 calls under way, and others go on") {
     serving.service.release();
 }
 
+TEST_CASE("A user with many connections leaves half of the calls on the bus to others") {
+    if (!have_python_dbus() || !have("busctl") || !have("setpriv")) return;
+    Serving serving;
+    const auto& address = serving.bus.address();
+    const auto refused = run(python(address, {"crowds", "3"}));
+    INFO(refused.output);
+    CHECK(refused.has("org.hwvault.Error.Busy"));
+    CHECK(refused.has("128 calls on the bus"));
+    CHECK(serving.service.wait_for("Revoke", 128));
+    CHECK(serving.service.calls_of("Revoke") == 128);
+    CHECK(run(as_user(describe(address))).status == 0);
+    serving.service.release();
+}
+
 TEST_CASE("A caller that leaves before its answer costs nobody anything") {
     if (!have_python_dbus() || !have("busctl")) return;
     Serving serving;

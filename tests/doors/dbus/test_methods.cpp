@@ -92,12 +92,12 @@ TEST_CASE("Each verb reaches the service with its arguments and the caller") {
     SECTION("Describe: all the keys, and no others") {
         const auto answer = call({"Describe", "ss", "", ""});
         CHECK(answer.status == 0);
-        CHECK(answer.output.starts_with("a{sv} 10 "));
+        CHECK(answer.output.starts_with("a{sv} 12 "));
         for (const char* part :
              {"\"account\" s \"user:root\"", "\"name\" s \"default\"", "\"id\" s \"CANARY0001\"",
               "\"origin\" s \"issued\"", "\"generation\" t 7", "\"created_at\" t 1700000000",
               "\"changed_at\" t 1700000100", "\"last_used_at\" t 1700000200", "\"scopes\" as 2 \"read\" \"write\"",
-              "\"description\" s \"a description\""}) {
+              "\"description\" s \"a description\"", "\"uid\" t 1000", "\"last_used_by\" s \"unit:billing.service\""}) {
             INFO(part);
             CHECK(answer.has(part));
         }

@@ -42,7 +42,7 @@ TEST_CASE("A brief info has six keys, and five when the token never expires") {
 TEST_CASE("A full info has all that applies") {
     auto info = FakeService::full("", "");
     const Strings always{"account", "changed_at", "created_at",   "description", "generation",
-                         "id",      "last_used_at", "name", "origin", "scopes"};
+                         "id",      "last_used_at", "last_used_by", "name", "origin", "scopes", "uid"};
     CHECK(keys_of(full_dictionary(info)) == always);
     info.expires_at = 5;
     info.rollback_protected = false;
@@ -54,6 +54,13 @@ TEST_CASE("A full info has all that applies") {
     CHECK_FALSE(dictionary.at("rollback_protected").get<bool>());
     CHECK(dictionary.at("revoked").get<bool>());
     CHECK(dictionary.at("origin").get<std::string>() == "imported");
+    CHECK(dictionary.at("last_used_by").get<std::string>() == "unit:billing.service");
+    CHECK(dictionary.at("uid").get<std::uint64_t>() == 1'000);
+    const auto of_app = full_dictionary(FakeService::full("app:billing", ""));
+    CHECK(of_app.at("owners").get<Strings>() == Strings{"group:billing", "user:alice"});
+    CHECK_FALSE(of_app.contains("uid"));
+    info.last_used_by.clear();
+    CHECK_FALSE(full_dictionary(info).contains("last_used_by"));
 }
 
 TEST_CASE("Every error has its name on the bus") {
@@ -88,7 +95,7 @@ TEST_CASE("The bus's credentials are taken as far as it gives them") {
     CHECK(whole->gids == std::vector<std::uint32_t>{100, 27});
     CHECK(whole->pid == 4711);
     REQUIRE(whole->pidfd);
-    CHECK((::fcntl(whole->pidfd.get(), F_GETFD) & FD_CLOEXEC) != 0);
+    CHECK((::fcntl(whole->pidfd->get(), F_GETFD) & FD_CLOEXEC) != 0);
 }
 
 TEST_CASE("A descriptor that is taken over does not pass to children") {

@@ -34,19 +34,24 @@ TempFolder::~TempFolder() {
     std::filesystem::remove_all(path_, ignored);
 }
 
-boost::asio::awaitable<Result<policy::Caller>> FakeResolver::resolve(peer::Credentials credentials) {
+boost::asio::awaitable<Result<peer::Identity>> FakeResolver::resolve(peer::Credentials credentials) {
     ++resolved;
     if (busy_answers > 0) {
         --busy_answers;
         co_return Error{ErrorCode::kBusy, "The name service does not answer. Try again."};
     }
-    policy::Caller caller;
-    caller.uid = credentials.uid;
-    caller.user = "root";
-    co_return caller;
+    peer::Identity identity;
+    identity.caller.uid = credentials.uid;
+    identity.caller.user = "root";
+    identity.caller.unit = unit;
+    co_return identity;
 }
 
-boost::asio::awaitable<Result<std::uint32_t>> FakeResolver::uid_of(std::string) {
+boost::asio::awaitable<Result<policy::Caller>> FakeResolver::confirm(peer::Identity identity) {
+    co_return std::move(identity.caller);
+}
+
+boost::asio::awaitable<Result<std::uint32_t>> FakeResolver::uid_of(std::uint32_t, std::string) {
     co_return std::uint32_t{0};
 }
 

@@ -10,6 +10,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -46,12 +47,14 @@ private:
     std::filesystem::path path_;
 };
 
-// Everybody is root, and may be told to be busy.
+// Everybody is root, and may be told to be in a unit, or to be busy.
 class FakeResolver final : public peer::Resolver {
 public:
-    boost::asio::awaitable<Result<policy::Caller>> resolve(peer::Credentials credentials) override;
-    boost::asio::awaitable<Result<std::uint32_t>> uid_of(std::string user) override;
+    boost::asio::awaitable<Result<peer::Identity>> resolve(peer::Credentials credentials) override;
+    boost::asio::awaitable<Result<policy::Caller>> confirm(peer::Identity identity) override;
+    boost::asio::awaitable<Result<std::uint32_t>> uid_of(std::uint32_t asking, std::string user) override;
 
+    std::optional<std::string> unit;  // that everybody is in; set before the first call
     std::atomic<int> resolved{0};
     std::atomic<int> busy_answers{0};  // that are still to be given
 };

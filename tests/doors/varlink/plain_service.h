@@ -30,7 +30,7 @@ public:
 
     boost::asio::any_io_executor executor() override { return executor_; }
 
-    service::Awaitable<service::Retrieved> retrieve(policy::Caller, std::string, std::string) override {
+    service::Awaitable<service::Retrieved> retrieve(peer::Identity, std::string, std::string) override {
         service::Retrieved answer;
         answer.secret = SecretBytes(kCanarySize);
         const auto bytes = answer.secret.reveal_to_fill();

@@ -41,6 +41,24 @@ TEST_CASE("one user's connections are bounded, and another's are not touched by 
     CHECK(connections->count() == 1);
 }
 
+TEST_CASE("one unit's connections are bounded, so that its user has some left") {
+    Limits limits;
+    limits.connections_of_uid = 3;
+    limits.connections_of_unit = 2;
+    const auto connections = std::make_shared<Connections>(limits);
+    auto first = connections->enter(0).value();
+    CHECK(first.belongs_to("billing.service"));
+    {
+        auto second = connections->enter(0).value();
+        CHECK(second.belongs_to("billing.service"));
+        auto third = connections->enter(0).value();
+        CHECK(third.belongs_to("billing.service").error().code == ErrorCode::kBusy);
+        CHECK(third.belongs_to("backup.service"));
+    }
+    auto next = connections->enter(0).value();
+    CHECK(next.belongs_to("billing.service"));
+}
+
 TEST_CASE("when everybody else's connections are taken, root's are not") {
     const auto connections = with(4, 2, 100);
     const auto first = connections->enter(kAlice);

@@ -93,6 +93,25 @@ TEST_CASE("one connection too many is told Busy and closed, and its place is fre
     CHECK(error_of(first.ask(kVerify)).empty());
 }
 
+TEST_CASE("a unit's connection too many is told Busy at its first call and closed") {
+    Limits limits;
+    limits.connections_of_unit = 2;
+    Served served(limits);
+    served.resolver.unit = "billing.service";
+    Client first = served.connect();
+    Client second = served.connect();
+    CHECK(error_of(first.ask(kVerify)).empty());
+    CHECK(error_of(second.ask(kVerify)).empty());
+    Client third = served.connect();
+    CHECK(error_of(third.ask(kVerify)) == kBusy);
+    CHECK(third.is_closed_by_peer());
+    CHECK(error_of(first.ask(kVerify)).empty());
+    second.close();
+    REQUIRE(eventually([&] { return served.connections() == 1; }));
+    Client fourth = served.connect();
+    CHECK(error_of(fourth.ask(kVerify)).empty());
+}
+
 TEST_CASE("a client that connects and says nothing is closed at its deadline") {
     Limits limits;
     limits.first_message = milliseconds(50);

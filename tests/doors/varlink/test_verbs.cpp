@@ -179,6 +179,11 @@ TEST_CASE("List carries cursor and limit, and its page fits a message") {
 
     client.call(vault_call("List", R"({"account":"many"})"));
     CHECK(client.receive_parameters().at("infos").as_array().size() == service::kMaxPage);
+
+    client.call(vault_call("List", R"({"account":"app:many","cursor":"c2"})"));
+    const std::string text = client.receive_text();
+    CHECK(text.size() <= wire::kMaxMessageSize);
+    CHECK(text.find("c2") != std::string::npos);  // and it goes on
 }
 
 TEST_CASE("Describe gives all that is known, and says when a token is revoked") {
@@ -188,8 +193,15 @@ TEST_CASE("Describe gives all that is known, and says when a token is revoked") 
     const auto info = client.receive_parameters().at("info").as_object();
     CHECK(info.at("revoked").as_bool());
     CHECK(info.at("last_used_at").as_int64() == 1'700'000'200);
+    CHECK(info.at("last_used_by").as_string() == "unit:billing.service");
+    CHECK(info.at("uid").as_int64() == 1'000);
+    CHECK_FALSE(info.contains("owners"));
     client.call(vault_call("Describe", R"({"name":"good"})"));
     CHECK_FALSE(client.receive_parameters().at("info").as_object().contains("revoked"));
+    client.call(vault_call("Describe", R"({"account":"app:billing"})"));
+    const auto of_app = client.receive_parameters().at("info").as_object();
+    CHECK(of_app.at("owners").as_array().size() == 2);
+    CHECK_FALSE(of_app.contains("uid"));
 }
 
 TEST_CASE("Status is the interface's flat list of fields") {

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "daemon/service/last_uses.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+#include <variant>
+
+#include "daemon/audit/entry.h"
+
+namespace hwvault::service {
+
+std::size_t LastUses::IdHash::operator()(const vault::Id& id) const noexcept {
+    std::size_t hash;
+    std::memcpy(&hash, id.data(), sizeof hash);  // ids are uniformly random
+    return hash;
+}
+
+void LastUses::saw(const vault::Id& token, vault::UnixTime at, std::string by) {
+    uses_[token] = {.at = at, .by = *names_.insert(std::move(by)).first};
+}
+
+std::optional<Use> LastUses::of(const vault::Id& token) const {
+    const auto found = uses_.find(token);
+    return found == uses_.end() ? std::nullopt : std::optional(found->second);
+}
+
+void UsesOnTrail::see(const vault::EventLink& link) {
+    const auto entry = audit::decode(link.body);
+    const auto* const event = entry ? std::get_if<vault::Event>(&*entry) : nullptr;
+    if (event == nullptr || event->verb != vault::Verb::kRetrieve) return;
+    uses_[event->account + " " + event->name] = {.account = event->account,
+                                                 .name = event->name,
+                                                 .token_id = event->token_id,
+                                                 .at = event->time,
+                                                 .by = vault::name_of(event->actor)};
+}
+
+// In the second in which it was made, only what its ids prove.
+bool UsesOnTrail::is_of(const vault::Token& token, const UseOf& use) {
+    if (use.at != token.created_at) return use.at > token.created_at;
+    return std::ranges::any_of(token.generations, [&](const vault::Generation& generation) {
+        return crypto::id_text(generation.id) == use.token_id;
+    });
+}
+
+LastUses UsesOnTrail::of_tokens_in(const vault::Vault& vault) const {
+    LastUses uses;
+    for (const auto& [token, use] : uses_) {
+        const auto account = vault::AccountName::parse(use.account);
+        const auto name = vault::TokenName::parse(use.name);
+        const vault::Token* const found = account && name ? vault.find(*account, *name) : nullptr;
+        if (found != nullptr && is_of(*found, use)) uses.saw(found->id, use.at, use.by);
+    }
+    return uses;
+}
+
+}  // namespace hwvault::service

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// When each token was last used and by whom, as far as it was observed: every Retrieve, from the audit trail as far as the
+// store still has it, and every Verify over a door since the start.
+//
+// A name is kept once, however many tokens it has used. Pure; not thread-safe.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "daemon/vault/change.h"
+#include "daemon/vault/vault.h"
+
+namespace hwvault::service {
+
+struct Use {
+    vault::UnixTime at{0};
+    std::string_view by;  // vault::name_of(); lives as long as what it was asked of
+};
+
+class LastUses {
+public:
+    LastUses() = default;
+    LastUses(LastUses&&) = default;
+    LastUses& operator=(LastUses&&) = default;
+
+    void saw(const vault::Id& token, vault::UnixTime at, std::string by);
+    void forget(const vault::Id& token) { uses_.erase(token); }
+    [[nodiscard]] std::optional<Use> of(const vault::Id& token) const;
+    [[nodiscard]] std::size_t count() const { return uses_.size(); }
+
+private:
+    struct IdHash {
+        std::size_t operator()(const vault::Id& id) const noexcept;
+    };
+    std::unordered_map<vault::Id, Use, IdHash> uses_;
+    std::unordered_set<std::string> names_;
+};
+
+// What the trail tells, entry by entry from its beginning. It has a token by account and name, and one that had the name
+// before, deleted since, is another.
+class UsesOnTrail {
+public:
+    void see(const vault::EventLink& link);
+    [[nodiscard]] LastUses of_tokens_in(const vault::Vault& vault) const;
+
+private:
+    struct UseOf {
+        std::string account;
+        std::string name;
+        std::string token_id;
+        vault::UnixTime at;
+        std::string by;
+    };
+    static bool is_of(const vault::Token& token, const UseOf& use);
+
+    std::unordered_map<std::string, UseOf> uses_;  // by "ACCOUNT NAME"
+};
+
+}  // namespace hwvault::service
