@@ -44,7 +44,7 @@ struct AskedToVerify {
 };
 
 // What does not fit, and where; line 0 is the file as a whole.
-struct Finding {
+struct Mismatch {
     std::string file;
     std::uint64_t line;
     std::string sentence;
@@ -116,33 +116,33 @@ bool expect_end_of_vault(Session& session, audit::Verifier::Options& options) {
     return true;
 }
 
-Answer<std::optional<Finding>> first_bad_line(audit::Verifier& verifier, AuditFiles& files) {
+Answer<std::optional<Mismatch>> first_bad_line(audit::Verifier& verifier, AuditFiles& files) {
     Progress progress("Reading the audit files ...");
     for (;;) {
         HWVAULT_TRY(const auto line, files.next());
         if (!line) break;
         const auto taken = verifier.take(*line);
         if (!taken) {
-            return Finding{files.file().string(), files.line(),
+            return Mismatch{files.file().string(), files.line(),
                            "This line " + taken.error().message + " What comes after it was not looked at. " + kKeepThem};
         }
         progress.come_to(files.percent_read());
     }
     const auto finished = verifier.finish();
-    if (!finished) return Finding{files.file().string(), 0, finished.error().message + " " + kKeepThem};
-    return std::optional<Finding>();
+    if (!finished) return Mismatch{files.file().string(), 0, finished.error().message + " " + kKeepThem};
+    return std::optional<Mismatch>();
 }
 
 // Whoever can write the files can take every checkpoint out of them.
-std::optional<Finding> nothing_proven(const Summary& summary, const AskedToVerify& asked, const AuditFiles& files) {
+std::optional<Mismatch> nothing_proven(const Summary& summary, const AskedToVerify& asked, const AuditFiles& files) {
     const bool proven = asked.chain_only || summary.met_known || summary.signed_up_to != 0 || summary.last.sequence == 0;
     if (proven) return std::nullopt;
-    return Finding{files.file().string(), 0,
+    return Mismatch{files.file().string(), 0,
                    "No checkpoint in it covers an entry, so nothing says that this is what the vault wrote. The device signs a "
                    "minute after an event at the latest: ask again then, or beside the vault, or with --head."};
 }
 
-Exit say_bad(const Session& session, const Finding& finding) {
+Exit say_bad(const Session& session, const Mismatch& finding) {
     const std::string place = finding.line == 0 ? finding.file : finding.file + ", line " + std::to_string(finding.line);
     const std::string message = place + ": " + finding.sentence;
     warn(message);
@@ -240,7 +240,7 @@ Answer<Exit> verify_audit(Session& session, const AskedToVerify& asked) {
     const KnownEnd end{.of_vault = asked.files.empty() && expect_end_of_vault(session, options), .of_note = !asked.head.empty()};
     HWVAULT_TRY(AuditFiles files, open_audit_files(asked.files, session.settings.configuration));
     audit::Verifier verifier(options);
-    HWVAULT_TRY(std::optional<Finding> bad, first_bad_line(verifier, files));
+    HWVAULT_TRY(std::optional<Mismatch> bad, first_bad_line(verifier, files));
     if (!bad) bad = nothing_proven(verifier.summary(), asked, files);
     if (bad) return say_bad(session, *bad);
     if (files.is_unfinished()) warn(files.file().string() + ": its last line is not finished, and was left out: it is being written, or a crash left it.");

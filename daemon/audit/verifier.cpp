@@ -31,9 +31,16 @@ Verifier::Verifier(Options options) : options_(std::move(options)) {
 }
 
 Result<void> Verifier::take(std::string_view line) {
-    HWVAULT_TRY(const Line parsed, parse_line(line));
-    if (const auto* const start = std::get_if<FileStart>(&parsed)) return take_start(*start);
-    return take_link(std::get<vault::EventLink>(parsed));
+    if (bad_) return *bad_;
+    const auto parsed = parse_line(line);
+    auto taken = parsed ? take_parsed(*parsed) : Result<void>(parsed.error());
+    if (!taken) bad_ = taken.error();
+    return taken;
+}
+
+Result<void> Verifier::take_parsed(const Line& line) {
+    if (const auto* const start = std::get_if<FileStart>(&line)) return take_start(*start);
+    return take_link(std::get<vault::EventLink>(line));
 }
 
 Result<void> Verifier::take_start(const FileStart& start) {
@@ -175,6 +182,7 @@ Result<void> Verifier::find_covered(const crypto::Digest& audit_head) {
 }
 
 Result<void> Verifier::finish() const {
+    if (bad_) return *bad_;
     if (!start_) return invalid_argument("There is not a line in it.");
     const std::uint64_t last = trail_.sequence();
     if (last < options_.at_least) {

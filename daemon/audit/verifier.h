@@ -36,7 +36,7 @@ public:
     explicit Verifier(Options options);
 
     // The next line, without its newline; those of the next file after those of the one before. An error completes "This
-    // line ", and ends it.
+    // line "; from then on it is the answer to everything.
     Result<void> take(std::string_view line);
     // After the last line: a sentence when there was none, the newest trail ends too early or a known entry is another one.
     [[nodiscard]] Result<void> finish() const;
@@ -56,6 +56,7 @@ public:
     [[nodiscard]] const Summary& summary() const { return summary_; }
 
 private:
+    Result<void> take_parsed(const Line& line);
     Result<void> take_start(const FileStart& start);
     void begin_trail(const FileStart& start);
     Result<void> take_link(const vault::EventLink& link);
@@ -71,6 +72,7 @@ private:
     };
 
     Options options_;
+    std::optional<Error> bad_;  // what the first line that does not fit was answered with
     std::optional<FileStart> start_;  // of the trail that is being read
     Trail trail_;
     std::uint64_t entries_{0};  // that are no checkpoints

@@ -86,7 +86,7 @@ TEST_CASE("An event cut anywhere, or with a byte more, is no event") {
 
 TEST_CASE("An event of another kind, verb or uid range is no event") {
     CHECK(audit::decode(encoded_with(2, 1, 0)));
-    for (const std::uint64_t kind : {0, 1, 3, 4}) CHECK_FALSE(audit::decode(encoded_with(kind, 1, 0)));
+    for (const std::uint64_t kind : {0U, 1U, 3U, 4U}) CHECK_FALSE(audit::decode(encoded_with(kind, 1, 0)));
     CHECK_FALSE(audit::decode(encoded_with(2, 0, 0)));
     CHECK_FALSE(audit::decode(encoded_with(2, 15, 0)));
     CHECK_FALSE(audit::decode(encoded_with(2, 1, 1ULL << 32)));

@@ -428,6 +428,17 @@ TEST_CASE("A checkpoint covers an entry of the window before it, and memory does
     CHECK(verdict_on(late, late.lines).line == late.lines.size());
 }
 
+TEST_CASE("Whoever goes on after a bad line hears of it again, at every line and at the end") {
+    WrittenTrail trail = usual_trail();
+    audit::Verifier verifier(with_key(trail));
+    REQUIRE(verifier.take(trail.lines[0]));
+    const auto bad = verifier.take("garbage");
+    REQUIRE_FALSE(bad);
+    CHECK(verifier.take(trail.lines[1]).error() == bad.error());
+    CHECK(verifier.finish().error() == bad.error());
+    CHECK(verifier.summary().last.sequence == 0);
+}
+
 TEST_CASE("What is wrong with a line is said by numbers alone") {
     WrittenTrail trail = usual_trail();
     const std::string canary = "hwv_0123456789canary";

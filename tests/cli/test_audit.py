@@ -5,7 +5,6 @@
 # own) and then tampered with in every way. Hashes are computed anew here, after docs/formats/audit.md alone, by code that
 # shares nothing with the program's.
 import base64
-import contextlib
 import hashlib
 import json
 import os
@@ -263,13 +262,14 @@ class Verify(AuditTest):
         self.verify(0, self.file)
 
     def test_a_hundred_thousand_events_take_seconds(self):
-        large = write_trail(self.home / "large", 100_000, 3)
+        events = 10_000 if os.environ.get("SANITIZE") else 100_000
+        large = write_trail(self.home / "large", events, 3)
         self.key = large / "signing.pem"
         began = time.monotonic()
-        self.assertIn("1 to 101000", self.verify(0, *sorted(large.glob("*.jsonl"))).stdout)
+        self.assertIn(f"1 to {events + events // 100}", self.verify(0, *sorted(large.glob("*.jsonl"))).stdout)
         took = time.monotonic() - began
-        print(f"100,000 events, 1,000 checkpoints: verified in {took:.2f} s", file=sys.stderr)
-        self.assertLess(took, 60)
+        print(f"{events} events, {events // 100} checkpoints: verified in {took:.2f} s", file=sys.stderr)
+        self.assertLess(took, 30)
 
     def test_on_a_terminal_it_says_how_far_it_has_come(self):
         self.put(self.lines[:50])

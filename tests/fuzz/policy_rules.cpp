@@ -2,7 +2,7 @@
 //
 // Any text as a file of rules: it is refused with a sentence that begins with file, line and column, or it is a policy.
 // That decides the same whenever it is asked, as a look at each of its rules would, and a star in a name that a caller
-// brings along opens nothing.
+// brings along opens nothing. A token in it is in no sentence.
 #include <algorithm>
 #include <cstdlib>
 #include <string>
@@ -11,6 +11,7 @@
 
 #include "policy/explanation.h"
 #include "policy/policy.h"
+#include "tests/fuzz/canary.h"
 
 namespace {
 
@@ -100,10 +101,17 @@ void require_no_way_for_a_star(const Policy& policy, const Object& object) {
     require(!policy.may_verify_any(star));
 }
 
+void refuse_without_a_token(const std::string& text) {
+    const auto policy = Policy::of({{"f.toml", fuzz::with_canary(text)}});
+    if (!policy) fuzz::require_silent(policy.error().message);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string text(text_of({data, size}));
+    if (fuzz::knows_canary(text)) return fuzz::kNotLookedAt;
+    refuse_without_a_token(text);
     const auto policy = Policy::of({{"f.toml", text}});
     if (!policy) {
         require(policy.error().code == ErrorCode::kInvalidArgument);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // Any bytes as a Varlink message: they are refused with a sentence, or are a tree whose own text is a message again,
-// and perhaps a call whose parameters can be read. As a secret they come back from their text the same.
+// and perhaps a call whose parameters can be read. As a secret they come back from their text the same. A token in them is
+// in no sentence and in no refusal.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -11,6 +12,7 @@
 #include "daemon/doors/varlink/call.h"
 #include "daemon/doors/varlink/parameters.h"
 #include "libclient/wire/varlink.h"
+#include "tests/fuzz/canary.h"
 
 namespace {
 
@@ -28,7 +30,27 @@ void read_parameters(boost::json::object parameters) {
     in.options("options");
     if (const auto refusal = in.refusal()) {
         const SecretBytes reply = doors::varlink::message_of(*refusal);
+        fuzz::require_silent(text_of(reply.reveal()));
         require(wire::parse(reply.reveal().first(reply.size() - 1)).has_value());
+    }
+}
+
+void read_message(BytesView message) {
+    if (const auto tree = wire::parse(message)) {
+        const SecretBytes text = wire::serialize(*tree);
+        const auto again = wire::parse(text.reveal().first(text.size() - 1));
+        require(again.has_value() && again->size() == tree->size());
+    } else {
+        require(tree.error().code == ErrorCode::kInvalidArgument && !tree.error().message.empty());
+        fuzz::require_silent(tree.error().message);
+    }
+    if (auto call = doors::varlink::read_call(message)) {
+        require(!call->method.empty());
+        fuzz::require_silent(text_of(message_of(doors::varlink::method_not_found(call->method)).reveal()));
+        fuzz::require_silent(text_of(message_of(doors::varlink::interface_not_found(call->interface())).reveal()));
+        read_parameters(std::move(call->parameters));
+    } else {
+        fuzz::require_silent(call.error().message);
     }
 }
 
@@ -36,17 +58,9 @@ void read_parameters(boost::json::object parameters) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const BytesView message(data, size);
-    if (const auto tree = wire::parse(message)) {
-        const SecretBytes text = wire::serialize(*tree);
-        const auto again = wire::parse(text.reveal().first(text.size() - 1));
-        require(again.has_value() && again->size() == tree->size());
-    } else {
-        require(tree.error().code == ErrorCode::kInvalidArgument && !tree.error().message.empty());
-    }
-    if (auto call = doors::varlink::read_call(message)) {
-        require(!call->method.empty());
-        read_parameters(std::move(call->parameters));
-    }
+    if (fuzz::knows_canary(text_of(message))) return fuzz::kNotLookedAt;
+    read_message(message);
+    read_message(bytes_of(fuzz::with_canary(text_of(message))));
     const auto encoded = wire::encode_secret(message);
     const auto decoded = wire::decode_secret(encoded.text, encoded.base64, size);
     require(decoded.has_value() && text_of(decoded->reveal()) == text_of(message));
