@@ -80,12 +80,27 @@ struct Current {
     Position end;
 };
 
+// kNotFound when there is none. Neither blocked by a FIFO, nor led elsewhere by a link.
+Result<Current> open_current(const path& file, int flags) {
+    Current found{os::Fd{::open(file.c_str(), flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)}, 0, 0, {}};
+    if (!found.file) {
+        if (errno == ELOOP || errno == EISDIR) return not_as_left("It is no file.");
+        return errno_error("open " + file.string(), errno, errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kInternal);
+    }
+    struct stat status {};
+    if (::fstat(found.file.get(), &status) != 0) return errno_error("stat " + file.string(), errno);
+    if (!S_ISREG(status.st_mode)) return not_as_left("It is no regular file.");
+    found.size = static_cast<std::uint64_t>(status.st_size);
+    return found;
+}
+
 class Files final : public Sink {
 public:
     Files(path folder, std::uint64_t rotate_at)
         : folder_(std::move(folder)), file_(folder_ / kCurrentFile), rotate_at_(rotate_at) {}
 
     Result<std::optional<Position>> end(const vault::Id& vault) override;
+    std::optional<Position> end_of_complete(const vault::Id& vault) override;
     Result<void> begin(const vault::Id& vault, const Position& follows) override;
     Result<void> append(std::span<const vault::EventLink> links) override;
 
@@ -107,21 +122,24 @@ private:
 Result<std::optional<Position>> Files::end(const vault::Id& vault) {
     vault_ = vault;
     current_.reset();
-    // Not blocked by a FIFO, nor led elsewhere by a link.
-    Current found{os::Fd{::open(file_.c_str(), O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)}, 0, 0, {}};
-    if (!found.file) {
-        if (errno == ENOENT) return std::optional<Position>{};
-        if (errno == ELOOP || errno == EISDIR) return not_as_left("It is no file.");
-        return errno_error("open " + file_.string(), errno);
-    }
-    struct stat status {};
-    if (::fstat(found.file.get(), &status) != 0) return errno_error("stat " + file_.string(), errno);
-    if (!S_ISREG(status.st_mode)) return not_as_left("It is no regular file.");
-    found.size = static_cast<std::uint64_t>(status.st_size);
+    auto opened = open_current(file_, O_RDWR | O_APPEND);
+    if (!opened && opened.error().code == ErrorCode::kNotFound) return std::optional<Position>{};
+    HWVAULT_TRY(Current found, std::move(opened));
     HWVAULT_CHECK(read_start(found));
     HWVAULT_CHECK(read_end(found));
     current_ = std::move(found);
     return std::optional{current_->end};
+}
+
+std::optional<Position> Files::end_of_complete(const vault::Id& vault) {
+    vault_ = vault;
+    const auto files = files_in(folder_);
+    if (!files) return std::nullopt;
+    const auto newest = std::ranges::find_if(files->rbegin(), files->rend(), [this](const path& file) { return file != file_; });
+    if (newest == files->rend()) return std::nullopt;
+    auto found = open_current(*newest, O_RDONLY);
+    if (!found || !read_start(*found) || !read_end(*found)) return std::nullopt;
+    return found->end;
 }
 
 Result<void> Files::read_start(Current& current) const {

@@ -21,7 +21,10 @@ public:
     // Where the trail of this vault ends here; nullopt where none of it is. kStoreTampered, saying what, when what is here
     // was not left like that by hwvaultd; another error when it cannot be read now.
     virtual Result<std::optional<Position>> end(const vault::Id& vault) = 0;
-    // Puts away what there is, without changing it, and begins anew after `follows`.
+    // Where what is complete ends, before the part that grows: of files, the ones that were full. nullopt where there is
+    // none of this vault, or it cannot be read.
+    virtual std::optional<Position> end_of_complete(const vault::Id& vault) = 0;
+    // Puts away the part that grows, without changing it, and begins it anew after `follows`.
     virtual Result<void> begin(const vault::Id& vault, const Position& follows) = 0;
     // Durable when it returns. `links` follow each other, and the first one end(). kStoreTampered, saying what, when
     // what is here has been deleted, replaced or changed since it was last looked at: nothing was written then.

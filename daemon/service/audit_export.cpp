@@ -110,16 +110,28 @@ awaitable<Result<void>> AuditExport::find_end() {
     co_return Result<void>{};
 }
 
-// From the oldest entry that the store still has.
+awaitable<Result<audit::Position>> AuditExport::where_to_begin() {
+    Work<std::optional<audit::Position>> look = [vault = parts_.vault](audit::Sink& sink) -> Result<std::optional<audit::Position>> {
+        return sink.end_of_complete(vault);
+    };
+    HWVAULT_CO_TRY(const auto complete, co_await on_sink<std::optional<audit::Position>>(std::move(look)));
+    if (complete && complete->sequence > 0) {
+        HWVAULT_CO_TRY(const Links known, co_await links_after(complete->sequence - 1));
+        if (!known.empty() && position_of(known.front()) == *complete) co_return *complete;
+    }
+    HWVAULT_CO_TRY(const Links oldest, co_await links_after(0));
+    audit::Position before_all;
+    if (!oldest.empty() && oldest.front().sequence != 1) before_all = position_of(oldest.front());
+    co_return before_all;
+}
+
 awaitable<Result<void>> AuditExport::begin_again(std::string what_happened) {
     if (!what_happened.empty()) {
         touched_ = "The audit file was touched by something other than hwvaultd. " + what_happened +
                    " What there was is put aside, and the file was begun anew.";
         parts_.touched(touched_);
     }
-    HWVAULT_CO_TRY(const Links oldest, co_await links_after(0));
-    audit::Position follows;
-    if (!oldest.empty() && oldest.front().sequence != 1) follows = position_of(oldest.front());
+    HWVAULT_CO_TRY(const audit::Position follows, co_await where_to_begin());
     Work<void> begin = [vault = parts_.vault, follows](audit::Sink& sink) { return sink.begin(vault, follows); };
     HWVAULT_CO_CHECK(co_await on_sink<void>(std::move(begin)));
     end_ = follows;

@@ -73,6 +73,8 @@ private:
     boost::asio::awaitable<Result<bool>> step();
     boost::asio::awaitable<Result<void>> find_end();
     boost::asio::awaitable<Result<void>> begin_again(std::string what_happened);
+    // After the files that are complete, if the store has what follows them; else before its oldest entry.
+    boost::asio::awaitable<Result<audit::Position>> where_to_begin();
     boost::asio::awaitable<Result<Links>> links_after(std::uint64_t sequence);
     template <class T>
     boost::asio::awaitable<Result<T>> on_sink(Work<T> work);

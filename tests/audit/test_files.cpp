@@ -141,6 +141,22 @@ TEST_CASE("A file that is full is put away, and the chain goes on over all of th
     CHECK(files_in(folder.log()).value().size() > 4);
     CHECK(files_in(folder.log()).value().back() == folder.current());
     CHECK(read_trail(folder.log()) == Position{150, trail.head()});
+    const auto complete = files->end_of_complete(kVault);
+    REQUIRE(complete);
+    std::filesystem::remove(folder.current());
+    CHECK(*complete == read_trail(folder.log()));
+    CHECK_FALSE(files->end_of_complete(vault::Id{8}));
+    REQUIRE(files->begin(kVault, *complete));
+    CHECK(make_files(folder.log())->end_of_complete(kVault) == complete);
+}
+
+TEST_CASE("A file that has just been put away is followed at the next start") {
+    const LogFolder folder;
+    Trail trail;
+    const auto files = make_files(folder.log(), 1);  // each append fills one
+    REQUIRE(files->begin(kVault, {}));
+    for (int round = 0; round < 30; ++round) REQUIRE(files->append(some_events(trail, 5)));
+    CHECK(read_trail(folder.log()) == Position{150, trail.head()});
     CHECK(make_files(folder.log())->end(kVault).value() == Position{150, trail.head()});
 }
 

@@ -70,6 +70,13 @@ void wait_until_noticed(Harness& vault) {
     CHECK(vault.touched.size() == 1);
 }
 
+std::uint64_t sequence_of_last_line(const path& file) {
+    std::ifstream in(file);
+    std::string last;
+    for (std::string text; std::getline(in, text);) last = text;
+    return std::get<vault::EventLink>(audit::parse_line(last).value()).sequence;
+}
+
 // Files that take as long as the test says.
 class SlowFiles final : public audit::Sink {
 public:
@@ -77,6 +84,7 @@ public:
     std::shared_future<void> hang_until;  // none: no longer than they need
 
     Result<std::optional<audit::Position>> end(const vault::Id& vault) override { return files_->end(vault); }
+    std::optional<audit::Position> end_of_complete(const vault::Id& vault) override { return files_->end_of_complete(vault); }
     Result<void> begin(const vault::Id& vault, const audit::Position& follows) override {
         return files_->begin(vault, follows);
     }
@@ -174,12 +182,59 @@ TEST_CASE("Files that were deleted, cut back or exchanged while hwvaultd was sto
     vault.shut();
     SECTION("deleted") { std::filesystem::remove(file); }
     SECTION("an earlier one put in its place") { std::filesystem::rename(earlier, file); }
+    SECTION("its last line written by somebody else") {
+        std::ifstream in(file);
+        std::string text{std::istreambuf_iterator<char>(in), {}};
+        text.resize(text.rfind('\n', text.size() - 2) + 1);
+        const std::uint64_t last = sequence_of_last_line(file);
+        vault::Event forged;
+        forged.verb = vault::Verb::kDelete;
+        const vault::EventLink link = audit::Trail(last - 1, {}).append(forged);
+        std::ofstream(file, std::ios::trunc) << text << audit::to_line(link) << "\n";
+    }
     SECTION("of another vault") {
         std::ofstream(file, std::ios::trunc) << audit::to_line(audit::FileStart{vault::Id{9}, {}}) << "\n";
     }
     vault.start();
     wait_until_noticed(vault);
     CHECK(count(events(vault), vault::Verb::kRetrieve) == 3);
+}
+
+TEST_CASE("A file that is begun anew follows the ones that are complete") {
+    Harness vault;
+    vault.shut();
+    vault.audit_files = audit::make_files(vault.folder.path() / "audit", 4'000);  // full after a few entries
+    vault.start();
+    const auto complete = [&] { return audit::files_in(vault.folder.path() / "audit").value().size() - 1; };
+    while (complete() < 2) {
+        vault.get(vault.alice);
+        wait_until_written(vault);
+    }
+    vault.get(vault.alice);
+    wait_until_written(vault);
+    std::filesystem::remove(current_file(vault));
+    vault.get(vault.bob);
+    wait_until_noticed(vault);  // and each line of all files follows the one before
+    const auto all = events(vault);
+    CHECK(std::ranges::count_if(all, [](const vault::Event& event) {
+              return event.verb == vault::Verb::kRetrieve && event.actor.user == "bob";
+          }) == 1);
+}
+
+TEST_CASE("A trail that hwvaultd left unsigned is signed when there is a device again") {
+    Harness vault;
+    vault.get(vault.alice);
+    wait_until_written(vault);
+    vault.token->faults.gone = true;
+    vault.shut();
+    const auto is_signed = [&] {
+        return std::holds_alternative<vault::SignedCheckpoint>(entries(vault.folder.path() / "audit").back());
+    };
+    CHECK_FALSE(is_signed());
+    vault.token->faults.gone = false;
+    vault.restart();
+    vault.shut();
+    CHECK(is_signed());
 }
 
 TEST_CASE("A store that is older than its audit files is noticed, though nothing else could tell") {
