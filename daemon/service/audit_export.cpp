@@ -126,15 +126,15 @@ awaitable<Result<audit::Position>> AuditExport::where_to_begin() {
 }
 
 awaitable<Result<void>> AuditExport::begin_again(std::string what_happened) {
-    if (!what_happened.empty()) {
-        touched_ = "The audit file was touched by something other than hwvaultd. " + what_happened +
-                   " What there was is put aside, and the file was begun anew.";
-        parts_.touched(touched_);
-    }
     HWVAULT_CO_TRY(const audit::Position follows, co_await where_to_begin());
     Work<void> begin = [vault = parts_.vault, follows](audit::Sink& sink) { return sink.begin(vault, follows); };
     HWVAULT_CO_CHECK(co_await on_sink<void>(std::move(begin)));
     end_ = follows;
+    if (what_happened.empty()) co_return Result<void>{};
+    // Only now, so that it is said once, however often it takes.
+    touched_ = "The audit file was touched by something other than hwvaultd. " + what_happened +
+               " What there was is put aside, and the file was begun anew.";
+    parts_.touched(touched_);
     co_return Result<void>{};
 }
 

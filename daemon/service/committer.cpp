@@ -132,18 +132,21 @@ Result<void> Committer::disk() const {
     return {};
 }
 
-Result<void> Committer::record(vault::Event event) {
+Result<void> Committer::can_record() {
     Result<void> possible = disk();
     if (possible && events_.size() >= kMaxEvents) possible = Error{ErrorCode::kBusy, "Its queue is full."};
     if (possible && parts_.trail.sequence() - parts_.audit_written() >= AuditExport::kMaxUnwritten) {
         possible = Error{ErrorCode::kBusy, "Too many entries wait for the audit files."};
     }
-    if (!possible) {
-        start();  // tries once more, so that it heals when the disk does
-        return Error{ErrorCode::kAuditUnavailable,
-                     "The audit trail cannot be written, so nothing is handed out. See `hwvault status`, and free space where the "
-                     "store and the audit files lie. (" + possible.error().message + ")"};
-    }
+    if (possible) return {};
+    start();  // tries once more, so that it heals when the disk does
+    return Error{ErrorCode::kAuditUnavailable,
+                 "The audit trail cannot be written, so nothing is handed out. See `hwvault status`, and free space where the "
+                 "store and the audit files lie. (" + possible.error().message + ")"};
+}
+
+Result<void> Committer::record(vault::Event event) {
+    HWVAULT_CHECK(can_record());
     events_.push_back(std::move(event));
     if (event_timer_set_) return {};
     event_timer_set_ = true;

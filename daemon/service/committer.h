@@ -84,7 +84,9 @@ public:
     // An event of something that changed nothing. kAuditUnavailable when events cannot be written, the disk hangs, or
     // too many wait for the audit files: then what it tells of must not happen.
     Result<void> record(vault::Event event);
-    // Whether the disk takes commits, as far as is known now; an error says what it does instead.
+    // Whether record() would take one now; the same error.
+    Result<void> can_record();
+    // Whether the disk takes commits, as far as is known now; an error says what it does instead: kBusy when it hangs.
     [[nodiscard]] Result<void> disk() const;
     // Waits until all that was recorded so far is durable, or has failed.
     boost::asio::awaitable<Result<void>> flush();

@@ -38,6 +38,7 @@ Awaitable<Retrieved> VaultService::retrieve(peer::Identity who, std::string acco
 Awaitable<Retrieved> VaultService::retrieve_once(const peer::Identity& who, const vault::Target& target) {
     HWVAULT_CO_TRY(Open* const vault, open());
     HWVAULT_CO_CHECK(gate(who.caller, vault::Verb::kRetrieve, target));
+    HWVAULT_CO_CHECK(vault->committer->can_record());  // else neither the device nor a disk that hangs need be asked
     if (vault->vault->find(target.account, target.name) == nullptr) {
         HWVAULT_CO_CHECK(co_await first_use(who.caller, target));
     }
@@ -106,6 +107,7 @@ Awaitable<SecretBytes> VaultService::sealed_content(const policy::Caller& caller
 Awaitable<std::optional<Bytes>> VaultService::escrow_of(vault::Account account, vault::Token token,
                                                         const SecretBytes& secret) {
     if (!open_->recipient) co_return std::optional<Bytes>{};
+    if (const auto disk = open_->committer->disk(); !disk && disk.error().code == ErrorCode::kBusy) co_return disk.error();
     const std::uint64_t epoch = open_->epochs->epoch();
     auto made = co_await run_on(parts_.store_thread, [&]() -> Result<Bytes> {
         return make_escrow(*open_->recipient, {open_->vault->id(), account, token}, epoch, secret.reveal());

@@ -300,6 +300,10 @@ TEST_CASE("Audit files that cannot be written are said in Status, and stop nothi
     vault.until([&] { return !vault.service().status().audit_error.empty(); });
     REQUIRE(vault.run(vault.service().revoke(vault.alice, "", "", 0)));
     vault.shut();
+    vault.restart();
+    vault.until([&] { return !vault.service().status().audit_error.empty(); });
+    CHECK(vault.touched.empty());
+    vault.shut();
     std::filesystem::remove(vault.folder.path() / "audit");
     vault.start();
     wait_until_written(vault);
