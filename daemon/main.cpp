@@ -42,9 +42,9 @@
 #include "daemon/main_recovery.h"
 #include "daemon/peer/peer.h"
 #include "daemon/service/signal.h"
-#include "daemon/store/store.h"
 #include "daemon/service/vault_service.h"
 #include "daemon/settings.h"
+#include "daemon/store/store.h"
 #include "os/asio.h"
 #include "os/file.h"
 #include "os/run.h"
@@ -276,7 +276,7 @@ awaitable<Result<void>> Daemon::serve() {
         .audit_files = audit::make_files(settings_.audit),
         .journal = audit::send_to_journal,
         .clock = clock_now,
-        .audit_touched = [](const std::string& what) { spdlog::error("{}", what); },
+        .audit_trouble = [](const std::string& what) { spdlog::error("{}", what); },
         .state_changed = [this](const service::Status& status) { announce(status); },
     });
     if (auto opened = open_doors(); !opened) {

@@ -108,7 +108,6 @@ Result<void> write_file_durably(const path& file, BytesView content, unsigned mo
     return rename_durably(beside, file);
 }
 
-// Not truncated: what was reserved before needs no space again.
 Result<void> write_all(const Fd& fd, BytesView content, const path& file) {
     for (std::size_t written = 0; written < content.size();) {
         const ssize_t put = ::write(fd.get(), content.data() + written, content.size() - written);
@@ -119,6 +118,7 @@ Result<void> write_all(const Fd& fd, BytesView content, const path& file) {
     return {};
 }
 
+// Not truncated: what was reserved before needs no space again.
 Result<void> reserve_file(const path& reserve, std::size_t size, unsigned mode) {
     HWVAULT_TRY(const Fd fd, open_file(reserve, O_WRONLY | O_CREAT | O_NOFOLLOW, mode));
     return write_and_sync(fd, Bytes(size), reserve);

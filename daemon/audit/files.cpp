@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/audit/entry.h"
 #include "os/fd.h"
 #include "os/file.h"
 
@@ -32,10 +33,9 @@ Error not_as_left(std::string_view what) {
 }
 
 // "20261126T195050Z"
-std::string time_text() {
-    const std::time_t now = std::time(nullptr);
+std::string text_of(std::time_t time) {
     std::tm parts{};
-    ::gmtime_r(&now, &parts);
+    ::gmtime_r(&time, &parts);
     std::array<char, 32> text{};
     std::strftime(text.data(), text.size(), "%Y%m%dT%H%M%SZ", &parts);
     return text.data();
@@ -47,12 +47,11 @@ std::string padded(std::uint64_t number) {
     return text.data();
 }
 
-// Gives `file` a name that nothing has: "audit-TIME-FIRST", with a number behind where that is taken.
-Result<path> put_away(const path& file, std::uint64_t first, std::string_view ending) {
-    const std::string name = std::string(kPrefix) + time_text() + "-" + padded(first);
+// Gives `file` a name that nothing has: "audit-TIME-FIRST", and where that is taken "_2", which sorts behind it.
+Result<path> put_away(const path& file, const std::string& name, std::string_view ending) {
     for (int number = 1;; ++number) {
-        const std::string more = number == 1 ? "" : "-" + std::to_string(number);
-        const path target = file.parent_path() / (name + more + std::string(ending));
+        const std::string more = number == 1 ? "" : "_" + std::to_string(number);
+        const path target = file.parent_path() / (std::string(kPrefix) + name + more + std::string(ending));
         if (::renameat2(AT_FDCWD, file.c_str(), AT_FDCWD, target.c_str(), RENAME_NOREPLACE) == 0) return target;
         if (errno != EEXIST) return errno_error("rename " + file.string(), errno);
     }
@@ -72,17 +71,44 @@ Result<std::string> read_part(const os::Fd& file, std::size_t size, std::uint64_
     return text;
 }
 
+// The time of the latest event among them; 0 where they are checkpoints alone.
+vault::UnixTime latest_time(std::span<const vault::EventLink> links) {
+    for (auto link = links.rbegin(); link != links.rend(); ++link) {
+        const auto entry = decode(link->body);
+        const auto* const event = entry ? std::get_if<vault::Event>(&*entry) : nullptr;
+        if (event != nullptr) return event->time;
+    }
+    return 0;
+}
+
 // The current file, open and at its end.
 struct Current {
     os::Fd file;
     std::uint64_t size{0};   // bytes that were written whole
     std::uint64_t first{0};  // number of its first entry
     Position end;
+    vault::UnixTime time{0};  // of its latest event; 0 where that is not known
+
+    [[nodiscard]] std::string name() const {
+        const std::time_t known = time == 0 ? std::time(nullptr) : static_cast<std::time_t>(time);
+        return text_of(known) + "-" + padded(first);
+    }
 };
+
+// What a file's tail ends with. Lines that are none are no links.
+std::vector<vault::EventLink> links_at_end(std::string_view tail) {
+    std::vector<vault::EventLink> links;
+    while (!tail.empty()) {
+        const auto line = parse_line(tail.substr(0, tail.find('\n')));
+        if (const auto* const link = line ? std::get_if<vault::EventLink>(&*line) : nullptr) links.push_back(*link);
+        tail.remove_prefix(std::min(tail.size(), tail.find('\n') + 1));
+    }
+    return links;
+}
 
 // kNotFound when there is none. Neither blocked by a FIFO, nor led elsewhere by a link.
 Result<Current> open_current(const path& file, int flags) {
-    Current found{os::Fd{::open(file.c_str(), flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)}, 0, 0, {}};
+    Current found{os::Fd{::open(file.c_str(), flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)}, 0, 0, {}, 0};
     if (!found.file) {
         if (errno == ELOOP || errno == EISDIR) return not_as_left("It is no file.");
         return errno_error("open " + file.string(), errno, errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kInternal);
@@ -100,8 +126,8 @@ public:
         : folder_(std::move(folder)), file_(folder_ / kCurrentFile), rotate_at_(rotate_at) {}
 
     Result<std::optional<Position>> end(const vault::Id& vault) override;
-    std::optional<Position> end_of_complete(const vault::Id& vault) override;
-    Result<void> begin(const vault::Id& vault, const Position& follows) override;
+    std::optional<Position> end_of_full(const vault::Id& vault) override;
+    Result<std::string> begin(const vault::Id& vault, const Position& follows) override;
     Result<void> append(std::span<const vault::EventLink> links) override;
 
 private:
@@ -131,7 +157,7 @@ Result<std::optional<Position>> Files::end(const vault::Id& vault) {
     return std::optional{current_->end};
 }
 
-std::optional<Position> Files::end_of_complete(const vault::Id& vault) {
+std::optional<Position> Files::end_of_full(const vault::Id& vault) {
     vault_ = vault;
     const auto files = files_in(folder_);
     if (!files) return std::nullopt;
@@ -171,26 +197,39 @@ Result<void> Files::read_end(Current& current) const {
     const vault::EventLink* const link = line ? std::get_if<vault::EventLink>(&*line) : nullptr;
     if (link == nullptr) return not_as_left("Its last line is no entry of a trail.");
     current.end = {link->sequence, link->hash};
+    current.time = latest_time(links_at_end(std::string_view(tail).substr(0, end + 1)));
     return {};
 }
 
-Result<void> Files::begin(const vault::Id& vault, const Position& follows) {
+Result<std::string> Files::begin(const vault::Id& vault, const Position& follows) {
     vault_ = vault;
-    const std::uint64_t first = current_ ? current_->first : 0;
+    const std::string name = current_ ? current_->name() : Current{}.name();
     current_.reset();
+    std::string aside;
     struct stat status {};
-    const bool is_there = ::lstat(file_.c_str(), &status) == 0;
-    if (is_there) HWVAULT_CHECK(put_away(file_, first, kSetAside));
-    return make(follows);
+    if (::lstat(file_.c_str(), &status) == 0) {
+        HWVAULT_TRY(const path put, put_away(file_, name, kSetAside));
+        aside = put.string();
+    }
+    HWVAULT_CHECK(make(follows));
+    return aside;
 }
 
+// With its first line before it has its name: nobody finds one that does not say where it begins.
 Result<void> Files::make(const Position& follows) {
     HWVAULT_CHECK(os::make_folder(folder_, kFolderMode));
-    Current made{os::Fd{::open(file_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, kFileMode)}, 0,
-                 follows.sequence + 1, follows};
-    if (!made.file) return errno_error("create " + file_.string(), errno);
+    const path unnamed = file_.string() + ".new";
+    ::unlink(unnamed.c_str());
+    Current made{os::Fd{::open(unnamed.c_str(), O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, kFileMode)}, 0,
+                 follows.sequence + 1, follows, 0};
+    if (!made.file) return errno_error("create " + unnamed.string(), errno);
     current_ = std::move(made);
     HWVAULT_CHECK(write(to_line(FileStart{vault_, follows}) + "\n"));
+    if (::renameat2(AT_FDCWD, unnamed.c_str(), AT_FDCWD, file_.c_str(), RENAME_NOREPLACE) != 0) {
+        const int failure = errno;
+        current_.reset();
+        return errno_error("rename to " + file_.string(), failure);
+    }
     return os::sync_folder(folder_);
 }
 
@@ -204,9 +243,10 @@ Result<void> Files::append(std::span<const vault::EventLink> links) {
     }
     HWVAULT_CHECK(write(text));
     current_->end = {links.back().sequence, links.back().hash};
+    current_->time = std::max(current_->time, latest_time(links));
     if (current_->size < rotate_at_) return {};
     const Position follows = current_->end;
-    HWVAULT_CHECK(put_away(file_, current_->first, kRotated));
+    HWVAULT_CHECK(put_away(file_, current_->name(), kRotated));
     current_.reset();
     return make(follows);
 }
@@ -252,7 +292,11 @@ Result<std::vector<path>> files_in(const path& folder) {
         const std::string name = entry->path().filename().string();
         if (name.starts_with(kPrefix) && name.ends_with(kRotated)) files.push_back(entry->path());
     }
-    if (failure) return Error{ErrorCode::kNotFound, "The folder " + folder.string() + " cannot be read: " + failure.message() + "."};
+    if (failure) {
+        const bool denied = failure == std::errc::permission_denied;
+        return Error{denied ? ErrorCode::kAccessDenied : ErrorCode::kNotFound,
+                     "The folder " + folder.string() + " cannot be read: " + failure.message() + "."};
+    }
     std::ranges::sort(files);
     const path current = folder / kCurrentFile;
     if (std::filesystem::exists(current, failure)) files.push_back(current);

@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <span>
+#include <string>
 
 #include "daemon/audit/line.h"
 #include "daemon/vault/change.h"
@@ -21,11 +22,12 @@ public:
     // Where the trail of this vault ends here; nullopt where none of it is. kStoreTampered, saying what, when what is here
     // was not left like that by hwvaultd; another error when it cannot be read now.
     virtual Result<std::optional<Position>> end(const vault::Id& vault) = 0;
-    // Where what is complete ends, before the part that grows: of files, the ones that were full. nullopt where there is
-    // none of this vault, or it cannot be read.
-    virtual std::optional<Position> end_of_complete(const vault::Id& vault) = 0;
-    // Puts away the part that grows, without changing it, and begins it anew after `follows`.
-    virtual Result<void> begin(const vault::Id& vault, const Position& follows) = 0;
+    // The end of the newest of the full files, those before the one that grows; nullopt where there is none of this
+    // vault, or it cannot be read.
+    virtual std::optional<Position> end_of_full(const vault::Id& vault) = 0;
+    // Begins the file that grows anew after `follows`. One that is there is set aside, unchanged, under the name that this
+    // gives; "" where there was none.
+    virtual Result<std::string> begin(const vault::Id& vault, const Position& follows) = 0;
     // Durable when it returns. `links` follow each other, and the first one end(). kStoreTampered, saying what, when
     // what is here has been deleted, replaced or changed since it was last looked at: nothing was written then.
     virtual Result<void> append(std::span<const vault::EventLink> links) = 0;

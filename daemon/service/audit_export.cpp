@@ -45,16 +45,18 @@ void AuditExport::wake() {
 awaitable<void> AuditExport::stop() {
     stopping_ = true;
     pause_.cancel();
-    ended_.emplace(parts_.strand, steady_clock::now() + kAtStop);
+    stop_by_ = Clock::now() + kAtStop;
+    ended_.emplace(parts_.strand, stop_by_);
     if (running_) co_await ended_->wait();
 }
 
 awaitable<void> AuditExport::run() {
     for (;;) {
-        const Result<bool> stepped = co_await step();
-        const bool more = stepped && *stepped;
-        failure_ = stepped ? "" : "The audit files cannot be written, and what happens is kept in the store. " + stepped.error().message;
-        if (stopping_ && !more) break;
+        const Result<std::size_t> stepped = co_await step();
+        const bool more = stepped && *stepped > 0;
+        if (more && *stepped == kAtOnce && !stopping_) continue;  // there is a backlog
+        say(stepped ? "" : "The audit files cannot be written, and what happens is kept in the store. " + stepped.error().message);
+        if (stopping_ && (!more || Clock::now() > stop_by_)) break;
         idle_ = stepped && !more;
         if (idle_) pause_.expires_at(steady_clock::time_point::max());
         else pause_.expires_after(stepped ? steady_clock::duration(kPause) : steady_clock::duration(kPauseAfterFailure));
@@ -65,10 +67,15 @@ awaitable<void> AuditExport::run() {
     ended_->raise();
 }
 
-awaitable<Result<bool>> AuditExport::step() {
+void AuditExport::say(const std::string& failure) {
+    if (failure.empty() != failure_.empty()) parts_.trouble(failure.empty() ? "The audit files are written again." : failure);
+    failure_ = failure;
+}
+
+awaitable<Result<std::size_t>> AuditExport::step() {
     if (!end_) HWVAULT_CO_CHECK(co_await find_end());
     HWVAULT_CO_TRY(Links found, co_await links_after(end_->sequence));
-    if (found.empty()) co_return false;
+    if (found.empty()) co_return std::size_t{0};
     const auto links = std::make_shared<const Links>(std::move(found));
     Work<void> append = [links](audit::Sink& sink) { return sink.append(*links); };
     const Result<void> appended = co_await on_sink<void>(std::move(append));
@@ -76,12 +83,12 @@ awaitable<Result<bool>> AuditExport::step() {
         end_.reset();  // it may be there in part, or later
         if (appended.error().code != ErrorCode::kStoreTampered) co_return appended.error();
         HWVAULT_CO_CHECK(co_await begin_again(appended.error().message));
-        co_return true;
+        co_return std::size_t{1};
     }
     end_ = position_of(links->back());
     written_ = end_->sequence;
     send_to_journal(links);
-    co_return true;
+    co_return links->size();
 }
 
 // Where the files end, if that is a place in the trail, and nothing behind it is missing that they had.
@@ -91,7 +98,9 @@ awaitable<Result<void>> AuditExport::find_end() {
     if (!end && end.error().code == ErrorCode::kStoreTampered) co_return co_await begin_again(end.error().message);
     if (!end) co_return end.error();
     if (!*end) {
-        std::string what = written_ == 0 ? "" : "It was deleted or moved away.";
+        // A crash between two files leaves none that grows, and the full ones have what was written.
+        HWVAULT_CO_TRY(const audit::Position last, co_await where_to_begin());
+        std::string what = last.sequence >= written_ ? "" : "It was deleted or moved away.";
         co_return co_await begin_again(std::move(what));
     }
     const audit::Position found = **end;
@@ -112,12 +121,12 @@ awaitable<Result<void>> AuditExport::find_end() {
 
 awaitable<Result<audit::Position>> AuditExport::where_to_begin() {
     Work<std::optional<audit::Position>> look = [vault = parts_.vault](audit::Sink& sink) -> Result<std::optional<audit::Position>> {
-        return sink.end_of_complete(vault);
+        return sink.end_of_full(vault);
     };
-    HWVAULT_CO_TRY(const auto complete, co_await on_sink<std::optional<audit::Position>>(std::move(look)));
-    if (complete && complete->sequence > 0) {
-        HWVAULT_CO_TRY(const Links known, co_await links_after(complete->sequence - 1));
-        if (!known.empty() && position_of(known.front()) == *complete) co_return *complete;
+    HWVAULT_CO_TRY(const auto full, co_await on_sink<std::optional<audit::Position>>(std::move(look)));
+    if (full && full->sequence > 0) {
+        HWVAULT_CO_TRY(const Links known, co_await links_after(full->sequence - 1));
+        if (!known.empty() && position_of(known.front()) == *full) co_return *full;
     }
     HWVAULT_CO_TRY(const Links oldest, co_await links_after(0));
     audit::Position before_all;
@@ -127,13 +136,14 @@ awaitable<Result<audit::Position>> AuditExport::where_to_begin() {
 
 awaitable<Result<void>> AuditExport::begin_again(std::string what_happened) {
     HWVAULT_CO_TRY(const audit::Position follows, co_await where_to_begin());
-    Work<void> begin = [vault = parts_.vault, follows](audit::Sink& sink) { return sink.begin(vault, follows); };
-    HWVAULT_CO_CHECK(co_await on_sink<void>(std::move(begin)));
+    Work<std::string> begin = [vault = parts_.vault, follows](audit::Sink& sink) { return sink.begin(vault, follows); };
+    HWVAULT_CO_TRY(const std::string aside, co_await on_sink<std::string>(std::move(begin)));
     end_ = follows;
     if (what_happened.empty()) co_return Result<void>{};
     // Only now, so that it is said once, however often it takes.
     touched_ = "The audit file was touched by something other than hwvaultd. " + what_happened +
-               " What there was is put aside, and the file was begun anew.";
+               (aside.empty() ? "" : " It is " + aside + " now: `hwvault audit verify` says of it what was changed.") +
+               " The trail goes on in a new file, from what the store still has.";
     parts_.touched(touched_);
     co_return Result<void>{};
 }

@@ -38,7 +38,7 @@ public:
     static constexpr auto kPause = std::chrono::milliseconds(200);  // between appends, so that one sync serves many
     static constexpr auto kPauseAfterFailure = std::chrono::seconds(5);
     static constexpr auto kPatience = std::chrono::seconds(10);     // that one call of the sink may take
-    static constexpr auto kAtStop = std::chrono::seconds(2);        // that the end waits until all is written
+    static constexpr auto kAtStop = std::chrono::seconds(2);        // that stop() waits until all is written
 
     struct Parts {
         boost::asio::any_io_executor strand;
@@ -48,6 +48,8 @@ public:
         vault::Id vault{};
         std::uint64_t written{0};  // the store says that the files have the entries up to this one
         std::function<void(const vault::EventLink&)> journal;  // called on a thread of its own; may block for ever
+        // The files cannot be written, or can again: a sentence for the log.
+        std::function<void(const std::string&)> trouble;
         // Somebody touched the files: a sentence for the log and the trail.
         std::function<void(const std::string&)> touched;
     };
@@ -60,20 +62,22 @@ public:
 
     // The files have the entries up to this one.
     [[nodiscard]] std::uint64_t written() const { return written_; }
-    // What is wrong with the files, as a sentence; empty: nothing. That they were touched stays here until the end.
+    // What is wrong with the files, as a sentence; empty: nothing. That they were touched is said until hwvaultd ends.
     [[nodiscard]] const std::string& trouble() const { return failure_.empty() ? touched_ : failure_; }
 
 private:
+    using Clock = std::chrono::steady_clock;
     using Links = std::vector<vault::EventLink>;
     template <class T>
     using Work = std::function<Result<T>(audit::Sink&)>;
 
     boost::asio::awaitable<void> run();
-    // One append, or the way to where the next begins. True: there may be more to write at once.
-    boost::asio::awaitable<Result<bool>> step();
+    // One append, or the way to where the next begins. How much was done; 0: there is nothing to write.
+    boost::asio::awaitable<Result<std::size_t>> step();
     boost::asio::awaitable<Result<void>> find_end();
     boost::asio::awaitable<Result<void>> begin_again(std::string what_happened);
-    // After the files that are complete, if the store has what follows them; else before its oldest entry.
+    void say(const std::string& failure);
+    // After the full files, if the store has what follows them; else after its oldest entry, or before it if it is the first.
     boost::asio::awaitable<Result<audit::Position>> where_to_begin();
     boost::asio::awaitable<Result<Links>> links_after(std::uint64_t sequence);
     template <class T>
@@ -96,6 +100,7 @@ private:
     std::uint64_t written_;
     std::string failure_;
     std::string touched_;
+    Clock::time_point stop_by_{};
     bool running_{false};
     bool idle_{false};
     bool stopping_{false};

@@ -17,6 +17,15 @@ namespace hwvault::service {
 using boost::asio::awaitable;
 using std::chrono::steady_clock;
 
+namespace {
+
+bool has_content(const vault::TokenWrite& write) {
+    const auto is_there = [](const std::optional<Bytes>& bytes) { return bytes && !bytes->empty(); };
+    return is_there(write.sealed_content) || is_there(write.escrow);
+}
+
+}  // namespace
+
 struct Committer::Job : std::enable_shared_from_this<Committer::Job> {
     Job(const boost::asio::any_io_executor& strand, Touches touched, Planner planned)
         : touches(std::move(touched)), planner(std::move(planned)), done(strand, steady_clock::now() + kDiskDeadline) {}
@@ -27,6 +36,7 @@ struct Committer::Job : std::enable_shared_from_this<Committer::Job> {
     Signal done;
     Result<Committed> outcome{Error{ErrorCode::kInternal, "The change was not carried out."}};
     bool withdraws{false};
+    bool urgent{false};  // withdraws, and writes nothing large
     std::optional<std::uint64_t> protected_at;  // the epoch from which on the device knows what was taken away
 
     void finish(Result<Committed> result) {
@@ -148,18 +158,21 @@ Result<void> Committer::can_record() {
 Result<void> Committer::record(vault::Event event) {
     HWVAULT_CHECK(can_record());
     events_.push_back(std::move(event));
-    if (event_timer_set_) return {};
-    event_timer_set_ = true;
+    begin_after(kEventDelay);
+    return {};
+}
+
+void Committer::begin_after(std::chrono::milliseconds delay) {
+    if (std::exchange(event_timer_set_, true)) return;
     boost::asio::co_spawn(
         parts_.strand,
-        [self = shared_from_this()]() -> awaitable<void> {
-            boost::asio::steady_timer delay(self->parts_.strand, kEventDelay);
-            co_await delay.async_wait(os::kAsTuple);
+        [self = shared_from_this(), delay]() -> awaitable<void> {
+            boost::asio::steady_timer timer(self->parts_.strand, delay);
+            co_await timer.async_wait(os::kAsTuple);
             self->event_timer_set_ = false;
             self->start();
         },
         boost::asio::detached);
-    return {};
 }
 
 awaitable<Result<void>> Committer::flush() {
@@ -184,6 +197,8 @@ awaitable<void> Committer::run() {
         last_write_ = co_await run_batch(std::move(batch));
     } while (!queue_.empty() || (last_write_ && (!events_.empty() || parts_.epochs->is_batch_over())));
     running_ = false;
+    // What they tell of has happened: they do not wait for the next caller.
+    if (!events_.empty() && !stopped_) begin_after(kPauseAfterFailure);
 }
 
 std::vector<std::shared_ptr<Committer::Job>> Committer::take_batch() {
@@ -213,12 +228,26 @@ awaitable<Result<void>> Committer::run_batch(std::vector<std::shared_ptr<Job>> j
 
     const Result<void> written = co_await write(draft);
     if (!written) {
-        for (const auto& job : draft.writing) job->finish(written.error());
         events_.insert(events_.begin(), std::make_move_iterator(reads.begin()), std::make_move_iterator(reads.end()));
+        const bool is_full = written.error().code == ErrorCode::kQuotaExceeded;
+        for (const auto& job : draft.writing) {
+            if (is_full && job->urgent) co_await write_alone(job);
+            else job->finish(written.error());
+        }
         co_return written;
     }
     publish(draft);
     co_return written;
+}
+
+awaitable<void> Committer::write_alone(std::shared_ptr<Job> job) {
+    Draft draft{.trail = parts_.trail};
+    plan(*job, draft);
+    if (draft.writing.empty()) co_return;  // it was not to be, and was told
+    draft.batch.urgent = true;
+    const Result<void> written = co_await write(draft);
+    if (written) publish(draft);
+    else job->finish(written.error());
 }
 
 awaitable<Result<void>> Committer::write(Draft& draft) {
@@ -266,6 +295,7 @@ void Committer::plan(Job& job, Draft& draft) {
     if (auto* withdraws = std::get_if<vault::Withdraws>(&*planned)) {
         change = &withdraws->change;
         job.withdraws = draft.withdraws = true;
+        job.urgent = std::ranges::none_of(change->tokens, has_content);
     }
     if (change == nullptr) return job.finish(Committed{});
     if (change->event) draft.batch.events.push_back(draft.trail.append(*change->event));

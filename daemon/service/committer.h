@@ -54,6 +54,7 @@ public:
     static constexpr std::size_t kMaxOfAccount = 256; // of them of one account, so that it cannot take every place
     static constexpr std::size_t kMaxEvents = 65'536; // events of reads that wait; beyond it kAuditUnavailable
     static constexpr auto kEventDelay = std::chrono::milliseconds(100);
+    static constexpr auto kPauseAfterFailure = std::chrono::milliseconds(1'000);  // then events that wait are tried again
     static constexpr auto kDeviceDeadline = std::chrono::seconds(2);  // that an answer waits for the device
     static constexpr auto kDiskDeadline = std::chrono::seconds(10);   // and a change for the disk
     static constexpr auto kDiskPatience = std::chrono::seconds(2);    // a commit that takes longer: no event of a read is taken
@@ -97,6 +98,8 @@ public:
 
     // Makes the commit that is due, if one is.
     void start();
+    // What cannot be written now is not tried again by itself.
+    void stop() { stopped_ = true; }
 
 private:
     struct Job;
@@ -107,6 +110,9 @@ private:
     void leave_queue(const Job& job);
     boost::asio::awaitable<void> run();
     boost::asio::awaitable<Result<void>> run_batch(std::vector<std::shared_ptr<Job>> jobs);
+    // What takes trust away, when it could not be written with the rest: without it, and with the last of the disk.
+    boost::asio::awaitable<void> write_alone(std::shared_ptr<Job> job);
+    void begin_after(std::chrono::milliseconds delay);
     std::vector<std::shared_ptr<Job>> take_batch();
     void plan(Job& job, Draft& draft);
     boost::asio::awaitable<Result<void>> write(Draft& draft);
@@ -118,6 +124,7 @@ private:
     std::deque<vault::Event> events_;
     bool running_{false};
     bool event_timer_set_{false};
+    bool stopped_{false};
     Result<void> last_write_{};  // how the last commit went
     std::optional<std::chrono::steady_clock::time_point> writing_since_;
 };

@@ -82,7 +82,10 @@ awaitable<void> VaultService::stop() {
     parts_.hardware.on_state_change([] {});
     if (!open_) co_return;
     open_->epochs->end_batch();
-    (void)co_await open_->committer->flush();
+    if (const auto flushed = co_await open_->committer->flush(); !flushed) {
+        parts_.audit_trouble("The last entries of the audit trail could not be written: " + flushed.error().message);
+    }
+    open_->committer->stop();
     const auto deadline = steady_clock::now() + kDeviceAtStop;
     if (parts_.hardware.state()) (void)co_await open_->epochs->reached(open_->epochs->epoch(), deadline);
     co_await open_->checkpoints->stop();
@@ -164,6 +167,7 @@ void VaultService::begin_exporting(const Opened& opened) {
         .vault = open_->vault->id(),
         .written = opened.audit_written,
         .journal = parts_.journal,
+        .trouble = parts_.audit_trouble,
         .touched = [this](const std::string& what) { audit_touched(what); },
     });
     open_->audit->start();
@@ -199,7 +203,7 @@ void VaultService::begin_committing(const Opened& opened) {
 
 // On the trail itself, so that who did it cannot make it unsaid.
 void VaultService::audit_touched(const std::string& what) {
-    parts_.audit_touched(what);
+    parts_.audit_trouble(what);
     vault::Event event;
     event.time = open_->committer->now();
     event.verb = vault::Verb::kAudit;

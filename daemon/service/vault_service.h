@@ -49,8 +49,8 @@ public:
         std::shared_ptr<audit::Sink> audit_files;
         std::function<void(const vault::EventLink&)> journal;  // as in AuditExport
         std::function<vault::UnixTime()> clock;
-        // Called with a sentence when the audit files were touched, to log it.
-        std::function<void(const std::string&)> audit_touched;
+        // Called with a sentence when the audit files were touched, or cannot be written, to log it.
+        std::function<void(const std::string&)> audit_trouble;
         // Called when the state of the vault becomes another, to log it.
         std::function<void(const Status&)> state_changed;
     };

@@ -36,13 +36,13 @@ void Reserve::keep() {
     }
 }
 
-bool Reserve::give_up(bool takes_trust_away) {
+bool Reserve::give_up(bool urgent) {
     for (Part& part : parts_) {
         const bool for_revocations = &part == &parts_[1];
-        if (!part.kept || (for_revocations && !takes_trust_away)) continue;
+        if (!part.kept || (for_revocations && !urgent)) continue;
         part.kept = false;
         std::error_code failure;
-        return std::filesystem::remove(part.file, failure) && !failure;
+        if (std::filesystem::remove(part.file, failure) && !failure) return true;
     }
     return false;
 }

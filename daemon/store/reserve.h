@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // Space that is kept for when the disk is full: files of nothing beside the store, given up so that what must still be
-// written can be. The first for whatever comes, the second for what takes trust away alone, so that no flood of other
-// events stops a revocation.
+// written can be. The first for whatever comes, the second for what takes trust away and is small, so that no flood of
+// anything else stops a revocation.
 //
 // Another program on the same disk may take the space in the moment in which it is given up. Blocking; for one thread at a
 // time.
@@ -17,7 +17,7 @@ namespace hwvault::store {
 class Reserve {
 public:
     static constexpr std::size_t kPartSize = 8 << 20;  // bytes: some 20,000 events, or as many revocations
-    // Free space from which on a part is kept, so that keeping it is not what fills the disk.
+    // Bytes that must be free for a part to be made, so that making it is not what fills the disk.
     static constexpr std::size_t kEnough = 4 * kPartSize;
 
     // Of the store `file`: its parts are `file`.reserve and `file`.reserve-revocations.
@@ -25,9 +25,10 @@ public:
 
     // Makes the parts that are not there, as far as there is enough space for them.
     void keep();
+    // Both parts are there.
     [[nodiscard]] bool whole() const { return parts_[0].kept && parts_[1].kept; }
     // Gives up the next part that may be used for what is to be written; false when there is none.
-    bool give_up(bool takes_trust_away);
+    bool give_up(bool urgent);
 
 private:
     struct Part {

@@ -84,7 +84,7 @@ Result<void> SqliteStore::set_recipient(std::optional<crypto::Digest> recipient,
     if (!recipient || !head_.header.recipient) next.checkpoint.reset();
     next.header.recipient = recipient;
     if (recipient) return write(batch, std::move(next));
-    return write(next, [&]() -> Result<void> {
+    return write(next, batch.urgent, [&]() -> Result<void> {
         HWVAULT_CHECK(write_rows(batch, next));
         return connection_.execute("DELETE FROM images");
     });
@@ -131,15 +131,14 @@ Result<Head> SqliteStore::head_after(const Batch& batch, const EpochState& epoch
 }
 
 Result<void> SqliteStore::write(const Batch& batch, Head next) {
-    return write(next, [&] { return write_rows(batch, next); });
+    return write(next, batch.urgent, [&] { return write_rows(batch, next); });
 }
 
-Result<void> SqliteStore::write(Head next, const std::function<Result<void>()>& rows) {
-    const bool takes_trust_away = next.epoch.epoch > head_.epoch.epoch || next.epoch.unprotected;
+Result<void> SqliteStore::write(Head next, bool urgent, const std::function<Result<void>()>& rows) {
     for (;;) {
         const Result<void> written = try_to_write(next, rows);
         const bool full = !written && written.error().code == ErrorCode::kQuotaExceeded;
-        if (full && reserve_.give_up(takes_trust_away)) continue;
+        if (full && reserve_.give_up(urgent)) continue;
         keep_reserve();
         if (written) head_ = std::move(next);
         return written;

@@ -36,7 +36,7 @@ private:
     Result<void> write(const Batch& batch, Head next);
     // One transaction: what `rows` writes, and the head that goes with it. Where the disk is full, once more with the
     // space that was kept for that.
-    Result<void> write(Head next, const std::function<Result<void>()>& rows);
+    Result<void> write(Head next, bool urgent, const std::function<Result<void>()>& rows);
     Result<void> try_to_write(Head& next, const std::function<Result<void>()>& rows);
     void keep_reserve();
     Result<void> begin_signing();

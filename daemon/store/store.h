@@ -66,6 +66,8 @@ struct Batch {
     std::uint64_t epoch{0};      // not below the one before
     vault::UnixTime time_mark{0};  // not below the one before
     bool unprotected{false};       // as in EpochState, from this commit on
+    // Small, and nothing but trust that is taken away: may use the last of what is kept for a full disk.
+    bool urgent{false};
     // What next_checkpoint() gave last, signed: the newest one from here on. Its entry is one of the events.
     std::optional<vault::SignedCheckpoint> checkpoint{};
     // The audit files have the entries up to this one. Those of them that are older than the last kEntriesKept go.

@@ -141,13 +141,13 @@ TEST_CASE("A file that is full is put away, and the chain goes on over all of th
     CHECK(files_in(folder.log()).value().size() > 4);
     CHECK(files_in(folder.log()).value().back() == folder.current());
     CHECK(read_trail(folder.log()) == Position{150, trail.head()});
-    const auto complete = files->end_of_complete(kVault);
-    REQUIRE(complete);
+    const auto full = files->end_of_full(kVault);
+    REQUIRE(full);
     std::filesystem::remove(folder.current());
-    CHECK(*complete == read_trail(folder.log()));
-    CHECK_FALSE(files->end_of_complete(vault::Id{8}));
-    REQUIRE(files->begin(kVault, *complete));
-    CHECK(make_files(folder.log())->end_of_complete(kVault) == complete);
+    CHECK(*full == read_trail(folder.log()));
+    CHECK_FALSE(files->end_of_full(vault::Id{8}));
+    REQUIRE(files->begin(kVault, *full));
+    CHECK(make_files(folder.log())->end_of_full(kVault) == full);
 }
 
 TEST_CASE("A file that has just been put away is followed at the next start") {

@@ -241,7 +241,7 @@ public:
                                                                       .audit_files = audit_files,
                                                                       .journal = nullptr,
                                                                       .clock = [this] { return now; },
-                                                                      .audit_touched = [this](const std::string& what) {
+                                                                      .audit_trouble = [this](const std::string& what) {
                                                                           touched.push_back(what);
                                                                       },
                                                                       .state_changed = [this](const Status& status) {

@@ -14,12 +14,14 @@ namespace {
 class BrokenDisk final : public store::Store {
 public:
     std::atomic<bool> full{false};  // set by the test, read on the store's thread
+    std::atomic<bool> takes_urgent{false};
     std::atomic<int> commits{0};
     std::shared_future<void> hangs_until;  // none: it does not
 
     store::Contents take_contents() override { return {}; }
-    Result<void> commit(const store::Batch&) override {
+    Result<void> commit(const store::Batch& batch) override {
         if (hangs_until.valid()) hangs_until.wait();
+        if (batch.urgent && takes_urgent) return {};
         if (full) return Error{ErrorCode::kQuotaExceeded, "The disk is full."};
         ++commits;
         return {};
@@ -77,7 +79,7 @@ struct Bench {
     T run(boost::asio::awaitable<T> work) {
         const auto outcome = begin(std::move(work));
         io.restart();
-        io.run();
+        while (!outcome->has_value()) io.run_one();
         return std::move(**outcome);
     }
 };
@@ -241,4 +243,49 @@ TEST_CASE("No read is allowed while too many entries wait for the audit files, a
     CHECK(bench.run(bench.committer->commit({"app:billing", std::nullopt}, creating("ci"))));
     bench.written = bench.committer->trail().sequence();
     CHECK(bench.committer->record(read));
+}
+
+TEST_CASE("Lines that a full disk refused are written when there is room, without another caller") {
+    Bench bench;
+    vault::Event read;
+    read.verb = vault::Verb::kRetrieve;
+    REQUIRE(bench.committer->record(read));
+    bench.disk.full = true;
+    bench.io.run_for(Committer::kEventDelay * 3);
+    CHECK(bench.committer->trail().sequence() == 0);
+    bench.disk.full = false;
+    bench.io.run_for(Committer::kPauseAfterFailure * 2);
+    CHECK(bench.committer->trail().sequence() == 1);
+}
+
+TEST_CASE("On a full disk what takes trust away is written alone, and small") {
+    Bench bench;
+    for (const char* const name : {"ci", "deploy"}) {
+        REQUIRE(bench.run(bench.committer->commit({"app:billing", std::nullopt}, creating(name))));
+    }
+    const auto revoking = [](const std::string& name, std::optional<Bytes> content) -> Planner {
+        return [name, content](const vault::Vault& state) -> Result<vault::Plan> {
+            vault::Occasion occasion{.now = 100, .actor = {}, .decided_by = "test", .fresh = vault::draw_fresh().value()};
+            HWVAULT_TRY(auto plan, vault::revoke(state, target(name), 0, occasion));
+            std::get<vault::Withdraws>(plan).change.tokens.at(0).sealed_content = content;
+            return vault::as_plan(std::move(plan));
+        };
+    };
+    bench.disk.full = true;
+    bench.disk.takes_urgent = true;
+    const std::uint64_t before = bench.committer->trail().sequence();
+    vault::Event read;
+    read.verb = vault::Verb::kRetrieve;
+    REQUIRE(bench.committer->record(read));
+    const auto small = bench.begin(bench.committer->commit({"app:billing", "ci"}, revoking("ci", std::nullopt)));
+    const auto large = bench.begin(bench.committer->commit({"app:billing", "deploy"}, revoking("deploy", Bytes(10, 1))));
+    const auto grants = bench.begin(bench.committer->commit({"app:billing", "more"}, creating("more")));
+    bench.io.restart();
+    bench.io.run_for(std::chrono::milliseconds(50));
+    REQUIRE((small->has_value() && large->has_value() && grants->has_value()));
+    CHECK(**small);
+    CHECK(bench.committer->trail().sequence() == before + 1);  // its own event, and the read's waits
+    CHECK((**large).error().code == ErrorCode::kQuotaExceeded);
+    CHECK((**grants).error().code == ErrorCode::kQuotaExceeded);
+    bench.committer->stop();
 }

@@ -106,7 +106,14 @@ TEST_CASE("A full disk takes what was kept for it, and at the end revocations al
     CHECK(std::filesystem::exists(file.string() + ".reserve-revocations"));
     vault::Token revoked = token_of(2, deploy, "ci");
     revoked.revoked = true;
-    REQUIRE(open.commit(put(revoked), true));
+    CHECK_FALSE(open.commit(put(imported_token_of(11, deploy, "big"), Bytes(1 << 20, 2)), true));  // in the place of one
+    CHECK(std::filesystem::exists(file.string() + ".reserve-revocations"));
+    Batch urgent;
+    urgent.changes.push_back(put(revoked));
+    urgent.epoch = ++open.epoch;
+    urgent.time_mark = open.time;
+    urgent.urgent = true;
+    REQUIRE(open.store->commit(urgent));
     CHECK_FALSE(std::filesystem::exists(file.string() + ".reserve-revocations"));
 
     REQUIRE(std::filesystem::remove(ballast));

@@ -88,7 +88,8 @@ TEST_CASE("Entries that are gone from the store, and what it says of its files, 
     }
     const path edited = folder.get() / "edited.db";
     for (const std::string sql :
-         {"DELETE FROM events WHERE sequence = 101", "DELETE FROM events WHERE sequence < 5000",
+         {"DELETE FROM events WHERE sequence = 5000; INSERT INTO events SELECT 100, body, hash FROM events WHERE sequence = 101",
+          "DELETE FROM events WHERE sequence = 101", "DELETE FROM events WHERE sequence < 5000",
           "DELETE FROM events WHERE sequence = 5000", "INSERT INTO events SELECT 100, body, hash FROM events WHERE sequence = 101",
           "UPDATE head SET audit_first = 102", "UPDATE head SET audit_first = 1", "UPDATE head SET audit_written = 10101",
           "UPDATE head SET audit_written = 0", "UPDATE head SET audit_first = 1, audit_written = 0"}) {
