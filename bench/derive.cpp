@@ -17,6 +17,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include "bench/folder.h"
 #include "daemon/hardware/client.h"
 #include "daemon/hardware/tpm/tpm.h"
 #include "os/file.h"
@@ -33,22 +34,6 @@ constexpr auto kDuration = std::chrono::seconds(2);  // of each measurement
 constexpr int kInFlight = 16;
 constexpr double kLimit = 0.8;
 const Bytes kContext(120, 1);  // what an issued token's derivation takes, more or less
-
-class Folder {
-public:
-    Folder() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "hwvault-bench-XXXXXX").string();
-        if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp");
-        path_ = pattern;
-    }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    ~Folder() { std::filesystem::remove_all(path_); }
-    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
-private:
-    std::filesystem::path path_;
-};
 
 std::string start_tpm(const std::filesystem::path& folder) {
     const std::string at = "type=unixio,path=" + (folder / "socket").string();
@@ -109,7 +94,7 @@ int main(int argc, char** argv) {
         return 2;
     }
     ::setenv("TSS2_LOG", "all+NONE", 1);
-    const Folder folder;
+    const bench::Folder folder(std::filesystem::temp_directory_path());
     const auto state = folder.path() / "state";
     os::make_folder(state, 0700).value();
     const std::string tcti = start_tpm(folder.path());
