@@ -127,10 +127,13 @@ public:
 
     Result<std::optional<Position>> end(const vault::Id& vault) override;
     std::optional<Position> end_of_full(const vault::Id& vault) override;
+    Result<void> set_aside_full(const vault::Id& vault) override;
     Result<std::string> begin(const vault::Id& vault, const Position& follows) override;
     Result<void> append(std::span<const vault::EventLink> links) override;
 
 private:
+    // The newest full file of this vault, read; kNotFound when there is none.
+    Result<std::pair<path, Current>> newest_full() const;
     Result<void> read_start(Current& current) const;
     Result<void> read_end(Current& current) const;
     Result<void> make(const Position& follows);
@@ -157,15 +160,27 @@ Result<std::optional<Position>> Files::end(const vault::Id& vault) {
     return std::optional{current_->end};
 }
 
+Result<std::pair<path, Current>> Files::newest_full() const {
+    HWVAULT_TRY(const std::vector<path> files, files_in(folder_));
+    const auto newest = std::ranges::find_if(files.rbegin(), files.rend(), [this](const path& file) { return file != file_; });
+    if (newest == files.rend()) return Error{ErrorCode::kNotFound, "There is no full audit file in " + folder_.string() + "."};
+    HWVAULT_TRY(Current found, open_current(*newest, O_RDONLY));
+    HWVAULT_CHECK(read_start(found));
+    HWVAULT_CHECK(read_end(found));
+    return std::pair{*newest, std::move(found)};
+}
+
 std::optional<Position> Files::end_of_full(const vault::Id& vault) {
     vault_ = vault;
-    const auto files = files_in(folder_);
-    if (!files) return std::nullopt;
-    const auto newest = std::ranges::find_if(files->rbegin(), files->rend(), [this](const path& file) { return file != file_; });
-    if (newest == files->rend()) return std::nullopt;
-    auto found = open_current(*newest, O_RDONLY);
-    if (!found || !read_start(*found) || !read_end(*found)) return std::nullopt;
-    return found->end;
+    const auto newest = newest_full();
+    return newest ? std::optional(newest->second.end) : std::nullopt;
+}
+
+Result<void> Files::set_aside_full(const vault::Id& vault) {
+    vault_ = vault;
+    HWVAULT_TRY(const auto newest, newest_full());
+    HWVAULT_CHECK(put_away(newest.first, newest.second.name(), kSetAside));
+    return {};
 }
 
 Result<void> Files::read_start(Current& current) const {

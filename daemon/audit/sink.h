@@ -25,6 +25,8 @@ public:
     // The end of the newest of the full files, those before the one that grows; nullopt where there is none of this
     // vault, or it cannot be read.
     virtual std::optional<Position> end_of_full(const vault::Id& vault) = 0;
+    // Sets that file aside, unchanged: it is of a trail that was given up.
+    virtual Result<void> set_aside_full(const vault::Id& vault) = 0;
     // Begins the file that grows anew after `follows`. One that is there is set aside, unchanged, under the name that this
     // gives; "" where there was none.
     virtual Result<std::string> begin(const vault::Id& vault, const Position& follows) = 0;

@@ -6,6 +6,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
+#include "daemon/audit/entry.h"
 #include "os/asio.h"
 
 namespace hwvault::service {
@@ -19,6 +20,12 @@ constexpr const char* kFilesHang =
 
 audit::Position position_of(const vault::EventLink& link) {
     return {link.sequence, link.hash};
+}
+
+bool is_recovery(const vault::EventLink& first) {
+    const auto entry = audit::decode(first.body);
+    const auto* const event = entry ? std::get_if<vault::Event>(&*entry) : nullptr;
+    return first.sequence == 1 && event != nullptr && event->verb == vault::Verb::kRecover;
 }
 
 }  // namespace
@@ -123,12 +130,17 @@ awaitable<Result<audit::Position>> AuditExport::where_to_begin() {
     Work<std::optional<audit::Position>> look = [vault = parts_.vault](audit::Sink& sink) -> Result<std::optional<audit::Position>> {
         return sink.end_of_full(vault);
     };
-    HWVAULT_CO_TRY(const auto full, co_await on_sink<std::optional<audit::Position>>(std::move(look)));
-    if (full && full->sequence > 0) {
+    Work<void> set_aside = [vault = parts_.vault](audit::Sink& sink) { return sink.set_aside_full(vault); };
+    HWVAULT_CO_TRY(const Links oldest, co_await links_after(0));
+    for (;;) {
+        HWVAULT_CO_TRY(const auto full, co_await on_sink<std::optional<audit::Position>>(look));
+        if (!full || full->sequence == 0) break;
         HWVAULT_CO_TRY(const Links known, co_await links_after(full->sequence - 1));
         if (!known.empty() && position_of(known.front()) == *full) co_return *full;
+        // Left where it is: older than what the store has, or of the trail before the vault was recovered on this device.
+        if (oldest.empty() || full->sequence < oldest.front().sequence || is_recovery(oldest.front())) break;
+        HWVAULT_CO_CHECK(co_await on_sink<void>(set_aside));
     }
-    HWVAULT_CO_TRY(const Links oldest, co_await links_after(0));
     audit::Position before_all;
     if (!oldest.empty() && oldest.front().sequence != 1) before_all = position_of(oldest.front());
     co_return before_all;

@@ -78,6 +78,7 @@ private:
     boost::asio::awaitable<Result<void>> begin_again(std::string what_happened);
     void say(const std::string& failure);
     // After the full files, if the store has what follows them; else after its oldest entry, or before it if it is the first.
+    // Full files of a trail that was given up, with the store that it was of, are set aside.
     boost::asio::awaitable<Result<audit::Position>> where_to_begin();
     boost::asio::awaitable<Result<Links>> links_after(std::uint64_t sequence);
     template <class T>

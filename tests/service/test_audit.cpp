@@ -85,6 +85,7 @@ public:
 
     Result<std::optional<audit::Position>> end(const vault::Id& vault) override { return files_->end(vault); }
     std::optional<audit::Position> end_of_full(const vault::Id& vault) override { return files_->end_of_full(vault); }
+    Result<void> set_aside_full(const vault::Id& vault) override { return files_->set_aside_full(vault); }
     Result<std::string> begin(const vault::Id& vault, const audit::Position& follows) override {
         return files_->begin(vault, follows);
     }
@@ -219,6 +220,42 @@ TEST_CASE("A file that is begun anew follows the ones that are complete") {
     CHECK(std::ranges::count_if(all, [](const vault::Event& event) {
               return event.verb == vault::Verb::kRetrieve && event.actor.user == "bob";
           }) == 1);
+}
+
+TEST_CASE("Files of a store that was given up for an older one are set aside, and the trail goes on") {
+    Harness vault;
+    vault.shut();
+    vault.audit_files = audit::make_files(vault.folder.path() / "audit", 4'000);
+    vault.start();
+    const auto fill = [&](std::size_t files) {
+        while (audit::files_in(vault.folder.path() / "audit").value().size() < files) {
+            vault.get(vault.alice);
+            wait_until_written(vault);
+        }
+    };
+    fill(3);
+    vault.shut();
+    const path copy = vault.folder.path() / "copy";
+    copy_store(vault, copy);
+    vault.start();
+    fill(5);
+    REQUIRE(vault.run(vault.service().revoke(vault.alice, "", "", 0)));
+    vault.shut();
+    put_back(vault, copy);
+    vault.plug_in();
+    vault::Event event;
+    event.time = vault.now;
+    event.verb = vault::Verb::kRecover;
+    REQUIRE(vault.run(accept_rollback(vault.opening_parts(), event)));
+    vault.start();
+    vault.get(vault.bob);
+    wait_until_written(vault);
+    CHECK(count(events(vault), vault::Verb::kRecover) == 1);  // each line of all files follows the one before
+    std::size_t aside = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(vault.folder.path() / "audit")) {
+        if (entry.path().extension() == ".set-aside") ++aside;
+    }
+    CHECK(aside >= 2);
 }
 
 TEST_CASE("A trail that hwvaultd left unsigned is signed when there is a device again") {
