@@ -109,8 +109,8 @@ std::string report(const service::NewRecipient& changed) {
 }
 
 std::string keep_this(const std::string& signing_key_pem) {
-    return "This device's signing key. Keep this with the recovery key, and not that of a device before: without it nothing is "
-           "recovered from a store. It is not secret, and `hwvault recover --show-signing-key` prints it again.\n" +
+    return "This device's signing key. Keep it on another machine, and not that of a device before: `hwvault audit verify` needs "
+           "it, and so does recovery. It is not secret, and `hwvault recover --show-signing-key` prints it again.\n" +
            signing_key_pem;
 }
 
