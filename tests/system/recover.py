@@ -51,7 +51,7 @@ class Machine(Vault):
         self.name_recipient(recipient)
         said = self.offline("init")
         expect(said.returncode == 0, f"init: {said.stderr.decode()}")
-        expect(b"Keep this with the recovery key" in said.stdout, f"init says: {said.stdout.decode()}")
+        expect(b"Keep it on another machine" in said.stdout, f"init says: {said.stdout.decode()}")
         key = self.home / "signing.pem"
         key.write_bytes(said.stdout[said.stdout.index(b"-----BEGIN"):])
         return key
@@ -177,7 +177,7 @@ def an_administrator_recovers_by_hand_on_a_configured_machine():
                 configuration.write(f"[recovery]\nrecipient = '{keys.public}'\n")
             vault.start_hardware()
         done = old.init()
-        expect(done.returncode == 0 and b"Keep this with the recovery key" in done.stdout, f"init: {done}")
+        expect(done.returncode == 0 and b"Keep it on another machine" in done.stdout, f"init: {done}")
         signing = old.home / "signing.pem"
         signing.write_bytes(re.search(b"-----BEGIN.*END PUBLIC KEY-----\n", done.stdout, re.DOTALL).group())
         shown = old.administer("recover", "--show-signing-key")
