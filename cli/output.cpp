@@ -131,7 +131,7 @@ std::string listing(const std::vector<Info>& infos) {
     for (const Info& info : infos) {
         rows.push_back({info.account, info.name, info.origin,
                         std::to_string(info.generation) + (info.revoked ? " (revoked)" : ""),
-                        day_text(info.expires_at), day_text(info.last_used_at), info.last_used_by});
+                        day_text(info.expires_at), info.last_used_at == 0 ? "not seen" : day_text(info.last_used_at), info.last_used_by});
     }
     return table(rows);
 }

@@ -60,7 +60,7 @@ TEST_CASE("a list says who used what last, in a hundred columns") {
     const std::string text = listing({info, some_info()});
     CHECK(text == "ACCOUNT            NAME           ORIGIN    GENERATION    EXPIRES     LAST USE    BY\n"
                   "user:ada.lovelace  registry-push  imported  12 (revoked)  2023-11-14  2023-11-14  unit:billing.service\n"
-                  "user:ada           api                      2             never       never\n");
+                  "user:ada           api                      2             never       not seen\n");
 }
 
 TEST_CASE("what is known of a token says whose it is and who used it last") {
