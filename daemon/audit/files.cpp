@@ -33,7 +33,7 @@ Error not_as_left(std::string_view what) {
 }
 
 // "20261126T195050Z"
-std::string text_of(std::time_t time) {
+std::string utc_text(std::time_t time) {
     std::tm parts{};
     ::gmtime_r(&time, &parts);
     std::array<char, 32> text{};
@@ -91,7 +91,7 @@ struct Current {
 
     [[nodiscard]] std::string name() const {
         const std::time_t known = time == 0 ? std::time(nullptr) : static_cast<std::time_t>(time);
-        return text_of(known) + "-" + padded(first);
+        return utc_text(known) + "-" + padded(first);
     }
 };
 
