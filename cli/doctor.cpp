@@ -16,11 +16,6 @@ namespace {
 
 namespace json = boost::json;
 
-std::string value_of(const Report& report, std::string_view key) {
-    const auto line = std::find_if(report.begin(), report.end(), [key](const auto& pair) { return pair.first == key; });
-    return line == report.end() ? std::string() : line->second;
-}
-
 std::string device_of(const Report& report) {
     return value_of(report, "hardware_model") + ", serial " + value_of(report, "hardware_serial");
 }

@@ -78,12 +78,8 @@ void compare_with_vault(Session& session, const policy::Policy& policy) {
     if (!door) return;
     const Answer<Report> report = (*door)->status();
     if (!report) return;
-    std::string digest;
-    std::string trouble;
-    for (const auto& [key, value] : *report) {
-        if (key == "policy_digest") digest = value;
-        if (key == "policy_error") trouble = value;
-    }
+    const std::string digest = value_of(*report, "policy_digest");
+    const std::string trouble = value_of(*report, "policy_error");
     if (digest.empty() || hex_of(policy.digest()).starts_with(digest)) return;
     if (trouble.empty()) {
         warn("The vault that answers has other rules in force than these files. `systemctl reload hwvaultd`, or SIGHUP, has "

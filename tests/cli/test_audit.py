@@ -170,8 +170,11 @@ class Verify(AuditTest):
         self.expect_bad(self.lines[:-3], 0, "Entries 251 to 253 are missing at the end", "--head", end)
         self.expect_bad(self.lines[:-1], 0, "Entry 253 is missing at the end", "--head", end)
         self.put(self.lines)
-        self.assertIn("--head is in them", self.verify(0, self.file, "--head", end).stdout)
-        self.assertTrue(json.loads(self.verify(0, self.file, "--head", self.head(5), "--json").stdout)["end_checked"])
+        self.assertIn("as --head says\n", self.verify(0, self.file, "--head", end).stdout)
+        self.assertTrue(json.loads(self.verify(0, self.file, "--head", end, "--json").stdout)["end_checked"])
+        self.assertIn("up to entry 5, as --head says; a tail that was cut off after that would not be noticed",
+                      self.verify(0, self.file, "--head", self.head(5)).stdout)
+        self.assertFalse(json.loads(self.verify(0, self.file, "--head", self.head(5), "--json").stdout)["end_checked"])
 
     def test_a_tail_that_was_written_anew_is_found_by_who_knows_the_end(self):
         cut = self.lines[:-1]  # without the last checkpoint nothing covers the last events
@@ -193,10 +196,26 @@ class Verify(AuditTest):
 
     def test_files_without_any_checkpoint_prove_nothing(self):
         bare = with_hashes([line for line in self.lines if "checkpoint" not in line])
-        self.expect_bad(bare, 0, "No checkpoint in it covers an entry")
+        self.expect_bad(bare, 0, "No checkpoint covers an entry of the trail that ends here")
         self.assertIn("whoever can write the files", self.audit(0, "verify", "--chain-only", self.file).stdout)
         entry = json.loads(bare[-1])
         self.verify(0, self.file, "--head", f"{entry['sequence']}:{entry['hash']}")
+
+    def test_a_trail_without_an_entry_proves_nothing_also_after_a_whole_one(self):
+        bare = self.lines[0]
+        self.expect_bad([bare], 0, "No checkpoint covers an entry of the trail that ends here")
+        self.expect_bad([*self.lines, bare], 0, "No checkpoint covers an entry of the trail that ends here")
+        self.verify(2, self.file, "--head", "0:" + 64 * "0")  # every trail follows that
+        last = json.loads(self.lines[-1])
+        follows = as_line({**json.loads(bare), "follows": {"sequence": last["sequence"], "hash": last["hash"]}})
+        self.put([*self.lines, follows])  # the next file, just begun
+        self.verify(0, self.file)
+
+    def test_a_file_that_is_there_twice_is_named_at_its_first_line(self):
+        again = self.home / "again.jsonl"
+        shutil.copy(self.file, again)
+        self.assertIn(f"{again}, line 1: This line begins the trail again without a recovery: the files are in another order, "
+                      "one is there twice", self.verify(1, self.file, again).stderr)
 
     def test_what_is_no_line_is_named_and_takes_no_memory(self):
         for bad, words in (("garbage", "is not JSON"), ("{}", "has no `sequence`"), ("", "is not JSON"), ("x" * 3_000_000, "is longer than"),
@@ -329,6 +348,29 @@ class BesideAVault(AuditTest):
         cut[-1] = cut[-1].replace("alice", "mallory")
         self.put(with_hashes(cut))
         self.assertIn("Entry 252 is another one than it was", self.at_home(1).stderr)
+
+    def test_of_a_key_that_has_signed_nothing_that_is_said(self):
+        self.key = self.three_files / "signing.pem"  # of another device
+        start = self.lines[0]
+        self.lines = with_hashes(line for line in self.lines if "checkpoint" not in line)
+        self.put(self.lines)
+        self.say(-1, 250)
+        self.assertIn("(the key has signed nothing in these files)", self.at_home(0).stdout)
+        self.put([start])
+        self.vault.status.update(audit_sequence=0, audit_head=64 * "0", audit_written=0)
+        done = self.at_home(0)
+        for words in ("none", "(the key has signed nothing in these files)", "as the vault says"):
+            self.assertIn(words, done.stdout)
+        self.put(self.lines)  # written meanwhile, by whomever
+        self.assertIn("No checkpoint covers an entry", self.at_home(1).stderr)
+
+    def test_of_an_old_note_and_the_vault_it_is_the_vault_that_knows_the_end(self):
+        note = ("--head", self.head(5))
+        self.assertIn("as the vault and --head say", self.verify(0, "--config", self.configuration, *note).stdout)
+        self.put(self.lines[:-2])
+        self.say(-1, 251)
+        self.assertIn("the vault's latest entry is not in them yet", self.verify(0, "--config", self.configuration, *note).stdout)
+        self.assertFalse(json.loads(self.verify(0, "--config", self.configuration, *note, "--json").stdout)["end_checked"])
 
     def test_a_vault_that_is_hidden_or_older_is_no_help_and_that_is_said(self):
         self.vault.status.pop("audit_head")
