@@ -225,6 +225,15 @@ json::object good_object(const Summary& summary, const audit::Verifier::Options&
     return object;
 }
 
+void mention_set_aside(const AuditFiles& files) {
+    const std::vector<std::string>& names = files.set_aside();
+    if (names.empty()) return;
+    std::string list;
+    for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+    const std::string those = names.size() == 1 ? "1 file was" : std::to_string(names.size()) + " files were";
+    warn(those + " set aside, which hwvaultd found changed: " + list + ". Verify them by naming them.");
+}
+
 Answer<Exit> verify_audit(Session& session, const AskedToVerify& asked) {
     if (asked.signing_keys.empty() && !asked.chain_only) {
         return Failure{HWVAULT_ERROR_INVALID_ARGUMENT,
@@ -241,10 +250,11 @@ Answer<Exit> verify_audit(Session& session, const AskedToVerify& asked) {
     HWVAULT_TRY(end.of_note, expect_head(asked.head, options));
     // Before the files are read, which are ahead of its answer then.
     if (asked.files.empty()) end.of_vault = expect_end_of_vault(session, options);
-    HWVAULT_TRY(AuditFiles files, open_audit_files(asked.files, session.settings.configuration));
+    HWVAULT_TRY(AuditFiles files, open_audit_files(asked.files, session.settings));
     audit::Verifier verifier(options);
     HWVAULT_TRY(std::optional<Mismatch> bad, first_bad_line(verifier, files));
     if (!bad && !asked.chain_only && !verifier.is_proven()) bad = nothing_proven(files);
+    mention_set_aside(files);
     if (bad) return say_bad(session, *bad);
     if (files.is_unfinished()) warn(files.file().string() + ": its last line is not finished, and was left out: it is being written, or a crash left it.");
     HWVAULT_CHECK(session.print(good_table(verifier.summary(), options, end), good_object(verifier.summary(), options, end)));

@@ -16,6 +16,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/audit_files.h"
+#include "cli/commands.h"
 #include "cli/duration.h"
 #include "cli/output.h"
 #include "cli/terminal.h"
@@ -141,7 +142,7 @@ std::optional<std::string> shown(const vault::EventLink& link, const Filter& fil
 
 Answer<Exit> show_audit(Session& session, const AskedToShow& asked) {
     HWVAULT_TRY(const Filter filter, filter_of(asked));
-    HWVAULT_TRY(AuditFiles files, open_audit_files(asked.files, session.settings.configuration));
+    HWVAULT_TRY(AuditFiles files, open_audit_files(asked.files, session.settings));
     const bool json = session.settings.json;
     Output output(asked.last);
     Exit exit = kYes;
@@ -167,7 +168,7 @@ Answer<Exit> show_audit(Session& session, const AskedToShow& asked) {
 
 void add_audit_file_options(CLI::App& command, Session& session, std::vector<std::string>& files) {
     command.add_option("FILE", files, "Audit files in their order; else those of [audit] folder of --config");
-    command.add_option("--config", session.settings.configuration, "The configuration")->capture_default_str();
+    add_configuration(command, session);
 }
 
 void add_audit_show(CLI::App& group, Session& session) {
