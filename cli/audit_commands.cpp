@@ -3,7 +3,6 @@
 // audit verify: whether audit files are the trail that a vault wrote, held against the public keys of its devices, and
 // their end against the vault that answers or a note of an earlier day. Needs neither to run: keys and files are enough.
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -19,6 +18,7 @@
 #include "cli/audit_files.h"
 #include "cli/audit_show.h"
 #include "cli/commands.h"
+#include "cli/number.h"
 #include "cli/output.h"
 #include "crypto/cms.h"
 #include "crypto/p256.h"
@@ -50,29 +50,25 @@ struct Mismatch {
     std::string sentence;
 };
 
-// The end of the trail, as far as somebody knows it.
+// Who knows of an entry: which of Options::known that is.
 struct KnownEnd {
-    bool of_vault{false};
-    bool of_note{false};
+    std::optional<std::size_t> of_note;
+    std::optional<std::size_t> of_vault;
 };
-
-std::optional<std::uint64_t> number_in(std::string_view text) {
-    std::uint64_t number = 0;
-    const char* const end = text.data() + text.size();
-    const auto read = std::from_chars(text.data(), end, number);
-    return read.ec == std::errc() && read.ptr == end ? std::optional(number) : std::nullopt;
-}
 
 std::optional<audit::Position> position_in(std::string_view sequence, std::string_view hash) {
     audit::Position position;
-    const auto number = number_in(sequence);
+    const auto number = number_written(sequence);
     if (!number || !bytes_of_hex(hash, position.hash)) return std::nullopt;
     position.sequence = *number;
     return position;
 }
 
-void expect_at_least(audit::Verifier::Options& options, std::uint64_t sequence) {
-    options.at_least = std::max(options.at_least, sequence);
+// Gives its place among those that are known.
+std::size_t expect_entry(audit::Verifier::Options& options, const audit::Position& known, std::uint64_t at_least) {
+    options.at_least = std::max(options.at_least, at_least);
+    options.known.push_back(known);
+    return options.known.size() - 1;
 }
 
 Answer<Bytes> read_signing_key_file(const std::string& file) {
@@ -86,34 +82,27 @@ Answer<Bytes> read_signing_key_file(const std::string& file) {
     return Failure{HWVAULT_ERROR_INVALID_ARGUMENT, file + ": " + key.error().message};
 }
 
-Answer<void> expect_head(const std::string& head, audit::Verifier::Options& options) {
+Answer<std::optional<std::size_t>> expect_head(const std::string& head, audit::Verifier::Options& options) {
+    if (head.empty()) return std::optional<std::size_t>();
     const std::size_t colon = std::min(head.find(':'), head.size());
     const auto position = position_in(head.substr(0, colon), std::string_view(head).substr(std::min(colon + 1, head.size())));
-    if (!position) {
+    if (!position || position->sequence == 0) {
         return Failure{HWVAULT_ERROR_INVALID_ARGUMENT,
-                       "--head is written as SEQUENCE:HASH: a number, and 64 hexadecimal digits. `hwvault audit verify` prints "
+                       "--head is written as SEQUENCE:HASH: a number from 1, and 64 hexadecimal digits. `hwvault audit verify` prints "
                        "it as the head, `hwvault status` as audit_sequence and audit_head."};
     }
-    options.known.push_back(*position);
-    expect_at_least(options, position->sequence);
-    return {};
+    return std::optional(expect_entry(options, *position, position->sequence));
 }
 
-// False where no vault answers that says it: the files are what was asked about.
-bool expect_end_of_vault(Session& session, audit::Verifier::Options& options) {
+// Nothing where no vault answers that says it: the files are what was asked about.
+std::optional<std::size_t> expect_end_of_vault(Session& session, audit::Verifier::Options& options) {
     const auto door = session.open_door(kVaultPatience);
-    if (!door) return false;
+    if (!door) return std::nullopt;
     const Answer<Report> report = (*door)->status();
-    if (!report) return false;
-    const auto value_of = [&report](std::string_view wanted) {
-        const auto found = std::ranges::find(*report, wanted, [](const auto& line) { return std::string_view(line.first); });
-        return found == report->end() ? std::string() : found->second;
-    };
-    const auto position = position_in(value_of("audit_sequence"), value_of("audit_head"));
-    if (!position) return false;
-    options.known.push_back(*position);
-    expect_at_least(options, number_in(value_of("audit_written")).value_or(0));
-    return true;
+    if (!report) return std::nullopt;
+    const auto position = position_in(value_of(*report, "audit_sequence"), value_of(*report, "audit_head"));
+    if (!position) return std::nullopt;
+    return expect_entry(options, *position, number_written(value_of(*report, "audit_written")).value_or(0));
 }
 
 Answer<std::optional<Mismatch>> first_bad_line(audit::Verifier& verifier, AuditFiles& files) {
@@ -123,7 +112,8 @@ Answer<std::optional<Mismatch>> first_bad_line(audit::Verifier& verifier, AuditF
         if (!line) break;
         const auto taken = verifier.take(*line);
         if (!taken) {
-            return Mismatch{files.file().string(), files.line(),
+            const std::uint64_t number = files.line() - (verifier.blames_line_before() ? 1 : 0);
+            return Mismatch{files.file().string(), number,
                            "This line " + taken.error().message + " What comes after it was not looked at. " + kKeepThem};
         }
         progress.come_to(files.percent_read());
@@ -134,12 +124,10 @@ Answer<std::optional<Mismatch>> first_bad_line(audit::Verifier& verifier, AuditF
 }
 
 // Whoever can write the files can take every checkpoint out of them.
-std::optional<Mismatch> nothing_proven(const Summary& summary, const AskedToVerify& asked, const AuditFiles& files) {
-    const bool proven = asked.chain_only || summary.met_known || summary.signed_up_to != 0 || summary.last.sequence == 0;
-    if (proven) return std::nullopt;
-    return Mismatch{files.file().string(), 0,
-                   "No checkpoint in it covers an entry, so nothing says that this is what the vault wrote. The device signs a "
-                   "minute after an event at the latest: ask again then, or beside the vault, or with --head."};
+Mismatch nothing_proven(const AuditFiles& files) {
+    return {files.file().string(), 0,
+            "No checkpoint covers an entry of the trail that ends here, so nothing says that this is what the vault wrote. The "
+            "device signs a minute after an event at the latest: ask again then, or beside the vault, or with --head."};
 }
 
 Exit say_bad(const Session& session, const Mismatch& finding) {
@@ -158,12 +146,26 @@ std::string counted(std::uint64_t count, const std::string& one, const std::stri
     return std::to_string(count) + " " + (count == 1 ? one : many);
 }
 
-std::string end_in_words(const Summary& summary, const KnownEnd& end) {
-    if (end.of_note && end.of_vault && summary.met_known) return "as the vault and --head say";
-    if (end.of_note) return "--head is in them";
-    if (end.of_vault && summary.met_known) return "as the vault says";
-    if (end.of_vault) return "the vault's latest entry is not in them yet: run it again";
+// What the vault has written since it said so is behind its end; what is behind that of a note, nobody has said anything of.
+bool is_end_checked(const Summary& summary, const audit::Verifier::Options& options, const KnownEnd& end) {
+    if (end.of_vault) return summary.met[*end.of_vault];
+    return end.of_note && options.known[*end.of_note] == summary.last;
+}
+
+std::string end_in_words(const Summary& summary, const audit::Verifier::Options& options, const KnownEnd& end) {
+    const bool checked = is_end_checked(summary, options, end);
+    if (end.of_vault && !checked) return "the vault's latest entry is not in them yet: run it again";
+    if (end.of_vault) return end.of_note ? "as the vault and --head say" : "as the vault says";
+    if (checked) return "as --head says";
+    if (end.of_note) {
+        return "up to entry " + std::to_string(options.known[*end.of_note].sequence) +
+               ", as --head says; a tail that was cut off after that would not be noticed";
+    }
     return "not checked, since no vault was asked and no --head was given: a tail that was cut off would not be noticed";
+}
+
+std::string signatures_in_words(std::uint64_t checkpoints) {
+    return checkpoints == 0 ? "the key has signed nothing in these files" : counted(checkpoints, "checkpoint", "checkpoints");
 }
 
 std::string signed_in_words(const Summary& summary) {
@@ -186,8 +188,8 @@ std::string good_table(const Summary& summary, const audit::Verifier::Options& o
         rows.push_back({"signatures", "not checked: whoever can write the files can have computed the chain anew"});
     } else {
         for (std::size_t i = 0; i < options.signing_keys.size(); ++i) {
-            const std::string by = counted(summary.signed_by[i], "checkpoint", "checkpoints");
-            rows.push_back({"signed by", hex_of(crypto::sha256(options.signing_keys[i])) + " (" + by + ")"});
+            rows.push_back({"signed by", hex_of(crypto::sha256(options.signing_keys[i])) + " (" +
+                                             signatures_in_words(summary.signed_by[i]) + ")"});
         }
         rows.push_back({"signed up to", signed_in_words(summary)});
     }
@@ -197,11 +199,11 @@ std::string good_table(const Summary& summary, const audit::Verifier::Options& o
                                                                    "entries are those of the last one"});
     }
     rows.push_back({"head", head_of(summary)});
-    rows.push_back({"end", end_in_words(summary, end)});
+    rows.push_back({"end", end_in_words(summary, options, end)});
     return table(rows);
 }
 
-json::object good_object(const Summary& summary, const audit::Verifier::Options& options) {
+json::object good_object(const Summary& summary, const audit::Verifier::Options& options, const KnownEnd& end) {
     json::object object{{"verified", true},
                         {"first", summary.first},
                         {"last", summary.last.sequence},
@@ -210,7 +212,7 @@ json::object good_object(const Summary& summary, const audit::Verifier::Options&
                         {"checkpoints", summary.checkpoints},
                         {"unknown", summary.unread},
                         {"trails", summary.trails},
-                        {"end_checked", summary.met_known}};
+                        {"end_checked", is_end_checked(summary, options, end)}};
     if (!options.check_signatures) return object;
     object["signed_up_to"] = summary.signed_up_to;
     object["uncovered"] = summary.uncovered;
@@ -221,6 +223,15 @@ json::object good_object(const Summary& summary, const audit::Verifier::Options&
     }
     object["signed_by"] = std::move(keys);
     return object;
+}
+
+void mention_set_aside(const AuditFiles& files) {
+    const std::vector<std::string>& names = files.set_aside();
+    if (names.empty()) return;
+    std::string list;
+    for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+    const std::string those = names.size() == 1 ? "1 file was" : std::to_string(names.size()) + " files were";
+    warn(those + " set aside, which hwvaultd found changed: " + list + ". Verify them by naming them.");
 }
 
 Answer<Exit> verify_audit(Session& session, const AskedToVerify& asked) {
@@ -235,16 +246,18 @@ Answer<Exit> verify_audit(Session& session, const AskedToVerify& asked) {
         HWVAULT_TRY(Bytes key, read_signing_key_file(file));
         options.signing_keys.push_back(std::move(key));
     }
-    if (!asked.head.empty()) HWVAULT_CHECK(expect_head(asked.head, options));
+    KnownEnd end;
+    HWVAULT_TRY(end.of_note, expect_head(asked.head, options));
     // Before the files are read, which are ahead of its answer then.
-    const KnownEnd end{.of_vault = asked.files.empty() && expect_end_of_vault(session, options), .of_note = !asked.head.empty()};
-    HWVAULT_TRY(AuditFiles files, open_audit_files(asked.files, session.settings.configuration));
+    if (asked.files.empty()) end.of_vault = expect_end_of_vault(session, options);
+    HWVAULT_TRY(AuditFiles files, open_audit_files(asked.files, session.settings));
     audit::Verifier verifier(options);
     HWVAULT_TRY(std::optional<Mismatch> bad, first_bad_line(verifier, files));
-    if (!bad) bad = nothing_proven(verifier.summary(), asked, files);
+    if (!bad && !asked.chain_only && !verifier.is_proven()) bad = nothing_proven(files);
+    mention_set_aside(files);
     if (bad) return say_bad(session, *bad);
     if (files.is_unfinished()) warn(files.file().string() + ": its last line is not finished, and was left out: it is being written, or a crash left it.");
-    HWVAULT_CHECK(session.print(good_table(verifier.summary(), options, end), good_object(verifier.summary(), options)));
+    HWVAULT_CHECK(session.print(good_table(verifier.summary(), options, end), good_object(verifier.summary(), options, end)));
     return kYes;
 }
 

@@ -18,8 +18,26 @@ using std::filesystem::path;
 
 Failure unreadable(const path& file, int error_number) {
     const int code = error_number == EACCES ? HWVAULT_ERROR_ACCESS_DENIED : HWVAULT_ERROR_NOT_FOUND;
-    const std::string next = error_number == EACCES ? " Ask as root, or as a member of the group that the file is of." : "";
+    const std::string next = error_number == EACCES ? " Ask as root, or as a member of the group that it belongs to." : "";
     return {code, file.string() + " cannot be read: " + std::generic_category().message(error_number) + "." + next};
+}
+
+Answer<std::vector<path>> files_in(const path& folder) {
+    std::error_code failure;
+    static_cast<void>(std::filesystem::directory_iterator(folder, failure));
+    if (failure == std::errc::permission_denied) return unreadable(folder, EACCES);
+    HWVAULT_TRY(auto files, audit::files_in(folder));
+    return files;
+}
+
+std::vector<std::string> set_aside_in(const path& folder) {
+    std::vector<std::string> names;
+    std::error_code failure;
+    for (std::filesystem::directory_iterator entry(folder, failure), end; !failure && entry != end; entry.increment(failure)) {
+        if (entry->path().extension() == ".set-aside") names.push_back(entry->path().filename().string());
+    }
+    std::ranges::sort(names);
+    return names;
 }
 
 }  // namespace
@@ -37,6 +55,13 @@ Answer<AuditFiles> AuditFiles::open(const std::vector<path>& paths) {
         if (!failure) files.size_ += size;
         files.files_.push_back({path, std::move(stream)});
     }
+    return files;
+}
+
+Answer<AuditFiles> AuditFiles::open_folder(const path& folder) {
+    HWVAULT_TRY(const std::vector<path> paths, files_in(folder));
+    HWVAULT_TRY(AuditFiles files, open(paths));
+    files.set_aside_ = set_aside_in(folder);
     return files;
 }
 
@@ -67,14 +92,10 @@ unsigned AuditFiles::percent_read() const {
     return size_ == 0 ? 0 : static_cast<unsigned>(std::min(kAll, read_ * kAll / size_));
 }
 
-Answer<AuditFiles> open_audit_files(const std::vector<std::string>& named, const path& configuration) {
+Answer<AuditFiles> open_audit_files(const std::vector<std::string>& named, const Settings& settings) {
     if (!named.empty()) return AuditFiles::open({named.begin(), named.end()});
-    path folder = kAuditFolder;
-    auto configured = read_configuration(configuration);
-    if (configured) folder = configured->audit_folder;
-    else if (configured.error().code == HWVAULT_ERROR_INVALID_ARGUMENT) return configured.error();
-    HWVAULT_TRY(const std::vector<path> files, audit::files_in(folder));
-    return AuditFiles::open(files);
+    HWVAULT_TRY(const Configuration configuration, read_configuration_if_any(settings));
+    return AuditFiles::open_folder(configuration.audit_folder);
 }
 
 }  // namespace hwvault::cli

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "cli/door.h"
+#include "cli/session.h"
 
 namespace hwvault::cli {
 
@@ -22,6 +23,8 @@ class AuditFiles {
 public:
     // All are opened at once, so that one that is renamed meanwhile is still read. NotFound or AccessDenied, naming the file.
     static Answer<AuditFiles> open(const std::vector<std::filesystem::path>& paths);
+    // Those of a folder, in the order of the trail.
+    static Answer<AuditFiles> open_folder(const std::filesystem::path& folder);
 
     // The next line without its newline, valid until the next call; nullopt after the last. One that is too long is cut,
     // but stays longer than audit::kMaxLineSize.
@@ -33,6 +36,8 @@ public:
     // Whether the last file ended in a line without its newline, which was not given: it is being written, or a crash left it.
     [[nodiscard]] bool is_unfinished() const { return unfinished_; }
     [[nodiscard]] unsigned percent_read() const;
+    // Files of the folder that hwvaultd found changed and set aside, which are not read: by name.
+    [[nodiscard]] const std::vector<std::string>& set_aside() const { return set_aside_; }
 
 private:
     struct File {
@@ -49,9 +54,10 @@ private:
     std::uint64_t read_{0};
     std::vector<char> buffer_;
     bool unfinished_{false};
+    std::vector<std::string> set_aside_;
 };
 
-// Those that were named, else those of [audit] folder in `configuration`.
-Answer<AuditFiles> open_audit_files(const std::vector<std::string>& named, const std::filesystem::path& configuration);
+// Those that were named, else those of [audit] folder in the configuration.
+Answer<AuditFiles> open_audit_files(const std::vector<std::string>& named, const Settings& settings);
 
 }  // namespace hwvault::cli

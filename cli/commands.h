@@ -23,6 +23,8 @@ void add_policy_commands(CLI::App& app, Session& session);  // policy check|expl
 void add_audit_commands(CLI::App& app, Session& session);   // audit verify|show
 void add_doctor_command(CLI::App& app, Session& session);
 
+// --config.
+void add_configuration(CLI::App& command, Session& session);
 // NAME and --account, as most subcommands have them.
 void add_target(CLI::App& command, Target& target);
 

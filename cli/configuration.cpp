@@ -79,4 +79,11 @@ Answer<Configuration> read_configuration(const std::filesystem::path& file) {
     }
 }
 
+Answer<Configuration> read_configuration_if_any(const Settings& settings) {
+    auto configuration = read_configuration(settings.configuration);
+    if (configuration || settings.configuration_is_named) return configuration;
+    if (configuration.error().code == HWVAULT_ERROR_INVALID_ARGUMENT) return configuration;
+    return configuration_of({});
+}
+
 }  // namespace hwvault::cli

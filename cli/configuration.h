@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/door.h"
+#include "cli/session.h"
 
 namespace hwvault::cli {
 
@@ -38,5 +39,7 @@ struct Configuration {
 
 // NotFound, AccessDenied, or InvalidArgument with file, line and what is wrong.
 Answer<Configuration> read_configuration(const std::filesystem::path& file);
+// For what does without: one that is not there, or not for the caller's eyes, is as an empty one, unless it was named.
+Answer<Configuration> read_configuration_if_any(const Settings& settings);
 
 }  // namespace hwvault::cli

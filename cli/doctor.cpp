@@ -16,11 +16,6 @@ namespace {
 
 namespace json = boost::json;
 
-std::string value_of(const Report& report, std::string_view key) {
-    const auto line = std::find_if(report.begin(), report.end(), [key](const auto& pair) { return pair.first == key; });
-    return line == report.end() ? std::string() : line->second;
-}
-
 std::string device_of(const Report& report) {
     return value_of(report, "hardware_model") + ", serial " + value_of(report, "hardware_serial");
 }
@@ -129,7 +124,8 @@ Finding examine_rules(const Report& report) {
 Finding examine_trail(const Report& report) {
     const std::string trouble = value_of(report, "audit_error");
     if (trouble.empty()) return {"audit", Verdict::kGood, "The audit files are written.", ""};
-    return {"audit", Verdict::kBad, trouble, "Look into [audit] folder of hwvault.toml, and run `hwvault audit verify`."};
+    return {"audit", Verdict::kBad, trouble, "Run `hwvault audit verify --signing-key PEM`, and see to the room in [audit] folder of hwvault.toml. Files that were changed lie "
+            "there as *.set-aside; it names them."};
 }
 
 Finding examine_disk(const Report& report) {
@@ -220,7 +216,7 @@ std::vector<Finding> examine_vault(const Answer<Report>& report, const Answer<Co
 
 void add_doctor_command(CLI::App& app, Session& session) {
     CLI::App* const command = app.add_subcommand("doctor", "Look for what is wrong, and say what to type next");
-    command->add_option("--config", session.settings.configuration, "Configuration file")->capture_default_str();
+    add_configuration(*command, session);
     command->callback([&session] { session.work = [&session] { return doctor(session); }; });
 }
 

@@ -4,10 +4,12 @@
 // (bus_client.cpp). The verbs are the contract's. Calls block; not thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "foundation/bytes.h"
@@ -25,6 +27,12 @@ using libclient::Report;
 using libclient::Retrieved;
 using libclient::Target;
 using libclient::Verification;
+
+// What a report says of `key`; "" where it says nothing.
+inline std::string value_of(const Report& report, std::string_view key) {
+    const auto line = std::ranges::find(report, key, &Report::value_type::first);
+    return line == report.end() ? std::string() : line->second;
+}
 
 class Door {
 public:

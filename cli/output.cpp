@@ -25,11 +25,6 @@ bool is_continuation(char byte) {
     return (static_cast<unsigned char>(byte) & 0xC0) == 0x80;
 }
 
-// Columns on a terminal, near enough: one for each character.
-std::size_t width(std::string_view text) {
-    return text.size() - static_cast<std::size_t>(std::count_if(text.begin(), text.end(), is_continuation));
-}
-
 std::string rollback_text(const Info& info) {
     return *info.rollback_protected ? "yes" : "not yet: an old copy of the disk would bring the former state back";
 }
@@ -55,6 +50,10 @@ std::string printable(std::string_view text) {
         if (c1) ++i;
     }
     return safe;
+}
+
+std::size_t width(std::string_view text) {
+    return text.size() - static_cast<std::size_t>(std::count_if(text.begin(), text.end(), is_continuation));
 }
 
 std::string table(const std::vector<std::vector<std::string>>& rows) {

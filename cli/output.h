@@ -17,6 +17,9 @@ namespace hwvault::cli {
 // Control characters, and bytes that are not UTF-8, as \xNN.
 std::string printable(std::string_view text);
 
+// Columns on a terminal, near enough: one for each character.
+std::size_t width(std::string_view text);
+
 // Rows under a heading, in columns as wide as their widest cell. Cells are made printable.
 std::string table(const std::vector<std::vector<std::string>>& rows);
 

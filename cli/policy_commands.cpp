@@ -55,13 +55,10 @@ Failure wrong(std::string sentence) {
     return {HWVAULT_ERROR_INVALID_ARGUMENT, std::move(sentence)};
 }
 
-// One that is broken is an error; one that is not there, or not for the caller's eyes, leaves the usual folder.
 Answer<std::filesystem::path> folder_of(const Session& session, const Asked& asked) {
     if (!asked.folder.empty()) return std::filesystem::path(asked.folder);
-    auto configuration = read_configuration(session.settings.configuration);
-    if (configuration) return std::filesystem::path(configuration->policy);
-    if (configuration.error().code == HWVAULT_ERROR_INVALID_ARGUMENT) return configuration.error();
-    return std::filesystem::path(kPolicyFolder);
+    HWVAULT_TRY(const Configuration configuration, read_configuration_if_any(session.settings));
+    return std::filesystem::path(configuration.policy);
 }
 
 Answer<Rules> read_rules(const Session& session, const Asked& asked) {
@@ -78,12 +75,8 @@ void compare_with_vault(Session& session, const policy::Policy& policy) {
     if (!door) return;
     const Answer<Report> report = (*door)->status();
     if (!report) return;
-    std::string digest;
-    std::string trouble;
-    for (const auto& [key, value] : *report) {
-        if (key == "policy_digest") digest = value;
-        if (key == "policy_error") trouble = value;
-    }
+    const std::string digest = value_of(*report, "policy_digest");
+    const std::string trouble = value_of(*report, "policy_error");
     if (digest.empty() || hex_of(policy.digest()).starts_with(digest)) return;
     if (trouble.empty()) {
         warn("The vault that answers has other rules in force than these files. `systemctl reload hwvaultd`, or SIGHUP, has "
@@ -320,7 +313,7 @@ CLI::App* add(CLI::App& parent, Session& session, const Command& added, const st
     CLI::App* const command = parent.add_subcommand(added.name, added.description);
     command->add_option("--policy", asked->folder, "The folder of rules; else [vault] policy of --config")
         ->check(CLI::ExistingDirectory);
-    command->add_option("--config", session.settings.configuration, "The configuration")->capture_default_str();
+    add_configuration(*command, session);
     command->callback([&session, asked, work = added.work] {
         session.work = [&session, asked, work] { return work(session, *asked); };
     });

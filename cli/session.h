@@ -28,6 +28,7 @@ struct Settings {
     std::string door{"socket"};  // --door: "socket" or "dbus"
     std::string timeout{"30s"};  // --timeout, of each call
     std::string configuration{"/etc/hwvault/hwvault.toml"};
+    bool configuration_is_named{false};  // by --config
     bool json{false};
 };
 

@@ -120,7 +120,8 @@ Answer<Exit> recover(Session& session, const Setup& setup) {
                        "Of a store that is older than the device remembers: what was made since then is lost, and every token "
                        "that the store had issued is revoked, since any of them may have been. Put the latest copy of the store "
                        "back, or accept that with `hwvault recover --accept-rollback`. Of a device that is lost: `hwvault "
-                       "recover --from STORE --recovery-key KEY --signing-key PUB`."};
+                       "recover --from STORE --recovery-key KEY --signing-key PUB`. Of another recovery key: `--new-recipient`. "
+                       "Of the device's public key: `--show-signing-key`."};
     }
     HWVAULT_TRY(const std::string output, run_recover(session, {"--accept-rollback"}, "Taking the store as it is ..."));
     HWVAULT_CHECK(session.print(output + "The store is accepted as it is, and that is on the record.\n",
@@ -163,10 +164,6 @@ Answer<Exit> units(Session& session) {
     return kYes;
 }
 
-void add_configuration(CLI::App& command, Session& session) {
-    command.add_option("--config", session.settings.configuration, "Configuration file")->capture_default_str();
-}
-
 void add_hardware(CLI::App& command, Setup& setup) {
     command.add_option("--pin-file", setup.pin_file, "File of mode 0600 with the device's PIN");
     command.add_option("--hardware-state", setup.hardware_state, "Folder of hwvault-hardware")->capture_default_str();
@@ -193,6 +190,12 @@ void add_recover(CLI::App& app, Session& session, const std::shared_ptr<Setup>& 
 }
 
 }  // namespace
+
+void add_configuration(CLI::App& command, Session& session) {
+    command.add_option("--config", session.settings.configuration, "The configuration")
+        ->capture_default_str()
+        ->each([&session](const std::string&) { session.settings.configuration_is_named = true; });
+}
 
 void add_setup_commands(CLI::App& app, Session& session) {
     auto setup = std::make_shared<Setup>();

@@ -24,4 +24,8 @@ std::optional<vault::Verb> verb_written(std::string_view text) {
     return verb == vault::kVerbs.end() ? std::nullopt : std::optional(*verb);
 }
 
+bool is_same_word(std::string_view one, std::string_view other) {
+    return plain(one) == plain(other);
+}
+
 }  // namespace hwvault::cli

@@ -11,5 +11,7 @@
 namespace hwvault::cli {
 
 std::optional<vault::Verb> verb_written(std::string_view text);
+// Whether they are the same word so.
+bool is_same_word(std::string_view one, std::string_view other);
 
 }  // namespace hwvault::cli

@@ -9,9 +9,13 @@
 namespace hwvault::audit {
 namespace {
 
+std::string named(std::uint64_t sequence) {
+    return "entry " + std::to_string(sequence);
+}
+
 // "entry 5 is", "entries 5 to 7 are"
-std::string entries(std::uint64_t first, std::uint64_t last) {
-    if (first == last) return "entry " + std::to_string(first) + " is";
+std::string those_are(std::uint64_t first, std::uint64_t last) {
+    if (first == last) return named(first) + " is";
     return "entries " + std::to_string(first) + " to " + std::to_string(last) + " are";
 }
 
@@ -20,14 +24,11 @@ bool is_recovery(const std::optional<Entry>& entry) {
     return event != nullptr && event->verb == vault::Verb::kRecover;
 }
 
-std::string entry(std::uint64_t sequence) {
-    return "entry " + std::to_string(sequence);
-}
-
 }  // namespace
 
 Verifier::Verifier(Options options) : options_(std::move(options)) {
     summary_.signed_by.resize(options_.signing_keys.size());
+    summary_.met.resize(options_.known.size());
 }
 
 Result<void> Verifier::take(std::string_view line) {
@@ -50,7 +51,6 @@ Result<void> Verifier::take_start(const FileStart& start) {
         return invalid_argument("says that its file follows no entry, and which hash that has.");
     }
     if (!start_) {
-        summary_.first = sequence + 1;
         begin_trail(start);
         return {};
     }
@@ -61,14 +61,14 @@ Result<void> Verifier::take_start(const FileStart& start) {
         return {};
     }
     if (sequence > last) {
-        return invalid_argument("begins a file after " + entry(sequence) + ": " + entries(last + 1, sequence) +
+        return invalid_argument("begins a file after " + named(sequence) + ": " + those_are(last + 1, sequence) +
                                 " missing before it.");
     }
     if (sequence < last) {
-        return invalid_argument("begins a file after " + entry(sequence) + ", and " + entry(last) +
+        return invalid_argument("begins a file after " + named(sequence) + ", and " + named(last) +
                                 " was there already: the files are in another order, or one is there twice.");
     }
-    return invalid_argument("begins a file after another " + entry(sequence) +
+    return invalid_argument("begins a file after another " + named(sequence) +
                             " than the one before it: one of the two was changed.");
 }
 
@@ -78,9 +78,10 @@ void Verifier::begin_trail(const FileStart& start) {
     window_.clear();
     newest_.reset();
     other_.reset();
+    summary_.first = start.follows.sequence + 1;
     summary_.signed_up_to = 0;
     summary_.uncovered = 0;
-    summary_.met_known = false;
+    summary_.met.assign(options_.known.size(), false);
     ++summary_.trails;
     reach(start.follows);
 }
@@ -88,12 +89,12 @@ void Verifier::begin_trail(const FileStart& start) {
 Result<void> Verifier::take_link(const vault::EventLink& link) {
     if (!start_) return invalid_argument("is an entry, and no line before it says of which trail.");
     const std::uint64_t next = trail_.sequence() + 1;
-    const std::string here = "is " + entry(link.sequence);
+    const std::string here = "is " + named(link.sequence);
     if (link.sequence > next) {
-        return invalid_argument(here + ": " + entries(next, link.sequence - 1) + " missing before it.");
+        return invalid_argument(here + ": " + those_are(next, link.sequence - 1) + " missing before it.");
     }
     if (link.sequence < next) {
-        return invalid_argument(here + ", where " + entry(next) +
+        return invalid_argument(here + ", where " + named(next) +
                                 " should be: it is there twice, or lines were put in another order.");
     }
     if (!trail_.follow(link)) {
@@ -102,13 +103,15 @@ Result<void> Verifier::take_link(const vault::EventLink& link) {
 
     const auto decoded = decode(link.body);
     if (summary_.trails > 1 && link.sequence == 1 && !is_recovery(decoded)) {
+        blames_line_before_ = true;
         return invalid_argument(
-            "begins a trail again without a recovery: the files are in another order, or are not all of one vault.");
+            "begins the trail again without a recovery: the files are in another order, one is there twice, or they are "
+            "not all of one vault.");
     }
     const auto* const made = decoded ? std::get_if<vault::SignedCheckpoint>(&*decoded) : nullptr;
     if (made != nullptr) HWVAULT_CHECK(take_checkpoint(*made));
     if (made == nullptr) {
-        ++entries_;
+        ++not_checkpoints_;
         ++summary_.uncovered;
     }
     if (!decoded) ++summary_.unread;
@@ -120,9 +123,10 @@ Result<void> Verifier::take_link(const vault::EventLink& link) {
 void Verifier::reach(const Position& position) {
     summary_.last = position;
     if (window_.size() == kWindow) window_.pop_front();
-    window_.push_back({position, entries_});
-    for (const Position& known : options_.known) {
-        if (known == position) summary_.met_known = true;
+    window_.push_back({position, not_checkpoints_});
+    for (std::size_t i = 0; i < options_.known.size(); ++i) {
+        const Position& known = options_.known[i];
+        if (known == position) summary_.met[i] = true;
         else if (known.sequence == position.sequence) other_ = known;
     }
 }
@@ -169,8 +173,9 @@ Result<void> Verifier::find_covered(const crypto::Digest& audit_head) {
     const auto is_head = [&](const Passed& passed) { return passed.position.hash == audit_head; };
     const auto covered = std::ranges::find_if(window_, is_head);
     if (covered != window_.end()) {
-        summary_.signed_up_to = covered->position.sequence;
-        summary_.uncovered = entries_ - covered->entries;
+        const std::uint64_t sequence = covered->position.sequence;
+        summary_.signed_up_to = sequence > start_->follows.sequence ? sequence : 0;
+        summary_.uncovered = not_checkpoints_ - covered->not_checkpoints;
         window_.erase(window_.begin(), covered);  // no later one covers less
         return {};
     }
@@ -181,12 +186,22 @@ Result<void> Verifier::find_covered(const crypto::Digest& audit_head) {
         "is a checkpoint of another trail: something before this line was changed after the device had signed it.");
 }
 
+bool Verifier::is_proven() const {
+    if (!start_ || bad_) return false;
+    for (std::size_t i = 0; i < options_.known.size(); ++i) {
+        const Position& known = options_.known[i];
+        const bool says_something = known.sequence > start_->follows.sequence || known == summary_.last;
+        if (summary_.met[i] && says_something) return true;
+    }
+    return summary_.signed_up_to != 0;
+}
+
 Result<void> Verifier::finish() const {
     if (bad_) return *bad_;
     if (!start_) return invalid_argument("There is not a line in it.");
     const std::uint64_t last = trail_.sequence();
     if (last < options_.at_least) {
-        std::string missing = entries(last + 1, options_.at_least) + " missing at the end.";
+        std::string missing = those_are(last + 1, options_.at_least) + " missing at the end.";
         missing.front() = 'E';
         return invalid_argument(std::move(missing));
     }

@@ -40,18 +40,26 @@ public:
     Result<void> take(std::string_view line);
     // After the last line: a sentence when there was none, the newest trail ends too early or a known entry is another one.
     [[nodiscard]] Result<void> finish() const;
+    // Whether what does not fit is the line before the one that the first error answered: a file's first line, which only
+    // the next one shows to be wrong.
+    [[nodiscard]] bool blames_line_before() const { return blames_line_before_; }
+    // Whether anything says that the newest trail is what the vault wrote: a checkpoint in it covers an entry of it, or a known
+    // one is an entry of it or where it ends. Whoever can write the files can write all else.
+    [[nodiscard]] bool is_proven() const;
 
     struct Summary {
-        std::uint64_t first{0};        // entry that the first file begins with
+        // Of the newest trail, as far as it is in the files.
+        std::uint64_t first{0};         // entry that it begins with, there or not
         Position last;
+        std::uint64_t signed_up_to{0};  // entry that its newest checkpoint covers; 0 for none
+        std::uint64_t uncovered{0};     // entries after that one that are no checkpoints
+        std::vector<bool> met;          // each known entry, as they were given: whether it was reached
+        // Of all.
         std::uint64_t events{0};
         std::uint64_t checkpoints{0};
         std::vector<std::uint64_t> signed_by;  // checkpoints of each signing key, as they were given
-        std::uint64_t signed_up_to{0};  // entry that the newest checkpoint covers
-        std::uint64_t uncovered{0};     // of the newest trail's entries: those after it that are no checkpoints
         std::uint64_t unread{0};        // entries of a kind that this program does not know
         std::uint64_t trails{0};        // begun: more than one after a recovery on another device
-        bool met_known{false};          // one of the known entries was there
     };
     [[nodiscard]] const Summary& summary() const { return summary_; }
 
@@ -68,16 +76,17 @@ private:
 
     struct Passed {
         Position position;
-        std::uint64_t entries;  // up to it
+        std::uint64_t not_checkpoints;  // entries up to it that are none
     };
 
     Options options_;
     std::optional<Error> bad_;  // what the first line that does not fit was answered with
     std::optional<FileStart> start_;  // of the trail that is being read
     Trail trail_;
-    std::uint64_t entries_{0};  // that are no checkpoints
+    std::uint64_t not_checkpoints_{0};  // entries that are none
     std::deque<Passed> window_;  // the latest links, and what the trail's first one follows; none before one that is covered
     std::optional<vault::Checkpoint> newest_;
+    bool blames_line_before_{false};
     std::optional<Position> other_;  // a known entry that is another one in this trail
     Summary summary_;
 };

@@ -6,58 +6,21 @@
 #include <utility>
 #include <vector>
 
-#include "daemon/audit/verifier.h"
 #include "foundation/fields.h"
-#include "tests/audit/written_trail.h"
+#include "tests/audit/verdict.h"
 #include "tests/catch.h"
 
 using namespace hwvault;
+using audit::Lines;
+using audit::usual_trail;
+using audit::Verdict;
+using audit::verdict_knowing;
+using audit::verdict_on;
+using audit::verdict_with;
+using audit::with_key;
 using audit::WrittenTrail;
 
 namespace {
-
-using Lines = std::vector<std::string>;
-
-struct Verdict {
-    std::size_t line{0};  // the first bad one, from 1; 0 when none is
-    std::string sentence;
-    audit::Verifier::Summary summary;
-};
-
-Verdict verdict_with(audit::Verifier::Options options, const Lines& lines) {
-    audit::Verifier verifier(std::move(options));
-    for (std::size_t i = 0; i < lines.size(); ++i) {
-        const auto taken = verifier.take(lines[i]);
-        if (!taken) return {i + 1, taken.error().message, verifier.summary()};
-    }
-    const auto finished = verifier.finish();
-    return {0, finished ? "" : finished.error().message, verifier.summary()};
-}
-
-audit::Verifier::Options with_key(WrittenTrail& trail) {
-    return {.signing_keys = {trail.signing_key()}, .check_signatures = true, .known = {}, .at_least = 0};
-}
-
-Verdict verdict_on(WrittenTrail& trail, const Lines& lines) {
-    return verdict_with(with_key(trail), lines);
-}
-
-Verdict verdict_knowing(WrittenTrail& trail, const Lines& lines, const audit::Position& end) {
-    auto options = with_key(trail);
-    options.known = {end};
-    options.at_least = end.sequence;
-    return verdict_with(std::move(options), lines);
-}
-
-// One file: the start, events 1 to 4, a checkpoint over them as entry 5, events 6 to 9, a checkpoint as entry 10.
-WrittenTrail usual_trail() {
-    WrittenTrail trail;
-    trail.add_events(4);
-    trail.add_checkpoint();
-    trail.add_events(4);
-    trail.add_checkpoint();
-    return trail;
-}
 
 Lines without(Lines lines, std::size_t first, std::size_t count) {
     const auto begin = lines.begin() + static_cast<std::ptrdiff_t>(first);
@@ -93,7 +56,7 @@ Lines rehashed(const Lines& lines) {
 TEST_CASE("A trail is as it was written, and is summed up") {
     WrittenTrail trail = usual_trail();
     trail.add_events(3);
-    const auto [line, sentence, summary] = verdict_knowing(trail, trail.lines, trail.end());
+    const auto [line, sentence, summary, proven] = verdict_knowing(trail, trail.lines, trail.end());
     CHECK(line == 0);
     CHECK(sentence.empty());
     CHECK(summary.first == 1);
@@ -104,7 +67,8 @@ TEST_CASE("A trail is as it was written, and is summed up") {
     CHECK(summary.signed_up_to == 9);
     CHECK(summary.uncovered == 3);
     CHECK(summary.trails == 1);
-    CHECK(summary.met_known);
+    CHECK(summary.met == std::vector<bool>{true});
+    CHECK(proven);
 }
 
 TEST_CASE("A line that was edited is found, whether its hash was computed anew or not") {
@@ -311,39 +275,6 @@ TEST_CASE("Files follow each other, and a file that is missing between two is fo
     CHECK(verdict_on(trail, other).sentence.starts_with("begins a file after another entry 12"));
 }
 
-TEST_CASE("When the oldest files are gone, the rest is verified and says with which entry it begins") {
-    WrittenTrail trail = usual_trail();
-    const audit::Position tenth = trail.end();
-    const auto second = static_cast<std::ptrdiff_t>(trail.lines.size());
-    trail.start_file();
-    trail.add_events(1);
-    Lines rest(trail.lines.begin() + second, trail.lines.end());
-    CHECK(verdict_on(trail, rest).summary.first == 11);
-    CHECK(verdict_knowing(trail, rest, tenth).sentence.empty());
-    const Verdict verdict = verdict_knowing(trail, rest, {.sequence = 4, .hash = tenth.hash});
-    CHECK(verdict.sentence == "Entry 4 is not in these files: they begin with entry 11.");
-}
-
-TEST_CASE("The first checkpoint of later files may cover what was before them, and says nothing of what is in them") {
-    WrittenTrail trail;
-    trail.add_events(3);
-    const crypto::Digest early = trail.end().hash;
-    trail.add_events(2);
-    const auto second = static_cast<std::ptrdiff_t>(trail.lines.size());
-    trail.start_file();
-    trail.add_events(2);
-    trail.add_checkpoint_over(early);
-    Lines rest(trail.lines.begin() + second, trail.lines.end());
-    CHECK(verdict_on(trail, rest).line == 0);
-    CHECK(verdict_on(trail, rest).summary.signed_up_to == 0);
-    trail.add_checkpoint();
-    rest.assign(trail.lines.begin() + second, trail.lines.end());
-    CHECK(verdict_on(trail, rest).summary.signed_up_to == 8);
-    trail.add_checkpoint_over(early);
-    rest.assign(trail.lines.begin() + second, trail.lines.end());
-    CHECK(verdict_on(trail, rest).line == rest.size());
-}
-
 TEST_CASE("A file of another vault, and an entry before any first line, are refused") {
     WrittenTrail trail = usual_trail();
     const std::size_t size = trail.lines.size();
@@ -368,6 +299,7 @@ TEST_CASE("A trail that begins again after a recovery on another device is count
     CHECK(verdict.line == 0);
     CHECK(verdict.sentence.empty());
     CHECK(verdict.summary.trails == 2);
+    CHECK(verdict.summary.first == 1);
     CHECK(verdict.summary.signed_up_to == 0);
     CHECK(verdict.summary.uncovered == 3);
     trail.add_checkpoint();
@@ -385,7 +317,8 @@ TEST_CASE("What was known or covered of one trail is not known or covered of the
     CHECK(verdict_knowing(trail, trail.lines, end).sentence == "Entries 2 to 10 are missing at the end.");
     auto options = with_key(trail);
     options.known = {end};
-    CHECK_FALSE(verdict_with(options, trail.lines).summary.met_known);
+    CHECK(verdict_with(options, trail.lines).summary.met == std::vector<bool>{false});
+    CHECK_FALSE(verdict_with(options, trail.lines).proven);
     WrittenTrail covering = trail;
     covering.add_checkpoint_over(end.hash);
     CHECK(verdict_on(covering, covering.lines).line == covering.lines.size());
@@ -400,8 +333,8 @@ TEST_CASE("A trail that begins again without a recovery is one whose files are i
     trail.start_again_without_recovery();
     CHECK(verdict_on(trail, trail.lines).line == 0);
     trail.add_events(1);
-    CHECK(verdict_on(trail, trail.lines).line == size + 2);
-    CHECK(verdict_on(trail, trail.lines).sentence.starts_with("begins a trail again without a recovery"));
+    CHECK(verdict_on(trail, trail.lines).line == size + 1);  // the first line of the file
+    CHECK(verdict_on(trail, trail.lines).sentence.starts_with("begins the trail again without a recovery"));
 }
 
 TEST_CASE("An entry that this program does not know is counted, and its place in the chain is checked") {

@@ -410,7 +410,9 @@ name = "db"
                                                     self.file("hwvault.toml", self.CONFIGURATION)).stdout)
 
     def test_recover_wants_to_be_told_that_the_rollback_is_accepted(self):
-        self.assertIn(b"--accept-rollback", self.expect(2, "recover").stderr)
+        said = self.expect(2, "recover").stderr
+        for form in (b"--accept-rollback", b"--from STORE", b"--new-recipient", b"--show-signing-key"):
+            self.assertIn(form, said)
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root to become somebody else")
     def test_init_and_recover_are_for_root(self):

@@ -59,6 +59,7 @@ TEST_CASE("every finding that is not good says what to do") {
     CHECK(of_vault("policy_error", "10.toml, line 3, column 1: No.", "rules").verdict == Verdict::kBad);
     CHECK(of_vault("policy_error", "", "rules").verdict == Verdict::kGood);
     CHECK(of_vault("audit_error", "It was cut.", "audit").verdict == Verdict::kBad);
+    CHECK(of_vault("audit_error", "It was cut.", "audit").next.find("hwvault audit verify --signing-key PEM") != std::string::npos);
     CHECK(of_vault("audit_error", "", "audit").verdict == Verdict::kGood);
     CHECK(of_vault("store_error", "It is full.", "disk").verdict == Verdict::kBad);
     CHECK(of_vault("store_error", "", "disk").verdict == Verdict::kGood);

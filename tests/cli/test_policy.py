@@ -149,6 +149,8 @@ def the_folder_is_the_one_of_the_configuration():
     expect(asked(0, "check", "--config", configuration)["rules"] == 8, "configured")
     configuration.write_text("[vault\n", encoding="utf-8")
     policy(1, "check", "--config", configuration)
+    done = policy(1, "who", "app:ci-x", "--config", vault.home / "none.toml")
+    expect(b"no configuration at" in done.stderr, f"{done.stderr!r}")
 
 
 def reload(word):
