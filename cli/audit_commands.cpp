@@ -196,7 +196,12 @@ std::string good_table(const Summary& summary, const audit::Verifier::Options& o
     if (summary.unread != 0) rows.push_back({"unknown", counted(summary.unread, "entry", "entries") + " of a newer hwvault"});
     if (summary.trails > 1) {
         rows.push_back({"trails", std::to_string(summary.trails) + ": begun again, as after a recovery on another device; the "
-                                                                   "entries are those of the last one"});
+                                                                   "entries are those of the last one" +
+                                      (summary.uncovered_before == 0
+                                           ? std::string()
+                                           : "; at the ends of those before, " +
+                                                 counted(summary.uncovered_before, "entry is", "entries are") +
+                                                 " under no checkpoint")});
     }
     rows.push_back({"head", head_of(summary)});
     rows.push_back({"end", end_in_words(summary, options, end)});
@@ -212,6 +217,7 @@ json::object good_object(const Summary& summary, const audit::Verifier::Options&
                         {"checkpoints", summary.checkpoints},
                         {"unknown", summary.unread},
                         {"trails", summary.trails},
+                        {"uncovered_before", summary.uncovered_before},
                         {"end_checked", is_end_checked(summary, options, end)}};
     if (!options.check_signatures) return object;
     object["signed_up_to"] = summary.signed_up_to;

@@ -57,6 +57,11 @@ Result<void> Verifier::take_start(const FileStart& start) {
     if (start.vault != start_->vault) return invalid_argument("begins a file of another vault than the one before.");
     if (sequence == last && hash == trail_.head()) return {};
     if (sequence == 0) {
+        // What the device never signed could be anybody's, also in front of a trail that is good.
+        const bool has_entries = last > start_->follows.sequence;
+        if (options_.check_signatures && has_entries && summary_.signed_up_to == 0) {
+            return invalid_argument("begins the trail again, and no checkpoint covers an entry of the one before it.");
+        }
         begin_trail(start);
         return {};
     }
@@ -80,6 +85,7 @@ void Verifier::begin_trail(const FileStart& start) {
     other_.reset();
     summary_.first = start.follows.sequence + 1;
     summary_.signed_up_to = 0;
+    summary_.uncovered_before += summary_.uncovered;
     summary_.uncovered = 0;
     summary_.met.assign(options_.known.size(), false);
     ++summary_.trails;

@@ -60,6 +60,7 @@ public:
         std::vector<std::uint64_t> signed_by;  // checkpoints of each signing key, as they were given
         std::uint64_t unread{0};        // entries of a kind that this program does not know
         std::uint64_t trails{0};        // begun: more than one after a recovery on another device
+        std::uint64_t uncovered_before{0};  // of the trails before the newest one, as `uncovered`
     };
     [[nodiscard]] const Summary& summary() const { return summary_; }
 

@@ -327,6 +327,32 @@ TEST_CASE("What was known or covered of one trail is not known or covered of the
     CHECK_FALSE(verdict_knowing(trail, trail.lines, end).sentence.empty());
 }
 
+TEST_CASE("A trail that no device has signed is not believed in front of one that is good") {
+    WrittenTrail trail;
+    trail.add_events(5);
+    const std::size_t forged = trail.lines.size();
+    trail.start_again();
+    trail.add_checkpoint();
+    CHECK(verdict_on(trail, trail.lines).line == forged + 1);
+    CHECK(verdict_on(trail, trail.lines).sentence.find("no checkpoint covers") != std::string::npos);
+    auto chain_only = with_key(trail);
+    chain_only.check_signatures = false;
+    CHECK(verdict_with(chain_only, trail.lines).line == 0);
+
+    WrittenTrail empty;
+    empty.start_again();
+    empty.add_checkpoint();
+    CHECK(verdict_on(empty, empty.lines).line == 0);
+
+    WrittenTrail lost = usual_trail();
+    lost.add_events(3);  // the device was lost before it signed them
+    lost.start_again();
+    lost.add_checkpoint();
+    CHECK(verdict_on(lost, lost.lines).line == 0);
+    CHECK(verdict_on(lost, lost.lines).summary.uncovered_before == 3);
+    CHECK(verdict_on(lost, lost.lines).summary.uncovered == 0);
+}
+
 TEST_CASE("A trail that begins again without a recovery is one whose files are in another order") {
     WrittenTrail trail = usual_trail();
     const std::size_t size = trail.lines.size();
