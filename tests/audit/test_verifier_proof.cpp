@@ -69,6 +69,7 @@ TEST_CASE("When the oldest files are gone and the trail begins again, the first 
     const auto second = static_cast<std::ptrdiff_t>(trail.lines.size());
     trail.start_file();
     trail.add_events(1);
+    trail.add_checkpoint();
     trail.start_again();
     const Verdict verdict = verdict_on(trail, Lines(trail.lines.begin() + second, trail.lines.end()));
     CHECK(verdict.line == 0);

@@ -28,7 +28,7 @@ class Verify(AuditTest):
         found = json.loads(self.verify(0, self.file, "--json").stdout)
         fingerprint = hashlib.sha256(base64.b64decode("".join(self.key.read_text().splitlines()[1:-1]))).hexdigest()
         self.assertEqual(found, {"verified": True, "first": 1, "last": 253, "head": self.head(), "events": 250, "checkpoints": 3,
-                                 "unknown": 0, "trails": 1, "end_checked": False, "signed_up_to": 252, "uncovered": 0,
+                                 "unknown": 0, "trails": 1, "uncovered_before": 0, "end_checked": False, "signed_up_to": 252, "uncovered": 0,
                                  "signed_by": [{"fingerprint": fingerprint, "checkpoints": 3}]})
 
     def test_hashes_are_as_the_format_says(self):
