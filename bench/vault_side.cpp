@@ -66,7 +66,15 @@ public:
         const std::lock_guard turn(turn_);
         return files_->end(vault);
     }
-    Result<void> begin(const vault::Id& vault, const audit::Position& follows) override {
+    std::optional<audit::Position> end_of_full(const vault::Id& vault) override {
+        const std::lock_guard turn(turn_);
+        return files_->end_of_full(vault);
+    }
+    Result<void> set_aside_full(const vault::Id& vault) override {
+        const std::lock_guard turn(turn_);
+        return files_->set_aside_full(vault);
+    }
+    Result<std::string> begin(const vault::Id& vault, const audit::Position& follows) override {
         const std::lock_guard turn(turn_);
         return files_->begin(vault, follows);
     }
@@ -155,7 +163,8 @@ void VaultSide::begin_exporting() {
                 const std::lock_guard turn(turn_);
                 audit::send_to_journal(link);
             },
-        .touched = [](const std::string&) {},  // is in trouble()
+        .trouble = [](const std::string&) {},  // these two are in trouble()
+        .touched = [](const std::string&) {},
     });
     export_->start();
 }

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <ctime>
 #include <optional>
+#include <ranges>
 #include <system_error>
 
 #include <fcntl.h>
@@ -51,7 +52,7 @@ std::string padded(std::uint64_t number) {
 Result<path> put_away(const path& file, const std::string& name, std::string_view ending) {
     for (int number = 1;; ++number) {
         const std::string more = number == 1 ? "" : "_" + std::to_string(number);
-        const path target = file.parent_path() / (std::string(kPrefix) + name + more + std::string(ending));
+        const path target = file.parent_path() / std::string(kPrefix).append(name).append(more).append(ending);
         if (::renameat2(AT_FDCWD, file.c_str(), AT_FDCWD, target.c_str(), RENAME_NOREPLACE) == 0) return target;
         if (errno != EEXIST) return errno_error("rename " + file.string(), errno);
     }
@@ -73,8 +74,8 @@ Result<std::string> read_part(const os::Fd& file, std::size_t size, std::uint64_
 
 // The time of the latest event among them; 0 where they are checkpoints alone.
 vault::UnixTime latest_time(std::span<const vault::EventLink> links) {
-    for (auto link = links.rbegin(); link != links.rend(); ++link) {
-        const auto entry = decode(link->body);
+    for (const vault::EventLink& link : std::views::reverse(links)) {
+        const auto entry = decode(link.body);
         const auto* const event = entry ? std::get_if<vault::Event>(&*entry) : nullptr;
         if (event != nullptr) return event->time;
     }
