@@ -46,6 +46,7 @@ void AuditExport::start() {
 }
 
 void AuditExport::wake() {
+    woken_ = true;
     if (idle_) pause_.cancel();
 }
 
@@ -59,12 +60,13 @@ awaitable<void> AuditExport::stop() {
 
 awaitable<void> AuditExport::run() {
     for (;;) {
+        woken_ = false;
         const Result<std::size_t> stepped = co_await step();
         const bool more = stepped && *stepped > 0;
         if (more && *stepped == kAtOnce && !stopping_) continue;  // there is a backlog
         say(stepped ? "" : "The audit files cannot be written, and what happens is kept in the store. " + stepped.error().message);
         if (stopping_ && (!more || Clock::now() > stop_by_)) break;
-        idle_ = stepped && !more;
+        idle_ = stepped && !more && !woken_;
         if (idle_) pause_.expires_at(steady_clock::time_point::max());
         else pause_.expires_after(stepped ? steady_clock::duration(kPause) : steady_clock::duration(kPauseAfterFailure));
         co_await pause_.async_wait(os::kAsTuple);

@@ -104,6 +104,7 @@ private:
     Clock::time_point stop_by_{};
     bool running_{false};
     bool idle_{false};
+    bool woken_{false};  // since the latest step began
     bool stopping_{false};
 };
 
