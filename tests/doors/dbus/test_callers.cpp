@@ -7,6 +7,7 @@
 #include "tests/catch.h"
 #include "tests/doors/dbus/bus.h"
 #include "tests/doors/dbus/clients.h"
+#include "tests/peer/processes.h"
 
 namespace hwvault::doors::dbus {
 namespace {
@@ -15,6 +16,13 @@ using Strings = std::vector<std::string>;
 
 std::vector<std::string> as_user(std::vector<std::string> command) {
     std::vector<std::string> wrapped{"setpriv", "--reuid=1", "--regid=2", "--groups=3,4"};
+    wrapped.insert(wrapped.end(), command.begin(), command.end());
+    return wrapped;
+}
+
+// In a control group of a unit's name, which a shell enters before it becomes the command.
+std::vector<std::string> in_unit(const std::string& folder, const std::vector<std::string>& command) {
+    std::vector<std::string> wrapped{"sh", "-c", "echo $$ >" + folder + "/cgroup.procs && exec \"$@\"", "in-unit"};
     wrapped.insert(wrapped.end(), command.begin(), command.end());
     return wrapped;
 }
@@ -82,6 +90,27 @@ TEST_CASE("A user with many connections leaves half of the calls on the bus to o
     CHECK(serving.service.wait_for("Revoke", 128));
     CHECK(serving.service.calls_of("Revoke") == 128);
     CHECK(run(as_user(describe(address))).status == 0);
+    serving.service.release();
+}
+
+TEST_CASE("A unit with many connections leaves some of its user's calls on the bus to that user") {
+    if (!have_python_dbus() || !have("busctl")) return;
+    Serving serving;
+    const auto& address = serving.bus.address();
+    if (!run(python(address, {"credentials"})).has("ProcessFD")) {
+        WARN("skipped: this dbus-daemon gives no ProcessFD, so nobody is a unit");
+        return;
+    }
+    const auto groups = peer::make_groups();
+    if (!groups) return;
+    REQUIRE(groups->add("crowded.service"));
+    const auto refused = run(in_unit(groups->folder("crowded.service").string(), python(address, {"crowds", "2"})));
+    INFO(refused.output);
+    CHECK(refused.has("org.hwvault.Error.Busy"));
+    CHECK(refused.has("96 calls on the bus"));
+    CHECK(serving.service.wait_for("Revoke", 96));
+    CHECK(serving.service.calls_of("Revoke") == 96);
+    CHECK(run(describe(address)).status == 0);
     serving.service.release();
 }
 
