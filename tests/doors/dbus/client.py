@@ -110,11 +110,11 @@ class Client:
             self.bus.send_message(message)
         return {"info": plain(self.call("Describe", "ss", "", "one-more"))}
 
-    def crowds(self, count):
-        """64 calls that stay under way on each of `count` connections, then one more on another."""
+    def crowds(self, count, each="64"):
+        """`each` calls that stay under way on each of `count` connections, then one more on another."""
         connections = [dbus.bus.BusConnection(self.address) for _ in range(int(count))]
         for connection in connections:
-            for _ in range(64):
+            for _ in range(int(each)):
                 message = dbus.lowlevel.MethodCallMessage(NAME, PATH, NAME, "Revoke")
                 message.append("", "slow", 0, signature="sst")
                 connection.send_message(message)

@@ -104,7 +104,7 @@ TEST_CASE("A unit with many connections leaves some of its user's calls on the b
     const auto groups = peer::make_groups();
     if (!groups) return;
     REQUIRE(groups->add("crowded.service"));
-    const auto refused = run(in_unit(groups->folder("crowded.service").string(), python(address, {"crowds", "2"})));
+    const auto refused = run(in_unit(groups->folder("crowded.service").string(), python(address, {"crowds", "2", "48"})));
     INFO(refused.output);
     CHECK(refused.has("org.hwvault.Error.Busy"));
     CHECK(refused.has("96 calls on the bus"));
