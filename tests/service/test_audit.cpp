@@ -258,6 +258,23 @@ TEST_CASE("Files of a store that was given up for an older one are set aside, an
     CHECK(aside >= 2);
 }
 
+TEST_CASE("A crash between two files is none that touched them") {
+    Harness vault;
+    vault.shut();
+    vault.audit_files = audit::make_files(vault.folder.path() / "audit", 1);  // each append fills one
+    vault.start();
+    vault.get(vault.alice);
+    wait_until_written(vault);
+    vault.get(vault.alice);
+    vault.shut();
+    std::filesystem::remove(current_file(vault));  // as before it had its name
+    vault.start();
+    vault.get(vault.bob);
+    vault.shut();
+    CHECK(vault.touched.empty());
+    CHECK(count(events(vault), vault::Verb::kRetrieve) == 3);
+}
+
 TEST_CASE("A trail that hwvaultd left unsigned is signed when there is a device again") {
     Harness vault;
     vault.get(vault.alice);
