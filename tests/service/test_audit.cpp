@@ -258,6 +258,38 @@ TEST_CASE("Files of a store that was given up for an older one are set aside, an
     CHECK(aside >= 2);
 }
 
+TEST_CASE("A store whose oldest entries are in the files alone opens, and files can be made again from the rest") {
+    Harness vault;
+    vault.get(vault.alice);
+    vault.shut();
+    {
+        hardware::FakeDevice device(vault.token);
+        const auto header = store::Store::read_header(vault.file()).value();
+        const SecretBytes root = device.derive(hardware::Label::kStore, store::store_context(header)).value();
+        const auto opened = store::Store::open(vault.file(), root).value();
+        const store::Contents contents = opened->take_contents();
+        audit::Trail trail(contents.audit_sequence, contents.audit_head);
+        while (trail.sequence() < 2 * store::kEntriesKept) {
+            store::Batch batch;
+            batch.epoch = contents.epoch.epoch;
+            batch.time_mark = contents.time_mark;
+            batch.audit_written = trail.sequence();
+            while (batch.events.size() < 500) batch.events.push_back(trail.append(vault::Event{}));
+            REQUIRE(opened->commit(batch));
+        }
+    }
+    vault.start();
+    CHECK(vault.service().status().state == "serving");
+    vault.get(vault.bob);
+    vault.until([&] { return !vault.touched.empty(); });  // no file has what the store says that they have
+    wait_until_written(vault);
+    vault.shut();
+    const auto all = events(vault);
+    CHECK(all.size() >= store::kEntriesKept);
+    CHECK(all.size() < 2 * store::kEntriesKept);
+    CHECK(count(all, vault::Verb::kRetrieve) == 1);  // alice's is gone with the oldest
+}
+
 TEST_CASE("A crash between two files is none that touched them") {
     Harness vault;
     vault.shut();
