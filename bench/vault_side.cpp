@@ -74,6 +74,10 @@ public:
         const std::lock_guard turn(turn_);
         return files_->set_aside_full(vault);
     }
+    Result<void> retire() override {
+        const std::lock_guard turn(turn_);
+        return files_->retire();
+    }
     Result<std::string> begin(const vault::Id& vault, const audit::Position& follows) override {
         const std::lock_guard turn(turn_);
         return files_->begin(vault, follows);

@@ -129,6 +129,7 @@ public:
     Result<std::optional<Position>> end(const vault::Id& vault) override;
     std::optional<Position> end_of_full(const vault::Id& vault) override;
     Result<void> set_aside_full(const vault::Id& vault) override;
+    Result<void> retire() override;
     Result<std::string> begin(const vault::Id& vault, const Position& follows) override;
     Result<void> append(std::span<const vault::EventLink> links) override;
 
@@ -214,6 +215,13 @@ Result<void> Files::read_end(Current& current) const {
     if (link == nullptr) return not_as_left("Its last line is no entry of a trail.");
     current.end = {link->sequence, link->hash};
     current.time = latest_time(links_at_end(std::string_view(tail).substr(0, end + 1)));
+    return {};
+}
+
+Result<void> Files::retire() {
+    HWVAULT_CHECK(check_untouched());
+    HWVAULT_CHECK(put_away(file_, current_->name(), kRotated));
+    current_.reset();
     return {};
 }
 

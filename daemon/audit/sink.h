@@ -27,6 +27,8 @@ public:
     virtual std::optional<Position> end_of_full(const vault::Id& vault) = 0;
     // Sets that file aside, unchanged: it is of a trail that was given up.
     virtual Result<void> set_aside_full(const vault::Id& vault) = 0;
+    // The file that grows, which end() has just read, is full from here on: its trail ends with it.
+    virtual Result<void> retire() = 0;
     // Begins the file that grows anew after `follows`. One that is there is set aside, unchanged, under the name that this
     // gives; "" where there was none.
     virtual Result<std::string> begin(const vault::Id& vault, const Position& follows) = 0;

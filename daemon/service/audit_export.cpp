@@ -119,10 +119,20 @@ awaitable<Result<void>> AuditExport::find_end() {
         co_return Result<void>{};
     }
     HWVAULT_CO_TRY(const Links at_end, co_await links_after(found.sequence - 1));
+    const bool is_known = !at_end.empty() && position_of(at_end.front()) == found;
+    if (!is_known && written_ == 0) {
+        HWVAULT_CO_TRY(const Links oldest, co_await links_after(0));
+        if (!oldest.empty() && is_recovery(oldest.front())) {
+            // That of the device that was lost.
+            Work<void> retire = [](audit::Sink& sink) { return sink.retire(); };
+            HWVAULT_CO_CHECK(co_await on_sink<void>(std::move(retire)));
+            co_return co_await begin_again("");
+        }
+    }
     if (at_end.empty() || at_end.front().sequence > found.sequence) {
         co_return co_await begin_again("It has entries that the store does not know: one of the two is an older copy.");
     }
-    if (position_of(at_end.front()) != found) co_return co_await begin_again("Its last entry is not the one that was written.");
+    if (!is_known) co_return co_await begin_again("Its last entry is not the one that was written.");
     end_ = found;
     written_ = found.sequence;
     co_return Result<void>{};

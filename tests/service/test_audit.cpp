@@ -7,8 +7,10 @@
 
 #include "crypto/p256.h"
 #include "daemon/audit/entry.h"
+#include "daemon/audit/verifier.h"
 #include "daemon/service/audit_export.h"
 #include "tests/service/harness.h"
+#include "tests/service/lost.h"
 
 using namespace hwvault;
 using namespace hwvault::service;
@@ -86,6 +88,7 @@ public:
     Result<std::optional<audit::Position>> end(const vault::Id& vault) override { return files_->end(vault); }
     std::optional<audit::Position> end_of_full(const vault::Id& vault) override { return files_->end_of_full(vault); }
     Result<void> set_aside_full(const vault::Id& vault) override { return files_->set_aside_full(vault); }
+    Result<void> retire() override { return files_->retire(); }
     Result<std::string> begin(const vault::Id& vault, const audit::Position& follows) override {
         return files_->begin(vault, follows);
     }
@@ -288,6 +291,33 @@ TEST_CASE("A store whose oldest entries are in the files alone opens, and files 
     CHECK(all.size() >= store::kEntriesKept);
     CHECK(all.size() < 2 * store::kEntriesKept);
     CHECK(count(all, vault::Verb::kRetrieve) == 1);  // alice's is gone with the oldest
+}
+
+TEST_CASE("The files of a lost device's vault stay, and that of the recovered one follow them") {
+    const RecoveryKeys keys;
+    Lost lost(keys);
+    lost.get(lost.alice);
+    lost.wait_until_signed();
+    wait_until_written(lost);
+    lost.die();
+    NewMachine fresh(keys.recipient_file());
+    const path folder = fresh.folder.path() / "audit";
+    std::filesystem::copy(lost.folder.path() / "audit", folder);
+    REQUIRE(fresh.recover(lost, keys));
+    fresh.start();
+    fresh.get(fresh.bob);
+    wait_until_written(fresh);
+    const Bytes key = fresh.run(fresh.device().describe({}))->signing_key;
+    fresh.shut();
+    CHECK(fresh.touched.empty());
+    audit::Verifier verifier({.signing_keys = {lost.signing_key, key}, .check_signatures = true, .known = {}, .at_least = 0});
+    for (const path& file : audit::files_in(folder).value()) {
+        std::ifstream in(file);
+        for (std::string line; std::getline(in, line);) CHECK(verifier.take(line));
+    }
+    CHECK(verifier.finish());
+    CHECK(verifier.summary().trails == 2);
+    CHECK(verifier.is_proven());
 }
 
 TEST_CASE("A crash between two files is none that touched them") {
