@@ -100,9 +100,10 @@ struct Current {
 std::vector<vault::EventLink> links_at_end(std::string_view tail) {
     std::vector<vault::EventLink> links;
     while (!tail.empty()) {
-        const auto line = parse_line(tail.substr(0, tail.find('\n')));
+        const std::string_view text = tail.substr(0, tail.find('\n'));
+        const auto line = parse_line(text);
         if (const auto* const link = line ? std::get_if<vault::EventLink>(&*line) : nullptr) links.push_back(*link);
-        tail.remove_prefix(std::min(tail.size(), tail.find('\n') + 1));
+        tail.remove_prefix(std::min(tail.size(), text.size() + 1));
     }
     return links;
 }

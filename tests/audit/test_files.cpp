@@ -75,37 +75,40 @@ Position read_trail(const path& folder) {
     return end;
 }
 
-// A file of ten entries, as the next start of hwvaultd finds it once `touch` has done its work.
-Result<std::optional<Position>> end_after(const std::function<void(const path&)>& touch) {
-    const LogFolder folder;
+// A file of ten entries.
+struct TenEntries {
+    TenEntries() {
+        REQUIRE(files->begin(kVault, {}));
+        REQUIRE(files->append(some_events(trail, 10)));
+    }
+    LogFolder folder;
     Trail trail;
-    const auto files = make_files(folder.log());
-    REQUIRE(files->begin(kVault, {}));
-    REQUIRE(files->append(some_events(trail, 10)));
-    touch(folder.current());
-    return make_files(folder.log())->end(kVault);
+    std::unique_ptr<Sink> files = make_files(folder.log());
+};
+
+// As the next start of hwvaultd finds it once `touch` has done its work.
+Result<std::optional<Position>> end_after(const std::function<void(const path&)>& touch) {
+    TenEntries ten;
+    touch(ten.folder.current());
+    return make_files(ten.folder.log())->end(kVault);
 }
 
 // The same under a hwvaultd that goes on writing: what append() says.
 Error touched(const std::function<void(const path&)>& touch) {
-    const LogFolder folder;
-    Trail trail;
-    const auto files = make_files(folder.log());
-    REQUIRE(files->begin(kVault, {}));
-    REQUIRE(files->append(some_events(trail, 10)));
-    touch(folder.current());
-    const auto appended = files->append(some_events(trail, 1));
+    TenEntries ten;
+    touch(ten.folder.current());
+    const auto appended = ten.files->append(some_events(ten.trail, 1));
     REQUIRE_FALSE(appended);
     // What there was is kept beside the new one.
     std::error_code ignored;
-    const bool was_there = std::filesystem::exists(std::filesystem::symlink_status(folder.current(), ignored));
-    REQUIRE(files->begin(kVault, {}));
+    const bool was_there = std::filesystem::exists(std::filesystem::symlink_status(ten.folder.current(), ignored));
+    REQUIRE(ten.files->begin(kVault, {}));
     std::size_t aside = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(folder.log())) {
+    for (const auto& entry : std::filesystem::directory_iterator(ten.folder.log())) {
         if (entry.path().extension() == ".set-aside") ++aside;
     }
     CHECK(aside == (was_there ? 1 : 0));
-    CHECK(files_in(folder.log()).value() == std::vector{folder.current()});
+    CHECK(files_in(ten.folder.log()).value() == std::vector{ten.folder.current()});
     return appended.error();
 }
 

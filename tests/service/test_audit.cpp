@@ -101,6 +101,17 @@ private:
     std::shared_ptr<audit::Sink> files_;
 };
 
+// Starts the vault anew over files that hang until the promise is kept.
+std::promise<void> hang_log_disk(Harness& vault) {
+    vault.shut();
+    const auto slow = std::make_shared<SlowFiles>(vault.audit_files);
+    std::promise<void> goes_on;
+    slow->hang_until = goes_on.get_future().share();
+    vault.audit_files = slow;
+    vault.start();
+    return goes_on;
+}
+
 }  // namespace
 
 TEST_CASE("What happens is in the files soon after, with who, what and by which rule") {
@@ -371,12 +382,7 @@ TEST_CASE("A store that is older than its audit files is noticed, though nothing
 
 TEST_CASE("A log disk that hangs holds nobody up, and what happened meanwhile is written when it goes on") {
     Harness vault;
-    vault.shut();
-    const auto slow = std::make_shared<SlowFiles>(vault.audit_files);
-    std::promise<void> goes_on;
-    slow->hang_until = goes_on.get_future().share();
-    vault.audit_files = slow;
-    vault.start();
+    std::promise<void> goes_on = hang_log_disk(vault);
     vault.get(vault.alice);
     REQUIRE(vault.run(vault.service().revoke(vault.alice, "", "", 0)));
     vault.until([&] { return vault.service().status().audit_error.find("does not answer") != std::string::npos; });
@@ -393,12 +399,7 @@ TEST_CASE("A log disk that hangs holds nobody up, and what happened meanwhile is
 
 TEST_CASE("hwvaultd ends though the log disk hangs") {
     Harness vault;
-    vault.shut();
-    const auto slow = std::make_shared<SlowFiles>(vault.audit_files);
-    std::promise<void> goes_on;
-    slow->hang_until = goes_on.get_future().share();
-    vault.audit_files = slow;
-    vault.start();
+    std::promise<void> goes_on = hang_log_disk(vault);
     vault.get(vault.alice);
     const auto began = std::chrono::steady_clock::now();
     vault.shut();
