@@ -9,6 +9,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <iostream>
 #include <optional>
 #include <string>
@@ -20,6 +21,7 @@
 
 #include <CLI/CLI.hpp>
 #include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/systemd_sink.h>
 #include <spdlog/spdlog.h>
 
 #include "daemon/hardware/child/commands.h"
@@ -56,7 +58,12 @@ void harden() {
     ::setenv("TSS2_LOG", "all+NONE", 1);
 }
 
-void log_to_standard_error() {
+// To the journal, with each message's priority, where standard error goes there (systemd.exec(5)).
+void set_up_log() {
+    if (std::getenv("JOURNAL_STREAM") != nullptr) {
+        spdlog::set_default_logger(spdlog::systemd_logger_mt("hwvault-hardware"));
+        return;
+    }
     spdlog::set_default_logger(spdlog::stderr_logger_mt("hwvault-hardware"));
     spdlog::set_pattern("%n: %l: %v");
 }
@@ -167,7 +174,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
     harden();
-    log_to_standard_error();
+    set_up_log();
     try {
         return run(argc, argv);
     } catch (const std::exception& failure) {  // memory ran out, or the command line's parser failed
