@@ -45,6 +45,7 @@
 #include "daemon/service/vault_service.h"
 #include "daemon/settings.h"
 #include "os/asio.h"
+#include "os/identity.h"
 #include "os/run.h"
 #include "policy/files/files.h"
 
@@ -61,6 +62,7 @@ struct Command {
     std::filesystem::path development;
     Simulated simulated{Simulated::kAsBefore};
     std::filesystem::path hardware_program{os::own_folder() / "hwvault-hardware"};
+    uid_t who{::getuid()};  // typed it
     bool initialise{false};
     bool accept_rollback{false};
     bool new_recipient{false};
@@ -251,7 +253,7 @@ void Daemon::reload(Result<Live> read) {
 
 awaitable<Result<void>> Daemon::serve() {
     const bool is_first = !command_.development.empty() && !std::filesystem::exists(parts_.settings.store_file());
-    if (is_first) HWVAULT_CO_CHECK(co_await Administration(parts_).make_store());
+    if (is_first) HWVAULT_CO_CHECK(co_await Administration(parts_, command_.who).make_store());
     asio::signal_set hang_ups(parts_.io, SIGHUP);  // from here on, so that none is missed and none ends the program
     HWVAULT_CO_TRY(Live live, co_await read_live());
     service_.emplace(service_parts(std::move(live.rules)));
@@ -281,7 +283,7 @@ awaitable<Result<void>> Daemon::serve() {
 
 // What the command line asks for, done with `parts`; the exit status.
 int run(const Command& command, Parts& parts) {
-    Administration administration(parts);
+    Administration administration(parts, command.who);
     std::optional<Daemon> daemon;
     const auto work = [&]() -> Administration::Outcome {
         if (command.initialise) return administration.initialise();
@@ -310,6 +312,10 @@ int run_installed(const Command& command) {
     }
     auto settings = read_settings(command.configuration);
     if (!settings) return failed(settings.error());
+    // What root makes here must be that user's who serves with it.
+    if (const auto own = os::become_owner_of(settings->state); !own && own.error().code != ErrorCode::kNotFound) {
+        return failed(own.error());
+    }
     hardware::Options device{.child = hardware::Connect{settings->hardware_socket}};
     Parts parts(std::move(*settings), std::move(device));
     return run(command, parts);

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include <pwd.h>
-#include <unistd.h>
 
 #include <boost/asio/steady_timer.hpp>
 
@@ -19,19 +18,18 @@ namespace {
 
 constexpr auto kDeviceAtSetup = std::chrono::seconds(20);  // that each of these waits for the device
 
-// Whoever runs this program, about to do `what` with the vault.
-vault::Event event_of(const std::string& what) {
-    const passwd* const user = ::getpwuid(::getuid());
+}  // namespace
+
+vault::Event Administration::event_of(const std::string& what) const {
+    const passwd* const user = ::getpwuid(who_);
     vault::Event event;
     event.time = clock_now();
     event.verb = vault::Verb::kRecover;
-    event.actor.uid = ::getuid();
+    event.actor.uid = who_;
     if (user != nullptr) event.actor.user = user->pw_name;
     event.decided_by = what;
     return event;
 }
-
-}  // namespace
 
 Administration::Outcome Administration::device_ready() {
     const auto deadline = std::chrono::steady_clock::now() + kDeviceAtSetup;

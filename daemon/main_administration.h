@@ -4,6 +4,10 @@
 // it again after its device was lost. Each prints what came of it on standard output.
 #pragma once
 
+#include <string>
+
+#include <sys/types.h>
+
 #include <boost/asio/awaitable.hpp>
 
 #include "daemon/main_parts.h"
@@ -14,7 +18,8 @@ namespace hwvault {
 
 class Administration {
 public:
-    explicit Administration(Parts& parts) : parts_(parts) {}
+    // `who` typed the command: for the audit trail, whatever this process runs as.
+    Administration(Parts& parts, uid_t who) : parts_(parts), who_(who) {}
 
     using Outcome = boost::asio::awaitable<Result<void>>;
 
@@ -31,8 +36,11 @@ public:
 private:
     [[nodiscard]] Result<void> state_is_there() const;
     Outcome device_ready();
+    // `what` was done with the vault.
+    [[nodiscard]] vault::Event event_of(const std::string& what) const;
 
     Parts& parts_;
+    uid_t who_;
 };
 
 }  // namespace hwvault
