@@ -58,6 +58,7 @@ LIBRARIES = {
     "sdbus-c++": (r"sdbus-c\+\+/", ("daemon/doors/dbus/", "cli/bus_client")),
     "SQLite": (r"sqlite3", ("daemon/store/",)),
     "OpenSSL": (r"openssl/", ("crypto/", "daemon/hardware/pkcs11/")),
+    "libcap-ng": (r"cap-ng\.h", ("os/identity",)),
     "sd-journal": (r"systemd/sd-journal", ("daemon/audit/journal",)),
     "spdlog": (r"spdlog/", ("daemon/doors/", "daemon/main", "daemon/hardware/child/main")),
     "CLI11": (r"CLI/", ("cli/", "daemon/main", "daemon/hardware/child/main")),
