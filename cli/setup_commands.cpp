@@ -74,6 +74,7 @@ Answer<Recovered> run_recover(const Session& session, const Setup& setup, std::v
         HWVAULT_TRY(const std::vector<std::string> keys, run_units({kChildInit}));
         recovered.report = keys.front();
     }
+    if (standstill) HWVAULT_CHECK(systemctl("start", {kChildSocket}));  // a connection to it starts the hardware child
     HWVAULT_TRY(const std::string output, run_program("hwvaultd", std::move(arguments), meanwhile));
     recovered.report += output;
     if (standstill) HWVAULT_CHECK(standstill->end());
