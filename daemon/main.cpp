@@ -47,7 +47,6 @@
 #include "daemon/store/store.h"
 #include "os/asio.h"
 #include "os/file.h"
-#include "os/identity.h"
 #include "os/run.h"
 #include "policy/files/files.h"
 
@@ -71,11 +70,6 @@ struct Command {
     bool show_signing_key{false};
     RecoveryFiles recovery;  // with --from
     bool revoke_all{false};
-    uid_t started_by{::getuid()};
-
-    [[nodiscard]] bool serves() const {
-        return !initialise && !accept_rollback && !new_recipient && !show_signing_key && recovery.from.empty();
-    }
 };
 
 // Its own memory is worth stealing: no core file, no debugger of the same user. And a reader of its log that goes away
@@ -111,13 +105,13 @@ int inherited_socket() {
     return ::sd_listen_fds(1) > 0 ? SD_LISTEN_FDS_START : -1;
 }
 
-// Whoever started this program, about to do `what` with the vault.
-vault::Event recovery_event(uid_t started_by, const std::string& what) {
-    const passwd* const user = ::getpwuid(started_by);
+// Whoever runs this program, about to do `what` with the vault.
+vault::Event recovery_event(const std::string& what) {
+    const passwd* const user = ::getpwuid(::getuid());
     vault::Event event;
     event.time = clock_now();
     event.verb = vault::Verb::kRecover;
-    event.actor.uid = started_by;
+    event.actor.uid = ::getuid();
     if (user != nullptr) event.actor.user = user->pw_name;
     event.decided_by = what;
     return event;
@@ -353,7 +347,7 @@ awaitable<Result<void>> Daemon::show_signing_key() {
 
 awaitable<Result<void>> Daemon::accept_rollback() {
     HWVAULT_CO_CHECK(co_await device_ready());
-    const vault::Event event = recovery_event(command_.started_by, "recover --accept-rollback");
+    const vault::Event event = recovery_event("recover --accept-rollback");
     HWVAULT_CO_TRY(const auto accepted, co_await service::accept_rollback(opening_parts(), event));
     std::cout << report(accepted);
     co_return Result<void>{};
@@ -364,7 +358,7 @@ awaitable<Result<void>> Daemon::recover() {
     HWVAULT_CO_TRY(service::RecoveryOrder order, read_order(command_.recovery));
     order.revoke_all = command_.revoke_all;
     HWVAULT_CO_CHECK(state_is_there());
-    order.event = recovery_event(command_.started_by, command_.revoke_all ? "recover --from --revoke-all" : "recover --from");
+    order.event = recovery_event(command_.revoke_all ? "recover --from --revoke-all" : "recover --from");
     HWVAULT_CO_CHECK(co_await device_ready());
     HWVAULT_CO_TRY(const auto recovered, co_await service::recover_vault(opening_parts(), std::move(order)));
     std::cout << report(recovered);
@@ -374,7 +368,7 @@ awaitable<Result<void>> Daemon::recover() {
 
 awaitable<Result<void>> Daemon::new_recipient() {
     HWVAULT_CO_CHECK(co_await device_ready());
-    const vault::Event event = recovery_event(command_.started_by, "recover --new-recipient");
+    const vault::Event event = recovery_event("recover --new-recipient");
     HWVAULT_CO_TRY(const auto changed, co_await service::change_recipient(opening_parts(), event));
     std::cout << report(changed);
     if (changed.fingerprint) HWVAULT_CO_CHECK(co_await show_signing_key());
@@ -392,17 +386,9 @@ Result<std::pair<Settings, hardware::Options>> assemble(const Command& command) 
     return std::pair{std::move(development.settings), std::move(options)};
 }
 
-// What root makes must belong to the user that serves with it, and hwvault-hardware answers to that one alone. A folder that
-// is not there is told later, by who needs it.
-Result<void> become_owner(const Settings& settings, const Command& command) {
-    if (command.serves() || !command.development.empty() || !std::filesystem::is_directory(settings.state)) return {};
-    return os::become_owner_of(settings.state);
-}
-
 int run(const Command& command) {
     auto parts = assemble(command);
     if (!parts) return failed(parts.error());
-    if (const auto became = become_owner(parts->first, command); !became) return failed(became.error());
     Daemon daemon(std::move(parts->first), std::move(parts->second), command);
     if (command.initialise) return daemon.run(&Daemon::initialise);
     if (command.accept_rollback) return daemon.run(&Daemon::accept_rollback);
