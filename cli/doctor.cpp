@@ -114,10 +114,10 @@ Finding examine_recovery(const Report& report) {
 }
 
 Finding examine_rules(const Report& report) {
-    const std::string trouble = value_of(report, "policy_error");
-    if (trouble.empty()) return {"rules", Verdict::kGood, "The rules that hwvaultd read last are in force.", ""};
-    return {"rules", Verdict::kBad, "The rules were refused, and those before are in force. " + trouble,
-            "Mend them until `hwvault policy check` is content, then `systemctl reload hwvaultd` (or send it SIGHUP)."};
+    const std::string trouble = value_of(report, "reload_error");
+    if (trouble.empty()) return {"rules", Verdict::kGood, "The configuration and the rules that hwvaultd read last are in force.", ""};
+    return {"rules", Verdict::kBad, "What hwvaultd read last was refused, and what it had before is in force. " + trouble,
+            "Mend the file, have `hwvault policy check` look at the rules, then `systemctl reload hwvaultd`."};
 }
 
 Finding examine_trail(const Report& report) {

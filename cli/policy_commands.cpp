@@ -76,7 +76,7 @@ void compare_with_vault(Session& session, const policy::Policy& policy) {
     const Answer<Report> report = (*door)->status();
     if (!report) return;
     const std::string digest = value_of(*report, "policy_digest");
-    const std::string trouble = value_of(*report, "policy_error");
+    const std::string trouble = value_of(*report, "reload_error");
     if (digest.empty() || hex_of(policy.digest()).starts_with(digest)) return;
     if (trouble.empty()) {
         warn("The vault that answers has other rules in force than these files. `systemctl reload hwvaultd`, or SIGHUP, has "

@@ -29,6 +29,14 @@ bool is_there(const path& file) {
     return std::filesystem::exists(file, ignored);
 }
 
+path whole(const path& folder) {
+    return std::filesystem::absolute(folder).lexically_normal();
+}
+
+path configuration_of(const path& folder) {
+    return folder / "hwvault.toml";
+}
+
 path policy_of(const path& folder) {
     return folder / "policy.d";
 }
@@ -138,7 +146,7 @@ Result<void> make_folders(const path& folder) {
 }
 
 Result<void> write_configuration(const path& folder, const std::string& hardware) {
-    return write_text(folder / "hwvault.toml", "[vault]\nstate = '" + (folder / "state").string() + "'\npolicy = '" +
+    return write_text(configuration_of(folder), "[vault]\nstate = '" + (folder / "state").string() + "'\npolicy = '" +
                                                    policy_of(folder).string() + "'\n\n[audit]\nfolder = '" +
                                                    audit_of(folder).string() + "'\n\n[doors]\nsocket = '" +
                                                    (folder / "run/org.hwvault.Vault").string() + "'\n\n[hardware]\n" +
@@ -160,12 +168,21 @@ Result<std::unique_ptr<Simulation>> choose(const path& folder, Simulated asked, 
 
 }  // namespace
 
+Result<Settings> development_settings(const path& given) {
+    const path folder = whole(given);
+    HWVAULT_TRY(Settings settings, read_settings(configuration_of(folder)));
+    settings.policy = policy_of(folder);
+    settings.audit = audit_of(folder);
+    settings.dbus = std::getenv("DBUS_SYSTEM_BUS_ADDRESS") != nullptr;
+    return settings;
+}
+
 Result<Development> prepare_development(const path& given, Simulated simulated, const path& program) {
-    const path folder = std::filesystem::absolute(given).lexically_normal();
+    const path folder = whole(given);
     HWVAULT_TRY(const std::unique_ptr<Simulation> device, choose(folder, simulated, program));
     HWVAULT_CHECK(make_folders(folder));
     HWVAULT_CHECK(device->start());
-    const path configuration = folder / "hwvault.toml";
+    const path configuration = configuration_of(folder);
     const auto arguments = [&](const std::string& verb) {
         std::vector<std::string> all{verb, "--config", configuration.string(), "--state", (folder / "hardware").string()};
         for (std::string& argument : device->arguments()) all.push_back(std::move(argument));
@@ -175,10 +192,7 @@ Result<Development> prepare_development(const path& given, Simulated simulated, 
         HWVAULT_TRY(const std::string hardware, device->describe());
         HWVAULT_CHECK(write_configuration(folder, hardware));
     }
-    HWVAULT_TRY(Settings settings, read_settings(configuration));
-    settings.policy = policy_of(folder);
-    settings.audit = audit_of(folder);
-    settings.dbus = std::getenv("DBUS_SYSTEM_BUS_ADDRESS") != nullptr;
+    HWVAULT_TRY(Settings settings, development_settings(folder));
     if (!is_there(settings.store_file())) {
         HWVAULT_TRY([[maybe_unused]] const auto printed, os::run({program, arguments("init"), device->environment()}));
     }

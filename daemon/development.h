@@ -31,4 +31,7 @@ struct Development {
 Result<Development> prepare_development(const std::filesystem::path& folder, Simulated simulated,
                                         const std::filesystem::path& program);
 
+// What DIR/hwvault.toml says, with what --dev itself decides put in.
+Result<Settings> development_settings(const std::filesystem::path& folder);
+
 }  // namespace hwvault

@@ -18,35 +18,34 @@
 #include <string>
 #include <utility>
 
-#include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/systemd_sink.h>
 #include <spdlog/spdlog.h>
-#include <systemd/sd-daemon.h>
 
 #include "daemon/audit/files.h"
 #include "daemon/audit/journal.h"
 #include "daemon/development.h"
 #include "daemon/doors/dbus/door.h"
 #include "daemon/doors/varlink/door.h"
-#include "daemon/hardware/client.h"
-#include "daemon/main_recovery.h"
+#include "daemon/main_administration.h"
+#include "daemon/main_manager.h"
+#include "daemon/main_parts.h"
 #include "daemon/peer/peer.h"
 #include "daemon/service/signal.h"
 #include "daemon/service/vault_service.h"
 #include "daemon/settings.h"
-#include "daemon/store/store.h"
 #include "os/asio.h"
-#include "os/file.h"
+#include "os/identity.h"
 #include "os/run.h"
 #include "policy/files/files.h"
 
@@ -57,19 +56,23 @@ namespace asio = boost::asio;
 using asio::awaitable;
 
 constexpr int kUsedWrongly = 2;  // exit status, beside EXIT_SUCCESS and EXIT_FAILURE
-constexpr auto kDeviceAtSetup = std::chrono::seconds(20);  // that init and recover wait for the device
 
 struct Command {
     std::filesystem::path configuration{"/etc/hwvault/hwvault.toml"};
     std::filesystem::path development;
     Simulated simulated{Simulated::kAsBefore};
     std::filesystem::path hardware_program{os::own_folder() / "hwvault-hardware"};
+    uid_t who{::getuid()};  // typed it
     bool initialise{false};
     bool accept_rollback{false};
     bool new_recipient{false};
     bool show_signing_key{false};
     RecoveryFiles recovery;  // with --from
     bool revoke_all{false};
+
+    [[nodiscard]] bool serves() const {
+        return !initialise && !accept_rollback && !new_recipient && !show_signing_key && recovery.from.empty();
+    }
 };
 
 // Its own memory is worth stealing: no core file, no debugger of the same user. And a reader of its log that goes away
@@ -90,31 +93,14 @@ void allow_many_connections() {
     ::setrlimit(RLIMIT_NOFILE, &files);
 }
 
+// To the journal, with each message's priority, where standard error goes there (systemd.exec(5)).
 void set_up_log() {
-    auto logger = std::make_shared<spdlog::logger>("hwvaultd", std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    logger->set_pattern("hwvaultd: %l: %v");
-    spdlog::set_default_logger(std::move(logger));
-}
-
-vault::UnixTime clock_now() {
-    return static_cast<vault::UnixTime>(std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()));
-}
-
-// A listening socket that systemd made, or -1.
-int inherited_socket() {
-    return ::sd_listen_fds(1) > 0 ? SD_LISTEN_FDS_START : -1;
-}
-
-// Whoever runs this program, about to do `what` with the vault.
-vault::Event recovery_event(const std::string& what) {
-    const passwd* const user = ::getpwuid(::getuid());
-    vault::Event event;
-    event.time = clock_now();
-    event.verb = vault::Verb::kRecover;
-    event.actor.uid = ::getuid();
-    if (user != nullptr) event.actor.user = user->pw_name;
-    event.decided_by = what;
-    return event;
+    if (std::getenv("JOURNAL_STREAM") != nullptr) {
+        spdlog::set_default_logger(spdlog::systemd_logger_mt("hwvaultd"));
+        return;
+    }
+    spdlog::set_default_logger(spdlog::stderr_logger_mt("hwvaultd"));
+    spdlog::set_pattern("hwvaultd: %l: %v");
 }
 
 int failed(const Error& why) {
@@ -122,44 +108,48 @@ int failed(const Error& why) {
     return EXIT_FAILURE;
 }
 
+// What a reload reads: all of it, or nothing.
+struct Live {
+    Settings settings;
+    std::shared_ptr<const policy::Policy> rules;
+};
+
+Result<Settings> read_settings_of(const Command& command) {
+    return command.development.empty() ? read_settings(command.configuration) : development_settings(command.development);
+}
+
+// "serving: The vault is serving. Hardware: pkcs11 SoftHSM v2, available."
+std::string one_line(const service::Status& status) {
+    std::string hardware = status.hardware_kind;
+    for (const std::string& part : {status.hardware_model, status.hardware_state}) {
+        if (!part.empty()) hardware += (hardware.empty() ? "" : ", ") + part;
+    }
+    return status.state + ": " + status.message + " Hardware: " + hardware + ".";
+}
+
 class Daemon {
 public:
-    Daemon(Settings settings, hardware::Options hardware, const Command& command)
-        : settings_(std::move(settings)),
+    Daemon(Parts& parts, const Command& command)
+        : parts_(parts),
           command_(command),
-          hardware_(hardware::Client::create(io_.get_executor(), std::move(hardware))),
-          resolver_(peer::Resolver::create(io_.get_executor())) {}
-
-    using Work = awaitable<Result<void>> (Daemon::*)();
-    // Runs `work` to its end, and waits until everything that it began has ended too; the exit status.
-    int run(Work work);
+          manager_(parts.io.get_executor()),
+          resolver_(peer::Resolver::create(parts.io.get_executor())) {}
 
     awaitable<Result<void>> serve();
-    awaitable<Result<void>> initialise();
-    awaitable<Result<void>> accept_rollback();
-    awaitable<Result<void>> recover();
-    awaitable<Result<void>> new_recipient();
-    awaitable<Result<void>> show_signing_key();
 
 private:
-    // Makes the store; silent, since with --dev nothing but `ready` is printed.
-    awaitable<Result<void>> make_store();
-    [[nodiscard]] Result<os::Fd> lock_state() const;
-    [[nodiscard]] Result<void> state_is_there() const;
-    awaitable<Result<void>> device_ready();
+    service::VaultService::Parts service_parts(std::shared_ptr<const policy::Policy> rules);
     Result<void> open_doors();
-    service::Awaitable<std::shared_ptr<const policy::Policy>> read_policy();
-    // Until `signals` is cancelled: reads the policy anew at each SIGHUP.
-    awaitable<void> reload_on(asio::signal_set& signals);
     void end_without_bus();
-    service::OpeningParts opening_parts();
     void announce(const service::Status& status);
+    // Until `signals` is cancelled: reads configuration and rules anew at each SIGHUP.
+    awaitable<void> reload_on(asio::signal_set& signals);
+    void reload(Result<Live> read);
+    service::Awaitable<Live> read_live();
 
-    Settings settings_;
+    Parts& parts_;
     const Command& command_;
-    asio::io_context io_{1};
-    asio::thread_pool store_thread_{1};
-    std::unique_ptr<hardware::Client> hardware_;
+    ServiceManager manager_;
     std::unique_ptr<peer::Resolver> resolver_;
     std::optional<service::VaultService> service_;
     std::unique_ptr<doors::varlink::Door> varlink_;
@@ -167,62 +157,52 @@ private:
     bool doors_open_{false};
     bool known_state_{false};
     bool announced_ready_{false};
-    service::Signal ending_{io_.get_executor()};
+    service::Signal ending_{parts_.io.get_executor()};
     Result<void> outcome_;  // of serving
 };
-
-int Daemon::run(Work work) {
-    const auto own = lock_state();
-    if (!own) return failed(own.error());
-    Result<void> outcome{Error{ErrorCode::kInternal, "hwvaultd ended before its work was done."}};
-    const auto to_the_end = [&]() -> awaitable<void> {
-        outcome = co_await (this->*work)();
-        co_await hardware_->stop();
-    };
-    asio::co_spawn(io_, to_the_end, asio::detached);
-    io_.run();
-    return outcome ? EXIT_SUCCESS : failed(outcome.error());
-}
-
-// One hwvaultd at a time, in every state of the vault: the hardware child serves one alone, so that two would take it from
-// each other. No lock where the folder is not there, which is said later.
-Result<os::Fd> Daemon::lock_state() const {
-    if (!std::filesystem::is_directory(settings_.state)) return os::Fd();
-    auto lock = os::lock_folder(settings_.state);
-    if (lock || lock.error().code != ErrorCode::kBusy) return lock;
-    return Error{ErrorCode::kBusy, "Another hwvaultd works with the vault in " + settings_.state.string() + ". Stop it first."};
-}
-
-service::OpeningParts Daemon::opening_parts() {
-    return {.store_thread = store_thread_,
-            .hardware = *hardware_,
-            .store_file = settings_.store_file(),
-            .quotas = settings_.quotas,
-            .anti_rollback = settings_.anti_rollback,
-            .recipient_file = settings_.recipient};
-}
 
 // Says that it is ready once its doors are open and it knows how the vault is.
 void Daemon::announce(const service::Status& status) {
     if (status.state != "starting") {
         known_state_ = true;
         spdlog::info("{}: {} Hardware: {}.", status.state, status.message, status.hardware_state);
-        ::sd_notifyf(0, "STATUS=%s: %s", status.state.c_str(), status.message.c_str());
+        ServiceManager::status(one_line(status));
     }
     if (!doors_open_ || !known_state_ || announced_ready_) return;
     announced_ready_ = true;
-    ::sd_notify(0, "READY=1");
+    ServiceManager::ready();
     std::cout << "ready" << std::endl;
+}
+
+service::VaultService::Parts Daemon::service_parts(std::shared_ptr<const policy::Policy> rules) {
+    const Settings& settings = parts_.settings;
+    return {
+        .strand = parts_.io.get_executor(),
+        .store_thread = parts_.store_thread,
+        .hardware = *parts_.hardware,
+        .resolver = *resolver_,
+        .store_file = settings.store_file(),
+        .quotas = settings.quotas,
+        .anti_rollback = settings.anti_rollback,
+        .batch_interval = service::kBatchInterval,
+        .policy = std::move(rules),
+        .recipient_file = settings.recipient,
+        .audit_files = audit::make_files(settings.audit),
+        .journal = audit::send_to_journal,
+        .clock = clock_now,
+        .audit_trouble = [](const std::string& what) { spdlog::error("{}", what); },
+        .state_changed = [this](const service::Status& status) { announce(status); },
+    };
 }
 
 Result<void> Daemon::open_doors() {
     doors::varlink::Door::Options socket;
-    socket.path = settings_.socket;
-    socket.inherited_fd = inherited_socket();
+    socket.path = parts_.settings.socket;
+    if (auto inherited = manager_.take("varlink"); !inherited.empty()) socket.inherited_fd = inherited.front().release();
     HWVAULT_TRY(varlink_, doors::varlink::Door::create(*service_, *resolver_, std::move(socket)));
-    if (settings_.dbus) {
+    if (parts_.settings.dbus) {
         doors::dbus::Door::Options bus;
-        bus.lost = [this] { asio::post(io_, [this] { end_without_bus(); }); };
+        bus.lost = [this] { asio::post(parts_.io, [this] { end_without_bus(); }); };
         HWVAULT_TRY(dbus_, doors::dbus::Door::create(*service_, *resolver_, std::move(bus)));
     }
     doors_open_ = true;
@@ -237,165 +217,108 @@ void Daemon::end_without_bus() {
     ending_.raise();
 }
 
-service::Awaitable<std::shared_ptr<const policy::Policy>> Daemon::read_policy() {
-    using Read = Result<std::shared_ptr<const policy::Policy>>;
-    const auto reading = [this]() -> Read {
-        HWVAULT_TRY(policy::Policy rules, policy::read_policy(settings_.policy));
-        return std::make_shared<const policy::Policy>(std::move(rules));
+service::Awaitable<Live> Daemon::read_live() {
+    const auto reading = [this]() -> Result<Live> {
+        HWVAULT_TRY(Settings settings, read_settings_of(command_));
+        HWVAULT_TRY(policy::Policy rules, policy::read_policy(settings.policy));
+        return Live{std::move(settings), std::make_shared<const policy::Policy>(std::move(rules))};
     };
-    co_return co_await service::run_on(store_thread_, reading);
+    co_return co_await service::run_on(parts_.store_thread, reading);
 }
 
 awaitable<void> Daemon::reload_on(asio::signal_set& signals) {
     for (;;) {
         const auto [failure, number] = co_await signals.async_wait(os::kAsTuple);
         if (failure) co_return;
-        auto rules = co_await read_policy();
-        if (rules) spdlog::info("The policy was read again: {} rules.", (*rules)->rules().size());
-        else spdlog::error("The policy stays as it was. {}", rules.error().message);
-        service_->set_policy(std::move(rules));
+        ServiceManager::reloading();
+        reload(co_await read_live());
+        ServiceManager::ready();
     }
 }
 
+// All of what was read, or nothing of it.
+void Daemon::reload(Result<Live> read) {
+    if (!read) {
+        spdlog::error("Configuration and rules stay as they were. {}", read.error().message);
+        service_->set_policy(read.error());
+        return;
+    }
+    spdlog::info("Configuration and rules were read again: {} rules.", read->rules->rules().size());
+    for (const std::string& key : needing_restart(parts_.settings, read->settings)) {
+        spdlog::warn("{} is another now, which the next start will heed: `systemctl restart hwvaultd`.", key);
+    }
+    service_->set_quotas(read->settings.quotas);
+    service_->set_policy(std::move(read->rules));
+}
+
 awaitable<Result<void>> Daemon::serve() {
-    const bool is_first = !command_.development.empty() && !std::filesystem::exists(settings_.store_file());
-    if (is_first) HWVAULT_CO_CHECK(co_await make_store());
-    asio::signal_set hang_ups(io_, SIGHUP);  // from here on, so that none is missed and none ends the program
-    HWVAULT_CO_TRY(auto rules, co_await read_policy());
-    service_.emplace(service::VaultService::Parts{
-        .strand = io_.get_executor(),
-        .store_thread = store_thread_,
-        .hardware = *hardware_,
-        .resolver = *resolver_,
-        .store_file = settings_.store_file(),
-        .quotas = settings_.quotas,
-        .anti_rollback = settings_.anti_rollback,
-        .batch_interval = service::kBatchInterval,
-        .policy = std::move(rules),
-        .recipient_file = settings_.recipient,
-        .audit_files = audit::make_files(settings_.audit),
-        .journal = audit::send_to_journal,
-        .clock = clock_now,
-        .audit_trouble = [](const std::string& what) { spdlog::error("{}", what); },
-        .state_changed = [this](const service::Status& status) { announce(status); },
-    });
+    const bool is_first = !command_.development.empty() && !std::filesystem::exists(parts_.settings.store_file());
+    if (is_first) HWVAULT_CO_CHECK(co_await Administration(parts_, command_.who).make_store());
+    asio::signal_set hang_ups(parts_.io, SIGHUP);  // from here on, so that none is missed and none ends the program
+    HWVAULT_CO_TRY(Live live, co_await read_live());
+    service_.emplace(service_parts(std::move(live.rules)));
     if (auto opened = open_doors(); !opened) {
         if (varlink_) varlink_->stop();  // else it would go on waiting for callers
         co_return opened;
     }
     service_->start();
 
-    asio::signal_set signals(io_, SIGTERM, SIGINT);
+    asio::co_spawn(parts_.io, manager_.feed(), asio::detached);
+    asio::signal_set signals(parts_.io, SIGTERM, SIGINT);
     signals.async_wait([this](boost::system::error_code, int) { ending_.raise(); });
-    service::Signal reloads_end(io_.get_executor());
-    asio::co_spawn(io_, reload_on(hang_ups), [&](const std::exception_ptr&) { reloads_end.raise(); });
+    service::Signal reloads_end(parts_.io.get_executor());
+    asio::co_spawn(parts_.io, reload_on(hang_ups), [&](const std::exception_ptr&) { reloads_end.raise(); });
     co_await ending_.wait();
     signals.cancel();
     hang_ups.cancel();
     co_await reloads_end.wait();
-    ::sd_notify(0, "STOPPING=1");
+    ServiceManager::stopping();
     dbus_.reset();
     varlink_->stop();
+    co_await varlink_->drained();
     co_await service_->stop();
+    manager_.stop_feeding();
     co_return outcome_;
 }
 
-awaitable<Result<void>> Daemon::device_ready() {
-    const auto deadline = std::chrono::steady_clock::now() + kDeviceAtSetup;
-    while (!hardware_->state() && std::chrono::steady_clock::now() < deadline) {
-        asio::steady_timer pause(io_, std::chrono::milliseconds(20));
-        co_await pause.async_wait(os::kAsTuple);
+// What the command line asks for, done with `parts`; the exit status.
+int run(const Command& command, Parts& parts) {
+    Administration administration(parts, command.who);
+    std::optional<Daemon> daemon;
+    const auto work = [&]() -> Administration::Outcome {
+        if (command.initialise) return administration.initialise();
+        if (command.accept_rollback) return administration.accept_rollback();
+        if (command.new_recipient) return administration.new_recipient();
+        if (command.show_signing_key) return administration.show_signing_key();
+        if (!command.recovery.from.empty()) return administration.recover(command.recovery, command.revoke_all);
+        return daemon.emplace(parts, command).serve();
+    };
+    const auto done = parts.run(work);
+    return done ? EXIT_SUCCESS : failed(done.error());
+}
+
+int run_development(const Command& command) {
+    auto development = prepare_development(command.development, command.simulated, command.hardware_program);
+    if (!development) return failed(development.error());
+    Parts parts(std::move(development->settings), {.child = std::move(development->child)});
+    return run(command, parts);
+}
+
+// Root has no business in a process that answers everybody; the store is an account's of its own.
+int run_installed(const Command& command) {
+    if (command.serves() && ::geteuid() == 0) {
+        return failed(invalid_argument("hwvaultd does not serve as root. Start it as its own user: `systemctl start "
+                                       "hwvaultd.socket`, or by hand as hwvaultd(8) shows."));
     }
-    co_return hardware_->state();
-}
-
-Result<void> Daemon::state_is_there() const {
-    if (std::filesystem::is_directory(settings_.state)) return {};
-    return invalid_argument("The folder " + settings_.state.string() + " of [vault] state is not there. Run `install -d -m "
-                            "0700 " + settings_.state.string() + "`.");
-}
-
-awaitable<Result<void>> Daemon::make_store() {
-    if (std::filesystem::exists(settings_.store_file())) {
-        co_return Error{ErrorCode::kAlreadyExists, "There is a store at " + settings_.store_file().string() +
-                                                       " already, and it was left as it is. Move it away if another vault "
-                                                       "is to be made."};
+    auto settings = read_settings(command.configuration);
+    if (!settings) return failed(settings.error());
+    // What root makes here must be that user's who serves with it.
+    if (const auto own = os::become_owner_of(settings->state); !own && own.error().code != ErrorCode::kNotFound) {
+        return failed(own.error());
     }
-    HWVAULT_CO_CHECK(state_is_there());
-    HWVAULT_CO_CHECK(co_await device_ready());
-    co_return co_await service::initialise_vault(opening_parts(), settings_.prefix);
-}
-
-// Where there is a store the device alone may have needed it: for a new counter, or a key.
-awaitable<Result<void>> Daemon::initialise() {
-    if (std::filesystem::exists(settings_.store_file())) {
-        std::cout << "There is a store at " << settings_.store_file().string() << " already, and it was left as it is. If hwvaultd "
-                     "says that it is rolled back, since the device has a new counter: `hwvault recover --accept-rollback`.\n";
-    } else {
-        HWVAULT_CO_CHECK(co_await make_store());
-    }
-    if (!settings_.recipient.empty()) HWVAULT_CO_CHECK(co_await show_signing_key());
-    co_return Result<void>{};
-}
-
-awaitable<Result<void>> Daemon::show_signing_key() {
-    HWVAULT_CO_CHECK(co_await device_ready());
-    HWVAULT_CO_TRY(const std::string pem, co_await service::signing_key_pem(*hardware_));
-    std::cout << keep_this(pem);
-    co_return Result<void>{};
-}
-
-awaitable<Result<void>> Daemon::accept_rollback() {
-    HWVAULT_CO_CHECK(co_await device_ready());
-    const vault::Event event = recovery_event("recover --accept-rollback");
-    HWVAULT_CO_TRY(const auto accepted, co_await service::accept_rollback(opening_parts(), event));
-    std::cout << report(accepted);
-    co_return Result<void>{};
-}
-
-// The keys come first: a person who is asked for a passphrase need not wait for a device.
-awaitable<Result<void>> Daemon::recover() {
-    HWVAULT_CO_TRY(service::RecoveryOrder order, read_order(command_.recovery));
-    order.revoke_all = command_.revoke_all;
-    HWVAULT_CO_CHECK(state_is_there());
-    order.event = recovery_event(command_.revoke_all ? "recover --from --revoke-all" : "recover --from");
-    HWVAULT_CO_CHECK(co_await device_ready());
-    HWVAULT_CO_TRY(const auto recovered, co_await service::recover_vault(opening_parts(), std::move(order)));
-    std::cout << report(recovered);
-    if (!settings_.recipient.empty()) HWVAULT_CO_CHECK(co_await show_signing_key());
-    co_return Result<void>{};
-}
-
-awaitable<Result<void>> Daemon::new_recipient() {
-    HWVAULT_CO_CHECK(co_await device_ready());
-    const vault::Event event = recovery_event("recover --new-recipient");
-    HWVAULT_CO_TRY(const auto changed, co_await service::change_recipient(opening_parts(), event));
-    std::cout << report(changed);
-    if (changed.fingerprint) HWVAULT_CO_CHECK(co_await show_signing_key());
-    co_return Result<void>{};
-}
-
-Result<std::pair<Settings, hardware::Options>> assemble(const Command& command) {
-    if (command.development.empty()) {
-        HWVAULT_TRY(Settings settings, read_settings(command.configuration));
-        hardware::Options options{.child = hardware::Connect{settings.hardware_socket}};
-        return std::pair{std::move(settings), std::move(options)};
-    }
-    HWVAULT_TRY(Development development, prepare_development(command.development, command.simulated, command.hardware_program));
-    hardware::Options options{.child = std::move(development.child)};
-    return std::pair{std::move(development.settings), std::move(options)};
-}
-
-int run(const Command& command) {
-    auto parts = assemble(command);
-    if (!parts) return failed(parts.error());
-    Daemon daemon(std::move(parts->first), std::move(parts->second), command);
-    if (command.initialise) return daemon.run(&Daemon::initialise);
-    if (command.accept_rollback) return daemon.run(&Daemon::accept_rollback);
-    if (command.new_recipient) return daemon.run(&Daemon::new_recipient);
-    if (command.show_signing_key) return daemon.run(&Daemon::show_signing_key);
-    if (!command.recovery.from.empty()) return daemon.run(&Daemon::recover);
-    return daemon.run(&Daemon::serve);
+    hardware::Options device{.child = hardware::Connect{settings->hardware_socket}};
+    Parts parts(std::move(*settings), std::move(device));
+    return run(command, parts);
 }
 
 void add_recover(CLI::App& app, Command& command) {
@@ -447,5 +370,5 @@ int main(int argc, char** argv) {
     hwvault::harden();
     hwvault::allow_many_connections();
     hwvault::set_up_log();
-    return hwvault::run(command);
+    return command.development.empty() ? hwvault::run_installed(command) : hwvault::run_development(command);
 }

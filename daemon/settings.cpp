@@ -158,4 +158,20 @@ Result<Settings> read_settings(const std::filesystem::path& file) {
     }
 }
 
+std::vector<std::string> needing_restart(const Settings& running, const Settings& read) {
+    const std::initializer_list<std::pair<const char*, bool>> kept{
+        {"[vault] state", running.state == read.state},
+        {"[vault] hardware_socket", running.hardware_socket == read.hardware_socket},
+        {"[doors] socket", running.socket == read.socket},
+        {"[doors] dbus", running.dbus == read.dbus},
+        {"[audit] folder", running.audit == read.audit},
+        {"[hardware] anti_rollback", running.anti_rollback == read.anti_rollback},
+        {"[recovery] recipient", running.recipient == read.recipient}};
+    std::vector<std::string> changed;
+    for (const auto& [key, is_same] : kept) {
+        if (!is_same) changed.emplace_back(key);
+    }
+    return changed;
+}
+
 }  // namespace hwvault

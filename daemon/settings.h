@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "daemon/service/anti_rollback.h"
 #include "daemon/vault/vault.h"
@@ -33,5 +34,9 @@ struct Settings {
 
 // kInvalidArgument with file, line and what is wrong; kNotFound when there is no such file.
 Result<Settings> read_settings(const std::filesystem::path& file);
+
+// The keys, as "[doors] socket", in which `read` differs from what a running hwvaultd began with and which it cannot
+// change while it runs: all but the limits and the rules' folder.
+std::vector<std::string> needing_restart(const Settings& running, const Settings& read);
 
 }  // namespace hwvault

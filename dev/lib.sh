@@ -61,3 +61,40 @@ build_preset() {
     }
     cmake --build "$root/build/$preset" --parallel "$(nproc)" ${1:+--target "$@"}
 }
+
+# The mirror that apt uses here for this Debian's own `main`.
+mirror() {
+    local codename
+    codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-}")
+    # shellcheck disable=SC2016  # apt-get's own variable
+    apt-get indextargets --format '$(REPO_URI)' "Release: $codename" 'Component: main' 'Identifier: Packages' |
+        head -n 1 | grep . || die "apt names no mirror for $codename; see /etc/apt/sources.list.d."
+}
+
+# cached_tree NAME CODENAME GROUP...: a Debian tree with the packages of these groups; prints where it is. It comes from
+# this machine's own mirror, is kept in the user's cache, and is made anew when the list of packages changes; otherwise no
+# network is needed.
+cached_tree() {
+    local name=$1 codename=$2 release=12 packages key tree
+    shift 2
+    [[ $codename == bookworm ]] || release=13
+    packages=$(listed_packages "$release" "$@" | paste -sd,)
+    key=$(printf '%s' "$packages" | sha256sum | cut -c 1-12)
+    tree=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/hwvault/$name-$key
+    [[ -d $tree ]] || make_tree "$codename" "$tree" "$packages"
+    printf '%s\n' "$tree"
+}
+
+make_tree() {
+    local codename=$1 tree=$2 packages=$3
+    [[ $(id -u) == 0 ]] || die "Making a tree of Debian needs root."
+    say "Making a tree of Debian's $codename in $tree"
+    mkdir -p "$(dirname "$tree")"
+    rm -rf "$tree.new"
+    # Its output is for people: standard output is the path alone.
+    mmdebstrap --quiet --variant=minbase --include="$packages" "$codename" "$tree.new" "$(mirror)" >&2 || {
+        rm -rf "$tree.new"
+        return 1
+    }
+    mv "$tree.new" "$tree"
+}

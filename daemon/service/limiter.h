@@ -46,6 +46,8 @@ public:
 
     // kBusy when the party has kMaxWaitingOfParty places already.
     Result<Place> enter(std::string party);
+    // Nobody has a place.
+    [[nodiscard]] bool is_idle() const { return waiting_.empty(); }
     // kBusy when too many accounts were made in a short time, by this uid or by whomever.
     Result<void> first_use(std::uint32_t uid, Time now);
     // kBusy, with when to try again, while `who` has used a rule of the policy more often than its rate allows.

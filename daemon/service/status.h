@@ -22,7 +22,7 @@ struct Status {
     std::string hardware_policy;  // what the keys are bound to besides the device: "a PIN", "PCR 7", "none"
     std::string rollback_protection;  // "none", "pin-writable", "counter"
     std::string policy_digest;    // of the rules in force: the first 8 bytes, in hexadecimal
-    std::string policy_error;     // why the latest rules were not taken, with file, line and column; empty: they were
+    std::string reload_error;     // why the latest configuration and rules were not taken, with file and line; empty: they were
     std::string memory_lock;      // "memfd_secret", "mlock", "unlocked"
     std::uint64_t epoch{0};
     std::uint64_t epoch_pending{0};  // revocations that the device has yet to be told of

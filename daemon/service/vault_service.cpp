@@ -25,6 +25,8 @@ constexpr auto kRetryOpening = std::chrono::seconds(1);
 // A device that is only just being opened is no news: so long the vault is "starting".
 constexpr auto kDevicePatience = std::chrono::seconds(3);
 constexpr auto kDescribeDeadline = std::chrono::seconds(5);
+constexpr auto kCallsAtStop = std::chrono::seconds(5);   // that the end waits for calls under way
+constexpr auto kLookAgain = std::chrono::milliseconds(5);
 constexpr auto kDeviceAtStop = std::chrono::seconds(2);  // that the end waits until the device knows everything
 constexpr std::size_t kShownDigest = 8;    // bytes of the policy's, in Status
 constexpr os::Turns::Limits kListings{  // each at work has its share of the strand
@@ -76,10 +78,21 @@ void VaultService::start() {
         parts_.strand, [this]() -> awaitable<void> { co_await bring_up(); }, boost::asio::detached);
 }
 
+// Those that a door has let go of, as the bus's does.
+awaitable<void> VaultService::calls_end() {
+    const auto deadline = steady_clock::now() + kCallsAtStop;
+    boost::asio::steady_timer pause(parts_.strand);
+    while (!limiter_.is_idle() && steady_clock::now() < deadline) {
+        pause.expires_after(kLookAgain);
+        co_await pause.async_wait(os::kAsTuple);
+    }
+}
+
 awaitable<void> VaultService::stop() {
     stopping_ = true;
     retry_.cancel();
     parts_.hardware.on_state_change([] {});
+    co_await calls_end();
     if (!open_) co_return;
     open_->epochs->end_batch();
     if (const auto flushed = co_await open_->committer->flush(); !flushed) {
@@ -94,8 +107,13 @@ awaitable<void> VaultService::stop() {
 }
 
 void VaultService::set_policy(Result<std::shared_ptr<const policy::Policy>> policy) {
-    policy_trouble_ = policy ? "" : policy.error().message;
+    reload_trouble_ = policy ? "" : policy.error().message;
     if (policy) parts_.policy = std::move(*policy);
+}
+
+void VaultService::set_quotas(const vault::Quotas& quotas) {
+    parts_.quotas = quotas;
+    if (open_) open_->vault->set_quotas(quotas);
 }
 
 awaitable<void> VaultService::bring_up() {
@@ -141,6 +159,7 @@ void VaultService::adopt(Opened opened) {
     open_ = std::make_unique<Open>();
     open_->store = std::move(opened.store);
     open_->vault = std::move(opened.vault);
+    open_->vault->set_quotas(parts_.quotas);  // those of now: opening takes a while
     last_uses_ = std::move(opened.last_uses);
     std::optional<std::uint64_t> counter;
     if (opened.device) counter = opened.device->value;
@@ -229,7 +248,7 @@ Status VaultService::status() {
     now.version = HWVAULT_VERSION;
     now.memory_lock = word(memory_lock());
     now.policy_digest = hex_of(BytesView(parts_.policy->digest()).first(kShownDigest));
-    now.policy_error = policy_trouble_;
+    now.reload_error = reload_trouble_;
     now.started_at = started_at_;
     now.verified = verified_;
     now.verified_inactive = verified_inactive_;

@@ -59,11 +59,14 @@ public:
 
     // Opens the vault as soon as the device allows, in the background.
     void start();
-    // Makes durable what is under way. Called once, when no door gives new calls.
+    // Waits for calls that are under way, five seconds at most, and makes durable what is to be. Called once, when no door
+    // gives new calls.
     boost::asio::awaitable<void> stop();
     // From now on these rules decide, also about calls that are under way. An error says why the ones before go on: Status
     // tells it.
     void set_policy(Result<std::shared_ptr<const policy::Policy>> policy);
+    // From now on these count, for what is made.
+    void set_quotas(const vault::Quotas& quotas);
 
     boost::asio::any_io_executor executor() override { return parts_.strand; }
     Awaitable<Retrieved> retrieve(peer::Identity who, std::string account, std::string name) override;
@@ -100,6 +103,7 @@ private:
 
     // Startup.
     boost::asio::awaitable<void> bring_up();
+    boost::asio::awaitable<void> calls_end();
     void adopt(Opened opened);
     void begin_committing(const Opened& opened);
     void begin_exporting(const Opened& opened);
@@ -181,7 +185,7 @@ private:
 
     Parts parts_;
     std::unique_ptr<Open> open_;
-    std::string policy_trouble_;  // why the latest rules are not in force; empty: they are
+    std::string reload_trouble_;  // why what was read last is not in force; empty: it is
     Error reason_{ErrorCode::kBusy, "hwvaultd is starting. Try again in a second."};
     Limiter limiter_;
     os::Turns listings_;

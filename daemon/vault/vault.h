@@ -40,6 +40,7 @@ public:
     [[nodiscard]] const Id& id() const { return id_; }
     [[nodiscard]] const std::string& prefix() const { return prefix_; }
     [[nodiscard]] const Quotas& quotas() const { return quotas_; }
+    void set_quotas(const Quotas& quotas) { quotas_ = quotas; }
     [[nodiscard]] std::size_t account_count() const;
     [[nodiscard]] std::size_t token_count() const;
 

@@ -21,7 +21,7 @@ Report report_with(const std::string& key, const std::string& value) {
                   {"hardware_state", "available"}, {"hardware_model", "SoftHSM v2"},
                   {"hardware_serial", "c0ffee"}, {"rollback_protection", "counter"},
                   {"hardware_kind", "pkcs11"},   {"hardware_policy", "a PIN"},
-                  {"epoch_pending", "0"},        {"memory_lock", "memfd_secret"}, {"policy_error", ""},
+                  {"epoch_pending", "0"},        {"memory_lock", "memfd_secret"}, {"reload_error", ""},
                   {"recovery_pending", "0"},     {"audit_error", ""},             {"store_error", ""}};
     for (auto& line : report) {
         if (line.first == key) line.second = value;
@@ -56,8 +56,8 @@ TEST_CASE("every finding that is not good says what to do") {
     const auto unopened = examine_vault(report_with("state", "rolled-back"), good_configuration());
     CHECK(std::ranges::none_of(unopened, [](const Finding& one) { return one.what == "recovery"; }));
     CHECK(of_vault("memory_lock", "unlocked", "memory").verdict == Verdict::kNote);
-    CHECK(of_vault("policy_error", "10.toml, line 3, column 1: No.", "rules").verdict == Verdict::kBad);
-    CHECK(of_vault("policy_error", "", "rules").verdict == Verdict::kGood);
+    CHECK(of_vault("reload_error", "10.toml, line 3, column 1: No.", "rules").verdict == Verdict::kBad);
+    CHECK(of_vault("reload_error", "", "rules").verdict == Verdict::kGood);
     CHECK(of_vault("audit_error", "It was cut.", "audit").verdict == Verdict::kBad);
     CHECK(of_vault("audit_error", "It was cut.", "audit").next.find("hwvault audit verify --signing-key PEM") != std::string::npos);
     CHECK(of_vault("audit_error", "", "audit").verdict == Verdict::kGood);

@@ -163,7 +163,7 @@ def reload(word):
 def serving():
     """A vault whose rules are the shipped ones."""
     shutil.rmtree(vault.folder / "policy.d", ignore_errors=True)
-    reload("was read again")
+    reload("were read again")
     Path(vault.folder, "policy.d").mkdir()
 
 
@@ -194,7 +194,7 @@ def rules_are_in_force_from_the_reload_on_and_the_command_says_when_they_are_not
     Path(vault.folder, "policy.d/10-closed.toml").write_text(DENIED, encoding="utf-8")
     expect(b"other rules in force" in policy(0, "check", *configuration).stderr, "a warning")
     expect(vault.token() == token, "not in force yet")
-    reload("was read again: 7 rules")
+    reload("were read again: 7 rules")
     expect(policy(0, "check", *configuration).stderr == b"", "no warning any more")
     expect(vault.error_of("Retrieve") == "AccessDenied", "in force")
     expect(asked(1, "explain", *configuration, "--user", own_name, "Retrieve", f"user:{own_name}")["rule"] == "closed", "why")
@@ -207,16 +207,37 @@ def broken_rules_leave_those_before_in_force_and_everybody_who_asks_is_told():
     before = vault.call("Status")["policy_digest"]
     broken = Path(vault.folder, "policy.d/10-broken.toml")
     broken.write_text(DENIED.replace("verbs", "verb"), encoding="utf-8")
-    reload("stays as it was")
+    reload("stay as they were")
     status = vault.call("Status")
-    expect(status["policy_error"].startswith(f"{broken}, line 4, column 1: "), f"{status}")
+    expect(status["reload_error"].startswith(f"{broken}, line 4, column 1: "), f"{status}")
     expect(status["policy_digest"] == before and vault.token(), "the rules before")
     expect(b"line 4, column 1" in vault.cli("status").stdout, "hwvault status")
     policy(1, "check", *configuration)
     broken.write_text(DENIED, encoding="utf-8")
     expect(b"refused them: " in policy(0, "check", *configuration).stderr, "mended, but not read again")
-    reload("was read again")
-    expect("policy_error" not in vault.call("Status"), "mended")
+    reload("were read again")
+    expect("reload_error" not in vault.call("Status"), "mended")
+
+
+@starting_with(serving)
+def a_configuration_that_is_broken_keeps_the_rules_of_before_too_and_one_that_is_right_counts_at_once():
+    configuration = vault.folder / "hwvault.toml"
+    right = configuration.read_text(encoding="utf-8")
+    before = vault.call("Status")["policy_digest"]
+    Path(vault.folder, "policy.d/10-more.toml").write_text(
+        '[[deny]]\nname = "more"\nuser = "nobody"\nverbs = "Revoke"\naccounts = "*"\n', encoding="utf-8")
+    configuration.write_text(right + "\n[limits]\ntokens = 0\n", encoding="utf-8")
+    reload("stay as they were")
+    status = vault.call("Status")
+    expect("`tokens` in [limits] must be" in status["reload_error"], f"{status}")
+    expect(status["policy_digest"] == before, "the new rules are in force, the configuration beside them is not")
+    configuration.write_text(right.replace("[doors]", "[limits]\ntokens = 1\n\n[doors]").replace("Vault'", "Other'"),
+                             encoding="utf-8")
+    reload("were read again")
+    expect("[doors] socket is another now" in vault.log.read_text(errors="replace"), "what needs a restart is not said")
+    expect("reload_error" not in vault.call("Status") and vault.call("Status")["policy_digest"] != before, "mended")
+    expect(vault.token() and vault.error_of("Create", name="second") == "QuotaExceeded", "the new limit")
+    configuration.write_text(right, encoding="utf-8")
 
 
 @starting_with(serving)

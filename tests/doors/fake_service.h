@@ -208,7 +208,7 @@ public:
         status.version = "1.2.3";
         status.hardware_kind = "pkcs11";
         status.policy_digest = "0123456789abcdef";
-        status.policy_error = "10.toml, line 3, column 1: No.";
+        status.reload_error = "10.toml, line 3, column 1: No.";
         status.epoch = 42;
         status.tokens = 3;
         status.verified = calls_of("Verify");

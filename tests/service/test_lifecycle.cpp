@@ -218,6 +218,15 @@ TEST_CASE("Who watches sees changes of what it may describe, and nothing else") 
     CHECK(vault.run(alices->next()).error().code == ErrorCode::kBusy);
 }
 
+TEST_CASE("Limits that are read anew count for what is made from then on") {
+    Harness vault;
+    vault.get(vault.alice);
+    vault.service().set_quotas({.tokens_per_account = 1, .tokens = 1});
+    CHECK(vault.run(vault.service().create(vault.alice, "", "ci", {})).error().code == ErrorCode::kQuotaExceeded);
+    vault.service().set_quotas({});
+    CHECK(vault.run(vault.service().create(vault.alice, "", "ci", {})));
+}
+
 TEST_CASE("A watcher that does not read is dropped, and holds nobody up") {
     Harness vault;
     auto slow = vault.service().watch(vault.alice, "*").value();

@@ -131,15 +131,15 @@ TEST_CASE("Rules that are broken leave those before in force, and Status says wh
     const std::string token = vault.get(vault.alice);
     vault.service().set_policy(denying("bob", "Retrieve"));
     const Status before = vault.service().status();
-    CHECK(before.policy_error.empty());
+    CHECK(before.reload_error.empty());
     vault.service().set_policy(also("[[allow]]\nname='x'\nanyone=true\nverbs='*'\nacounts='*'\n"));
     const Status after = vault.service().status();
-    CHECK(after.policy_error.starts_with("60-more.toml, line 5, column 1: "));
+    CHECK(after.reload_error.starts_with("60-more.toml, line 5, column 1: "));
     CHECK(after.policy_digest == before.policy_digest);
     CHECK(vault.get(vault.alice) == token);
     CHECK(code_of(vault.run(vault.service().retrieve({vault.bob}, "", ""))) == ErrorCode::kAccessDenied);
     vault.service().set_policy(rules_of({shipped()}));
-    CHECK(vault.service().status().policy_error.empty());
+    CHECK(vault.service().status().reload_error.empty());
     CHECK(vault.service().status().policy_digest != before.policy_digest);
 }
 

@@ -6,7 +6,7 @@
 import shutil
 import subprocess
 
-from configured_vault import ConfiguredVault
+from configured_vault import HARDWARE_SERVER, SERVER, ConfiguredVault, as_user
 from harness import HARDWARE, check, expect, run, until
 
 ROOT_KEY = {"softhsm": b"root key hwvault-root", "swtpm": b"root key root.pub"}[HARDWARE]
@@ -108,8 +108,33 @@ def the_configuration_is_refused_with_its_line():
     good = vault.configuration.read_text()
     vault.configuration.write_text(good.replace("dbus = false", "dbus = false\ndoor = 1"))
     line = good[:good.index("dbus")].count("\n") + 2
-    done = subprocess.run(vault.command(), env=vault.environment, capture_output=True, timeout=60)
+    done = subprocess.run(vault.command(), env=vault.environment, capture_output=True, timeout=60, **as_user(SERVER))
     expect(done.returncode == 1 and f"line {line}: `door`".encode() in done.stderr, f"a key that is not known: {done}")
+    vault.configuration.write_text(good)
+
+
+@check
+def neither_of_the_two_serves_as_root():
+    child = [vault.programs / "hwvault-hardware", "serve", "--config", vault.configuration, "--state", vault.hardware_state,
+             "--listen", vault.home / "socket", "--accept-uid", "0"]
+    for command, name in ((vault.command(), b"hwvaultd"), (child, b"hwvault-hardware")):
+        done = subprocess.run(command, env=vault.environment, capture_output=True, timeout=60)
+        expect(done.returncode in (1, 2) and name + b" does not serve as root" in done.stderr, f"{done}")
+
+
+@check
+def what_root_made_belongs_to_those_who_serve():
+    for folder, user in ((vault.store, SERVER), (vault.hardware_state, HARDWARE_SERVER)):
+        subprocess.run(["chown", "-R", "root:root", folder], check=True)
+        subprocess.run(["chown", f"{user}:{user}", folder], check=True)
+        shutil.rmtree(folder / "tpm", ignore_errors=True)
+        for file in folder.iterdir():
+            file.unlink()
+    done = vault.cli("init", "--config", vault.configuration, *vault.device.pin, "--hardware-state", vault.hardware_state)
+    expect(done.returncode == 0, f"{done}")
+    strangers = [str(path) for folder, user in ((vault.store, SERVER), (vault.hardware_state, HARDWARE_SERVER))
+                 for path in folder.rglob("*") if path.owner() != user]
+    expect((vault.store / "store.db").exists() and not strangers, f"made as root: {strangers}")
 
 
 try:

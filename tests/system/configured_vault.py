@@ -1,14 +1,29 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # A vault as an administrator sets it up, without --dev: hwvault.toml, `hwvault init`, and hwvaultd, hwvault-hardware and
-# the device started each by itself, so that each can end alone. Its device is a SoftHSM2 token or a simulated TPM.
+# the device started each by itself and as a user of its own, so that each can end alone. Its device is a SoftHSM2 token
+# or a simulated TPM.
 import os
+import shutil
 import subprocess
 
 from harness import BIN, HARDWARE, Vault, missing
 from tpm import Tpm
 
 MODULE = "/usr/lib/softhsm/libsofthsm2.so"
+# Stand in for hwvault and hwvault-hardware: accounts that every Debian has, and no group of theirs.
+SERVER, HARDWARE_SERVER = "daemon", "sys"
+
+
+def as_user(name):
+    return {"user": name, "group": name, "extra_groups": []}
+
+
+def give(user, *paths):
+    """Makes what is there of these, and below them, the user's."""
+    there = [path for path in map(str, paths) if os.path.exists(path)]
+    if there:
+        subprocess.run(["chown", "-R", "--no-dereference", f"{user}:{user}", *there], check=True)
 
 
 class SoftHsmToken:
@@ -20,6 +35,10 @@ class SoftHsmToken:
         self.folder = vault.folder
         self.environment = {"SOFTHSM2_CONF": str(self.folder / "softhsm2.conf")}
         self.pin = ("--pin-file", self.folder / "pin")
+
+    def files(self):
+        """What the hardware child must be able to use."""
+        return [self.folder / name for name in ("tokens", "softhsm2.conf")]
 
     def make(self):
         """Makes the device, and gives the table [hardware] for it."""
@@ -47,6 +66,9 @@ class SimulatedTpm:
         self.tpm = Tpm(vault.folder / "tpm", vault.folder / "tpm.socket")
         self.socket = socket or self.tpm.socket
 
+    def files(self):
+        return [self.socket, f"{self.socket}.ctrl"]
+
     def make(self):
         self.tpm.start()
         return f'kind = "tpm"\ntcti = "swtpm:path={self.socket}"\n'
@@ -61,9 +83,10 @@ class ConfiguredVault(Vault):
         self.folder.mkdir()
         self.configuration = self.folder / "hwvault.toml"
         self.hardware_state = self.folder / "hardware"
-        self.hardware_socket = self.folder / "hardware.socket"
+        self.hardware_socket = self.folder / "hardware-run/socket"
         self.store = self.folder / "state"
-        self.socket = self.folder / "org.hwvault.Vault"
+        self.socket = self.folder / "run/org.hwvault.Vault"
+        self.programs = self.home / "bin"  # where other users reach them, wherever they were built
         make_device = make_device or {"softhsm": SoftHsmToken, "swtpm": SimulatedTpm}[HARDWARE]
         self.device = make_device(self)
         self.environment.update(HWVAULT_ADDRESS=str(self.socket), **self.device.environment)
@@ -77,10 +100,26 @@ class ConfiguredVault(Vault):
         super().__exit__(*failure)
 
     def command(self):
-        return [BIN / "hwvaultd", "--config", self.configuration]
+        return [self.programs / "hwvaultd", "--config", self.configuration]
+
+    def launch(self):
+        self.hand_over()
+        super().launch(**as_user(SERVER))
+
+    def hand_over(self):
+        """What tests made or put back as root is given to whom it belongs."""
+        give(SERVER, self.store, self.socket.parent, self.folder / "log")
+        give(HARDWARE_SERVER, self.hardware_state, self.hardware_socket.parent, *self.device.files(),
+             *self.folder.glob("*pin"))
 
     def configure(self):
-        self.store.mkdir(mode=0o700)
+        self.programs.mkdir()
+        for program in ("hwvaultd", "hwvault-hardware"):
+            shutil.copy2(BIN / program, self.programs)
+        for folder in (self.store, self.hardware_state, self.folder / "log"):
+            folder.mkdir(mode=0o700)
+        for folder in (self.socket.parent, self.hardware_socket.parent):
+            folder.mkdir()
         self.configuration.write_text(f"""\
 [hardware]
 {self.device.make()}
@@ -98,11 +137,12 @@ dbus = {str(self.bus is not None).lower()}
 """)
 
     def start_hardware(self):
+        self.hand_over()
         with open(self.log, "ab") as log:
             self.child_process = subprocess.Popen(
-                [BIN / "hwvault-hardware", "serve", "--config", self.configuration, "--state", self.hardware_state,
-                 *self.device.pin, "--listen", self.hardware_socket, "--accept-uid", str(os.getuid())],
-                env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                [self.programs / "hwvault-hardware", "serve", "--config", self.configuration, "--state", self.hardware_state,
+                 *self.device.pin, "--listen", self.hardware_socket, "--accept-uid", SERVER],
+                env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **as_user(HARDWARE_SERVER))
 
     def kill_hardware(self):
         if self.child_process:
@@ -111,6 +151,7 @@ dbus = {str(self.bus is not None).lower()}
             self.child_process = None
 
     def administer(self, *arguments):
+        self.hand_over()
         return self.cli(arguments[0], "--config", self.configuration, *arguments[1:])
 
     def init(self):

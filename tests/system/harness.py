@@ -224,13 +224,13 @@ class Vault:
     def command(self):
         return [BIN / "hwvaultd", "--dev", self.folder, "--hardware", self.hardware]
 
-    def launch(self):
-        """Starts it and does not wait."""
+    def launch(self, **how):
+        """Starts it and does not wait. `how` goes on to Popen."""
         if self.daemon:
             self.kill()  # left over from a check that failed
         with open(self.log, "ab") as log:
             self.daemon = subprocess.Popen(self.command(), env=self.environment, stdin=subprocess.DEVNULL,
-                                           stdout=subprocess.PIPE, stderr=log, cwd=self.home)
+                                           stdout=subprocess.PIPE, stderr=log, cwd=self.home, **how)
         os.set_blocking(self.daemon.stdout.fileno(), False)
 
     def start(self, seconds=60, settled=True):

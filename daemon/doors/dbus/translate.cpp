@@ -136,7 +136,7 @@ Dictionary status_dictionary(const service::Status& status) {
     put(dictionary, "epoch", status.epoch);
     put(dictionary, "epoch_pending", status.epoch_pending);
     put(dictionary, "policy_digest", status.policy_digest);
-    if (!status.policy_error.empty()) put(dictionary, "policy_error", status.policy_error);
+    if (!status.reload_error.empty()) put(dictionary, "reload_error", status.reload_error);
     if (status.recovery_pending) put(dictionary, "recovery_pending", *status.recovery_pending);
     put(dictionary, "accounts", status.accounts);
     put(dictionary, "tokens", status.tokens);

@@ -28,6 +28,10 @@ void Door::stop() {
     listener_->stop();
 }
 
+boost::asio::awaitable<void> Door::drained() {
+    return listener_->drained();
+}
+
 std::size_t Door::connections() const {
     return listener_->count();
 }

@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <memory>
 
+#include <boost/asio/awaitable.hpp>
+
 #include "daemon/doors/varlink/limits.h"
 #include "daemon/peer/peer.h"
 #include "daemon/service/service.h"
@@ -33,9 +35,11 @@ public:
     static Result<std::unique_ptr<Door>> create(service::Service& service, peer::Resolver& resolver, Options options);
     ~Door();  // as stop()
 
-    // No new connections, and the socket's file is removed; each session ends the call that it is answering, all
-    // within limits.drain.
+    // No new connections, and the file of a socket that it made is removed. Clients can send nothing more: they get EPIPE,
+    // so whoever does knows that this call was not taken. What was sent before is answered, all within limits.drain.
     void stop();
+    // After stop(), until the last session has ended.
+    boost::asio::awaitable<void> drained();
 
     // Clients that are connected now.
     [[nodiscard]] std::size_t connections() const;

@@ -21,7 +21,7 @@ struct Limits {
     std::chrono::milliseconds first_message{60'000};  // from accept to the first byte
     std::chrono::milliseconds whole_message{10'000};  // from a message's first byte to its NUL
     std::chrono::milliseconds write{10'000};          // for a client to take what it asked for
-    std::chrono::milliseconds drain{2'000};           // for open calls after stop()
+    std::chrono::milliseconds drain{5'000};           // for calls that were sent before stop()
 };
 
 // Buffers up to here cost only their connection; an idle connection has none at all.

@@ -151,4 +151,8 @@ void Listener::stop() {
     });
 }
 
+asio::awaitable<void> Listener::drained() {
+    while (!sessions_.empty()) co_await timer_.async_wait(kAsTuple);
+}
+
 }  // namespace hwvault::doors::varlink

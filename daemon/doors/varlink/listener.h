@@ -25,9 +25,11 @@ public:
     Listener(Session::Rooms rooms, ListeningSocket socket, const Limits& limits);
 
     Result<void> start();
-    // Accepts nobody any more, lets each session end the call that it is at, and closes what is left at the drain
-    // deadline.
+    // Accepts nobody any more, has each session answer what its client has sent and take nothing more, and closes what is
+    // left at the drain deadline.
     void stop();
+    // After stop(), until the last session has ended.
+    boost::asio::awaitable<void> drained();
 
     [[nodiscard]] std::size_t count() const { return connections_->count(); }
 

@@ -138,7 +138,7 @@ asio::awaitable<Result<std::optional<BytesView>>> MessageStream::next() {
     using Message = std::optional<BytesView>;
     forget();
     bool is_timed = false;
-    while (!finishing_) {
+    for (;;) {
         if (const auto message = whole_message()) {
             stop_clock();
             returned_ = message->size() + 1;
@@ -201,10 +201,13 @@ void MessageStream::watch_client(std::function<void()> gone) {
                                                                           error_code) { gone(); }));
 }
 
+// The kernel refuses what the client would send from now on (EPIPE), and what it has sent already is read to its end:
+// so no call is ever taken in and then dropped.
 void MessageStream::finish() {
     finishing_ = true;
     error_code ignored;
-    if (!writing_) socket_.cancel(ignored);
+    socket_.shutdown(Socket::shutdown_receive, ignored);
+    stop_watching();
 }
 
 void MessageStream::close() {

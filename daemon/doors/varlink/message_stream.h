@@ -36,8 +36,8 @@ public:
     ~MessageStream() { close(); }
 
     // The next message without its NUL, valid until forget() or the next call; nullopt when none will come: the
-    // client went away or said nothing, or finish() was called. An error is one for the client to hear before the
-    // connection closes: the message is too large, did not end in time or at all, or brings
+    // client went away or said nothing, or finish() was called and all that was sent has been read. An error is one for the
+    // client to hear before the connection closes: the message is too large, did not end in time or at all, or brings
     // descriptors, or there is no memory for it.
     boost::asio::awaitable<Result<std::optional<BytesView>>> next();
     // Wipes what the last next() gave. A large message's share of the memory is kept: what was read from it lies in
@@ -59,7 +59,7 @@ public:
     void watch_client(std::function<void()> gone);
     void stop_watching() { watching_.emit(boost::asio::cancellation_type::all); }
 
-    // No further message is read, and waits for one end; what is queued can still be written.
+    // The client can send nothing more, which it is told; what it has sent is still read, and answers are written.
     void finish();
     [[nodiscard]] bool is_finishing() const { return finishing_; }
     void close();

@@ -32,9 +32,9 @@ public:
     Session(Rooms rooms, std::shared_ptr<MessageStream> stream, Connections::Place place)
         : rooms_(rooms), stream_(std::move(stream)), place_(std::move(place)) {}
 
-    // Until the client leaves, sends what is no call, or finish() was called.
+    // Until the client leaves, sends what is no call, or after finish() all that it had sent is answered.
     boost::asio::awaitable<void> run();
-    // Ends once the call that is being answered is.
+    // Ends once all that the client has sent is answered.
     void finish() { stream_->finish(); }
     void close() { stream_->close(); }
 

@@ -69,7 +69,7 @@ json::object to_json(const service::Status& status) {
     object.emplace("epoch", status.epoch);
     object.emplace("epoch_pending", status.epoch_pending);
     object.emplace("policy_digest", status.policy_digest);
-    if (!status.policy_error.empty()) object.emplace("policy_error", status.policy_error);
+    if (!status.reload_error.empty()) object.emplace("reload_error", status.reload_error);
     if (status.recovery_pending) object.emplace("recovery_pending", *status.recovery_pending);
     object.emplace("accounts", status.accounts);
     object.emplace("tokens", status.tokens);

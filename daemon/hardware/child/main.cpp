@@ -9,6 +9,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <iostream>
 #include <optional>
 #include <string>
@@ -17,12 +18,15 @@
 #include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/systemd_sink.h>
 #include <spdlog/spdlog.h>
 
 #include "daemon/hardware/child/commands.h"
+#include "os/identity.h"
 
 namespace {
 
@@ -56,7 +60,12 @@ void harden() {
     ::setenv("TSS2_LOG", "all+NONE", 1);
 }
 
-void log_to_standard_error() {
+// To the journal, with each message's priority, where standard error goes there (systemd.exec(5)).
+void set_up_log() {
+    if (std::getenv("JOURNAL_STREAM") != nullptr) {
+        spdlog::set_default_logger(spdlog::systemd_logger_mt("hwvault-hardware"));
+        return;
+    }
     spdlog::set_default_logger(spdlog::stderr_logger_mt("hwvault-hardware"));
     spdlog::set_pattern("%n: %l: %v");
 }
@@ -79,6 +88,12 @@ Result<uid_t> find_uid(const std::string& user) {
     if (failure == std::errc() && end == user.data() + user.size()) return uid;
     if (const passwd* const entry = ::getpwnam(user.c_str())) return entry->pw_uid;
     return Error{ErrorCode::kInvalidArgument, "--accept-uid " + user + ": there is no such user."};
+}
+
+// A vendor's module as root would be root's to anybody who gets into it.
+int refuse_root() {
+    return fail(invalid_argument("hwvault-hardware does not serve as root. Start it as its own user: `systemctl start "
+                                 "hwvault-hardware.socket`, or by hand as hwvaultd(8) shows."));
 }
 
 int run_serve(Arguments arguments) {
@@ -160,17 +175,22 @@ int run(int argc, char** argv) {
     } catch (const CLI::ParseError& usage) {
         return app.exit(usage) == 0 ? kDone : kUsedWrongly;
     }
+    if (token_command.parsed()) return run_create_token(arguments);
+    if (serve_command.parsed() && arguments.door.fd < 0 && ::geteuid() == 0) return refuse_root();
+    // What root makes here must be that user's who serves with it. A folder that is not there is made, or named, later.
+    if (const auto own = os::become_owner_of(arguments.access.state); !own && own.error().code != ErrorCode::kNotFound) {
+        return fail(own.error());
+    }
     if (serve_command.parsed()) return run_serve(std::move(arguments));
     if (init_command.parsed()) return print(init(arguments.access));
-    if (reseal_command.parsed()) return print(reseal(arguments.access, arguments.reseal));
-    return run_create_token(arguments);
+    return print(reseal(arguments.access, arguments.reseal));
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
     harden();
-    log_to_standard_error();
+    set_up_log();
     try {
         return run(argc, argv);
     } catch (const std::exception& failure) {  // memory ran out, or the command line's parser failed

@@ -185,7 +185,7 @@ TEST_CASE("Status and Version are properties that everybody may read") {
     CHECK(status.has("\"state\" s \"serving\""));
     CHECK(status.has("\"epoch\" t 42"));
     CHECK(status.has("\"policy_digest\" s \"0123456789abcdef\""));
-    CHECK(status.has("\"policy_error\" s \"10.toml, line 3, column 1: No.\""));
+    CHECK(status.has("\"reload_error\" s \"10.toml, line 3, column 1: No.\""));
     CHECK(status.has("\"verified\" t 0"));
 
     // It follows the service, within a second or so.

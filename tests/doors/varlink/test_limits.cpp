@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/doors/varlink/harness.h"
@@ -260,6 +261,23 @@ TEST_CASE("stop() lets an open call end, closes idle clients, and takes no new o
     served.service.release();
     CHECK(text_at(busy.receive_parameters(), "token") == FakeService::kToken);
     CHECK(busy.is_closed_by_peer());
+}
+
+TEST_CASE("After stop() all that was sent is answered, and what is sent then is refused by the kernel") {
+    Served served;
+    Client client = served.connect();
+    client.call(vault_call("Retrieve", R"({"name":"slow"})"));
+    client.call(kVerify);
+    client.call(vault_call("Describe", R"({"name":"ci"})"));
+    REQUIRE(served.service.wait_for("Retrieve", 1));
+    served.on_strand([&] { served.door->stop(); });
+    CHECK(::send(client.fd(), "x", 1, MSG_NOSIGNAL) == -1);
+    CHECK(errno == EPIPE);
+    served.service.release();
+    CHECK(text_at(client.receive_parameters(), "token") == FakeService::kToken);
+    CHECK(client.receive_parameters().contains("active"));
+    CHECK(client.receive_parameters().contains("info"));
+    CHECK(client.is_closed_by_peer());
 }
 
 TEST_CASE("stop() closes what is still open at the drain deadline") {

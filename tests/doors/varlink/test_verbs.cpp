@@ -213,7 +213,7 @@ TEST_CASE("Status is the interface's flat list of fields") {
     CHECK(text_at(status, "state") == "serving");
     CHECK(text_at(status, "hardware_kind") == "pkcs11");
     CHECK(text_at(status, "policy_digest") == "0123456789abcdef");
-    CHECK(text_at(status, "policy_error") == "10.toml, line 3, column 1: No.");
+    CHECK(text_at(status, "reload_error") == "10.toml, line 3, column 1: No.");
     CHECK(status.at("epoch").as_int64() == 42);
 }
 

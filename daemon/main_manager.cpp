@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "daemon/main_manager.h"
+
+#include <cstdint>
+#include <cstdlib>
+#include <ctime>
+#include <utility>
+
+#include <systemd/sd-daemon.h>
+
+#include "os/asio.h"
+
+namespace hwvault {
+namespace {
+
+std::map<std::string, std::vector<os::Fd>> inherited() {
+    std::map<std::string, std::vector<os::Fd>> all;
+    char** names = nullptr;
+    const int count = ::sd_listen_fds_with_names(1, &names);
+    for (int i = 0; i < count; ++i) {
+        all[names[i]].emplace_back(SD_LISTEN_FDS_START + i);
+        ::free(names[i]);
+    }
+    ::free(names);
+    return all;
+}
+
+std::chrono::microseconds watchdog_time() {
+    std::uint64_t microseconds = 0;
+    return std::chrono::microseconds(::sd_watchdog_enabled(0, &microseconds) > 0 ? microseconds : 0);
+}
+
+}  // namespace
+
+ServiceManager::ServiceManager(const boost::asio::any_io_executor& strand)
+    : handed_over_(inherited()), watchdog_(watchdog_time()), pause_(strand) {}
+
+std::vector<os::Fd> ServiceManager::take(const std::string& name) {
+    return std::exchange(handed_over_[name], {});
+}
+
+void ServiceManager::status(const std::string& line) {
+    ::sd_notify(0, ("STATUS=" + line).c_str());
+}
+
+void ServiceManager::ready() {
+    ::sd_notify(0, "READY=1");
+}
+
+// With the time, by which systemd tells this reload from one before (Type=notify-reload).
+void ServiceManager::reloading() {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    const std::uint64_t microseconds = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(now.tv_nsec) / 1'000;
+    ::sd_notify(0, ("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(microseconds)).c_str());
+}
+
+void ServiceManager::stopping() {
+    ::sd_notify(0, "STOPPING=1");
+}
+
+boost::asio::awaitable<void> ServiceManager::feed() {
+    if (watchdog_.count() == 0) co_return;
+    for (boost::system::error_code stopped; !stopped;) {
+        ::sd_notify(0, "WATCHDOG=1");
+        pause_.expires_after(watchdog_ / 3);
+        std::tie(stopped) = co_await pause_.async_wait(os::kAsTuple);
+    }
+}
+
+}  // namespace hwvault

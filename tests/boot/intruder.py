@@ -1,0 +1,112 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Whoever has taken over hwvaultd: started in its unit's place, as its user and in its sandbox, it tries what it must not be
+# able to do, and prints `withheld: WHAT` or `given: WHAT` for each. Started as root and outside it gets all of it, which
+# shows that it tries in earnest.
+#
+#   intruder.py CHILD_PID PATH...     pid of hwvault-hardware, and files, devices, folders and sockets that are its alone
+import ctypes
+import glob
+import os
+import socket
+import stat
+import struct
+import sys
+
+CHILD = "/run/hwvault-hardware/socket"
+SIGN = 2  # the second verb of the private protocol
+PTRACE_ATTACH, PTRACE_DETACH = 16, 17
+
+
+def reach(path):
+    """Reads a file or a device's first byte, lists a folder, connects to a socket."""
+    kind = os.stat(path).st_mode
+    if stat.S_ISDIR(kind):
+        os.listdir(path)
+    elif stat.S_ISSOCK(kind):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(path)
+    else:
+        os.close(os.open(path, os.O_RDWR if stat.S_ISCHR(kind) else os.O_RDONLY))
+
+
+def attach(pid):
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.ptrace(PTRACE_ATTACH, pid, None, None) != 0:
+        raise OSError(ctypes.get_errno(), "ptrace")
+    os.waitpid(pid, 0)
+    libc.ptrace(PTRACE_DETACH, pid, None, None)
+
+
+def read_memory(pid):
+    with open(f"/proc/{pid}/mem", "rb"):
+        pass
+
+
+def read_environment(pid):
+    with open(f"/proc/{pid}/environ", "rb") as environment:
+        environment.read()
+
+
+def field(content):
+    return struct.pack("<I", len(content)) + content
+
+
+def number(value):
+    return field(struct.pack("<Q", value))
+
+
+class Child:
+    """The private protocol, by hand (daemon/hardware/protocol.h)."""
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(20)
+        self.socket.connect(CHILD)
+
+    def sign(self, sequence, head):
+        """The status of a checkpoint: 0 is a signature."""
+        checkpoint = number(sequence) + field(bytes(32)) + field(head) + number(1) + field(bytes(32))
+        frame = number(sequence) + number(SIGN) + field(checkpoint)
+        self.socket.sendall(struct.pack("<I", len(frame)) + frame)
+        size = struct.unpack("<I", self.read(4))[0]
+        return struct.unpack("<Q", self.read(size)[16:24])[0]
+
+    def read(self, size):
+        content = b""
+        while len(content) < size:
+            part = self.socket.recv(size - len(content))
+            if not part:
+                raise ConnectionError("the child closed the connection")
+            content += part
+        return content
+
+
+def second_signature():
+    """Two heads for one place in the chain; an error unless both are signed."""
+    child = Child()
+    sequence = 1 << 40
+    first = child.sign(sequence, b"a" * 32)
+    second = child.sign(sequence, b"b" * 32)
+    if first != 0:
+        print(f"broken: the first signature was refused with {first}", flush=True)
+    if second != 0:
+        raise PermissionError(f"refused with {second}")
+
+
+def main():
+    pid = int(sys.argv[1])
+    attempts = [(f"reach {path}", reach, (path,)) for path in sys.argv[2:]]
+    attempts += [(f"reach {path}", reach, (path,)) for path in glob.glob("/run/credentials/hwvault-hardware*")]
+    attempts += [("attach to the child", attach, (pid,)), ("the child's memory", read_memory, (pid,)),
+                 ("the child's environment", read_environment, (pid,)), ("a second signature", second_signature, ())]
+    for what, attempt, arguments in attempts:
+        try:
+            attempt(*arguments)
+            print(f"given: {what}", flush=True)
+        except OSError as why:
+            print(f"withheld: {what}: {why}", flush=True)
+
+
+main()
