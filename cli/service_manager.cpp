@@ -58,8 +58,9 @@ std::string journal_now() {
     return "@" + std::to_string(seconds.count()) + "." + std::string(kDigits - part.size(), '0') + part;
 }
 
-Answer<std::string> printed_since(const std::string& unit, const std::string& moment) {
-    return run_tool("journalctl", {"--quiet", "--output=cat", "--since=" + moment, "_SYSTEMD_UNIT=" + unit, "_TRANSPORT=stdout"});
+// What a unit's processes said since, `which` of it.
+Answer<std::string> said_since(const std::string& moment, const std::string& unit, const std::string& which) {
+    return run_tool("journalctl", {"--quiet", "--output=cat", "--since=" + moment, "_SYSTEMD_UNIT=" + unit, which});
 }
 
 // Signals that ask this process to end wait while something must be put back. A handler, and not to ignore them: what is
@@ -135,15 +136,10 @@ Answer<void> systemctl_without_waiting(const std::string& verb, const std::vecto
     return tell_systemd({"--no-block", verb}, units);
 }
 
-std::string reason_in(std::string_view report) {
-    constexpr std::string_view kError = ": error: ";
-    std::string reason;
-    for (std::size_t from = 0; from < report.size();) {
-        const std::string_view line = take_line(report, from);
-        const std::size_t mark = line.find(kError);
-        if (mark != std::string_view::npos) reason = line.substr(mark + kError.size());
-    }
-    return reason;
+std::string last_line_of(std::string_view messages) {
+    std::string last;
+    for (std::size_t from = 0; from < messages.size();) last = take_line(messages, from);
+    return last;
 }
 
 Answer<std::vector<std::string>> run_units(const std::vector<std::string>& units) {
@@ -153,8 +149,9 @@ Answer<std::vector<std::string>> run_units(const std::vector<std::string>& units
     std::vector<std::string> reports;
     std::string reason;
     for (const std::string& unit : units) {
-        HWVAULT_TRY(reports.emplace_back(), printed_since(unit, begin));
-        if (const std::string said = reason_in(reports.back()); !said.empty()) reason = said;
+        HWVAULT_TRY(reports.emplace_back(), said_since(begin, unit, "_TRANSPORT=stdout"));
+        HWVAULT_TRY(const std::string errors, said_since(begin, unit, "--priority=err"));
+        if (!errors.empty()) reason = last_line_of(errors);
     }
     if (started) return reports;
     const std::string why = reason.empty() ? "Look at `journalctl -u " + units.back() + "`." : reason;

@@ -50,11 +50,11 @@ Answer<void> systemctl(const std::string& verb, const std::vector<std::string>& 
 // The same, but it returns when systemd has taken the jobs.
 Answer<void> systemctl_without_waiting(const std::string& verb, const std::vector<std::string>& units);
 
-// Starts one-shot units, the last of them by name and the others as what it requires, and gives what they printed on
-// standard output and error, in this order. A failure ends with what they said.
+// Starts one-shot units, the last of them by name and the others as what it requires, and gives what each printed on standard
+// output, in this order. A failure ends with the last error that they have logged.
 Answer<std::vector<std::string>> run_units(const std::vector<std::string>& units);
-// "hwvaultd: error: Internal: The disk is full." -> "The disk is full.": the last line of a program's report, which says why.
-std::string reason_in(std::string_view report);
+// The last line of `journalctl --output=cat`, which says why; "" of nothing.
+std::string last_line_of(std::string_view messages);
 
 // While it lives, those of `units` that were up are stopped; then exactly they are started again, also after a failure or when
 // a signal asks this process to end, which it does then. Says both on standard error.

@@ -46,11 +46,10 @@ TEST_CASE("a unit that failed is not up") {
     CHECK(state.is_up());
 }
 
-TEST_CASE("why a program failed is the last error in its report") {
-    CHECK(reason_in("hwvaultd: info: on it\nhwvaultd: error: Internal: The disk is full.\n") == "Internal: The disk is full.");
-    CHECK(reason_in("hwvault-hardware: error: one\nhwvault-hardware: error: two") == "two");
-    CHECK(reason_in("all is well\n").empty());
-    CHECK(reason_in("").empty());
+TEST_CASE("why a unit failed is the last of its errors") {
+    CHECK(last_line_of("The PIN was rejected.\nInternal: The disk is full.\n") == "Internal: The disk is full.");
+    CHECK(last_line_of("one") == "one");
+    CHECK(last_line_of("").empty());
 }
 
 }  // namespace hwvault::cli
