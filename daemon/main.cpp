@@ -35,6 +35,7 @@
 #include "daemon/audit/files.h"
 #include "daemon/audit/journal.h"
 #include "daemon/development.h"
+#include "daemon/doors/credential/door.h"
 #include "daemon/doors/dbus/door.h"
 #include "daemon/doors/varlink/door.h"
 #include "daemon/main_administration.h"
@@ -54,6 +55,8 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::awaitable;
+
+const std::filesystem::path kNoticeSocket{"/run/hwvault-notice/socket"};  // hwvault-notice.socket's
 
 constexpr int kUsedWrongly = 2;  // exit status, beside EXIT_SUCCESS and EXIT_FAILURE
 
@@ -139,6 +142,7 @@ public:
 
 private:
     service::VaultService::Parts service_parts(std::shared_ptr<const policy::Policy> rules);
+    doors::credential::Door::Options credential_options();
     Result<void> open_doors();
     awaitable<void> until_told_to_end(asio::signal_set& hang_ups);
     awaitable<void> close();
@@ -155,6 +159,7 @@ private:
     std::unique_ptr<peer::Resolver> resolver_;
     std::optional<service::VaultService> service_;
     std::unique_ptr<doors::varlink::Door> varlink_;
+    std::unique_ptr<doors::credential::Door> credential_;
     std::unique_ptr<doors::dbus::Door> dbus_;
     service::Signal known_{parts_.io.get_executor()};  // how the vault is: until then callers wait in the sockets
     service::Signal ending_{parts_.io.get_executor()};
@@ -190,11 +195,23 @@ service::VaultService::Parts Daemon::service_parts(std::shared_ptr<const policy:
     };
 }
 
+doors::credential::Door::Options Daemon::credential_options() {
+    const std::filesystem::path beside = parts_.settings.socket.parent_path();
+    doors::credential::Door::Options options;
+    options.path = beside / "credential.sock";
+    options.inherited_fd = manager_.take_socket("credential");
+    for (auto& [name, fd] : manager_.take(doors::credential::is_in_flight_name)) options.left.push_back({name, std::move(fd)});
+    options.tokens = parts_.settings.credentials;
+    options.notice_socket = command_.development.empty() ? kNoticeSocket : beside / "notice.sock";
+    return options;
+}
+
 Result<void> Daemon::open_doors() {
     doors::varlink::Door::Options socket;
     socket.path = parts_.settings.socket;
-    if (auto inherited = manager_.take("varlink"); !inherited.empty()) socket.inherited_fd = inherited.front().release();
+    socket.inherited_fd = manager_.take_socket("varlink");
     HWVAULT_TRY(varlink_, doors::varlink::Door::create(*service_, *resolver_, std::move(socket)));
+    HWVAULT_TRY(credential_, doors::credential::Door::create(*service_, *resolver_, credential_options()));
     if (parts_.settings.dbus) {
         doors::dbus::Door::Options bus;
         bus.lost = [this] { asio::post(parts_.io, [this] { end_without_bus(); }); };
@@ -243,6 +260,7 @@ void Daemon::reload(Result<Live> read) {
     }
     service_->set_quotas(read->settings.quotas);
     service_->set_policy(std::move(read->rules));
+    credential_->set_tokens(std::move(read->settings.credentials));
 }
 
 awaitable<Result<void>> Daemon::serve() {
@@ -280,10 +298,10 @@ awaitable<void> Daemon::until_told_to_end(asio::signal_set& hang_ups) {
 awaitable<void> Daemon::close() {
     ServiceManager::stopping();
     dbus_.reset();
-    if (varlink_) {
-        varlink_->stop();
-        co_await varlink_->drained();
-    }
+    if (varlink_) varlink_->stop();
+    if (credential_) credential_->stop();
+    if (varlink_) co_await varlink_->drained();
+    if (credential_) co_await credential_->drained();
     co_await service_->stop();
     manager_.stop_feeding();
 }
