@@ -65,6 +65,12 @@ Answer<AuditFiles> AuditFiles::open_folder(const path& folder) {
     return files;
 }
 
+Answer<AuditFiles> AuditFiles::open_latest(const path& folder, std::size_t count) {
+    HWVAULT_TRY(std::vector<path> paths, files_in(folder));
+    if (paths.size() > count) paths.erase(paths.begin(), paths.end() - static_cast<std::ptrdiff_t>(count));
+    return open(paths);
+}
+
 Answer<std::optional<std::string_view>> AuditFiles::next() {
     for (; current_ < files_.size(); ++current_, line_ = 0) {
         std::ifstream& stream = files_[current_].stream;

@@ -25,6 +25,8 @@ public:
     static Answer<AuditFiles> open(const std::vector<std::filesystem::path>& paths);
     // Those of a folder, in the order of the trail.
     static Answer<AuditFiles> open_folder(const std::filesystem::path& folder);
+    // The latest `count` of them.
+    static Answer<AuditFiles> open_latest(const std::filesystem::path& folder, std::size_t count);
 
     // The next line without its newline, valid until the next call; nullopt after the last. One that is too long is cut,
     // but stays longer than audit::kMaxLineSize.

@@ -18,7 +18,9 @@ void add_change_commands(CLI::App& app, Session& session);  // revoke revoke-tok
 void add_view_commands(CLI::App& app, Session& session);    // list show watch status
 // `command` is what followed "--" on the command line.
 void add_run_command(CLI::App& app, Session& session, const std::vector<std::string>& command);
-void add_setup_commands(CLI::App& app, Session& session);   // init recover reseal units
+void add_setup_commands(CLI::App& app, Session& session);   // init recover
+void add_reseal_command(CLI::App& app, Session& session);
+void add_unit_commands(CLI::App& app, Session& session);    // units
 void add_policy_commands(CLI::App& app, Session& session);  // policy check|explain|who
 void add_audit_commands(CLI::App& app, Session& session);   // audit verify|show
 void add_doctor_command(CLI::App& app, Session& session);

@@ -37,7 +37,7 @@ std::string remedy_for(const std::string& state, const Report& report) {
     if (state == "RolledBack") {
         return "The device's counter was set back, or is gone or another. Read the message of `hwvault status`.";
     }
-    if (state == "NotInitialised") return "Stop hwvaultd, run `sudo hwvault init`, and start it again.";
+    if (state == "NotInitialised") return "`sudo hwvault init`; where systemd does not run it, stop hwvaultd before and start it afterwards.";
     if (is_tpm(report)) return "Check that the TPM is there (`ls /dev/tpm*`), and look at `journalctl -u hwvault-hardware`.";
     return "Plug the device in, and look at `journalctl -u hwvault-hardware`.";
 }
@@ -106,8 +106,7 @@ Finding examine_recovery(const Report& report) {
     const std::string pending = value_of(report, "recovery_pending");
     if (pending.empty()) {
         return {"recovery", Verdict::kNote, "There is none: a device that is lost takes every token with it.",
-                "Set [recovery] recipient, stop hwvaultd, run `hwvault recover --new-recipient`, and keep what `hwvault recover "
-                "--show-signing-key` prints."};
+                "Set [recovery] recipient, run `hwvault recover --new-recipient`, and keep the signing key that it prints."};
     }
     if (pending == "0") return {"recovery", Verdict::kGood, "Every token can be recovered with the recovery key.", ""};
     return {"recovery", Verdict::kNote, "Up to " + pending + " changes are not yet signed by the device.",
@@ -164,6 +163,8 @@ std::string to_text(const std::vector<Finding>& findings) {
 Answer<Exit> doctor(Session& session) {
     const auto configuration = read_configuration(session.settings.configuration);
     std::vector<Finding> findings = examine_configuration(session.settings.configuration, configuration);
+    const std::vector<Finding> of_system = examine_system(system_facts());
+    findings.insert(findings.end(), of_system.begin(), of_system.end());
     const auto report = session.ask("The vault is asked how it is ...", [](Door& door) { return door.status(); });
     const std::vector<Finding> of_vault = examine_vault(report, configuration);
     findings.insert(findings.end(), of_vault.begin(), of_vault.end());

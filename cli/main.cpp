@@ -52,6 +52,8 @@ int run(std::vector<std::string> arguments) {
     add_view_commands(app, session);
     add_run_command(app, session, command);
     add_setup_commands(app, session);
+    add_reseal_command(app, session);
+    add_unit_commands(app, session);
     add_policy_commands(app, session);
     add_audit_commands(app, session);
     add_doctor_command(app, session);

@@ -20,6 +20,9 @@ std::string printable(std::string_view text);
 // Columns on a terminal, near enough: one for each character.
 std::size_t width(std::string_view text);
 
+// With a comma between; "" for none.
+std::string joined(const std::vector<std::string>& texts);
+
 // Rows under a heading, in columns as wide as their widest cell. Cells are made printable.
 std::string table(const std::vector<std::vector<std::string>>& rows);
 

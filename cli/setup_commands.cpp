@@ -1,75 +1,52 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// init, recover, reseal, units: what an administrator does with the whole vault. The work is done by the daemon's and
-// the hardware child's own programs, which alone may touch store and device; here they are found and run in order.
-#include <filesystem>
+// init, recover: what an administrator does with the whole vault.
 #include <memory>
 #include <optional>
-#include <system_error>
-
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
 #include "cli/commands.h"
-#include "cli/configuration.h"
 #include "cli/output.h"
-#include "os/run.h"
+#include "cli/service_manager.h"
+#include "cli/setup.h"
 
 namespace hwvault::cli {
 namespace {
 
 namespace json = boost::json;
-using std::filesystem::path;
 
-struct Setup {
-    std::string hardware_state{"/var/lib/hwvault-hardware"};
-    std::string pin_file;
-    std::string current_pin_file;
-    std::vector<std::string> expected;
-    bool no_pin{false};
-    bool accept_rollback{false};
-    bool new_recipient{false};
-    bool show_signing_key{false};
-    std::string from;
-    std::string recovery_key;
-    std::string signing_key;
-    std::string passphrase_file;
-    bool revoke_all{false};
-};
-
-Answer<void> require_root(const std::string& what) {
-    if (::geteuid() == 0) return {};
-    return Failure{HWVAULT_ERROR_ACCESS_DENIED, what + " is for root, who owns the store. Run `sudo hwvault " + what + "`."};
+// hwvaultd and its sockets out of the way, where they are systemd's.
+Answer<std::optional<Standstill>> vault_alone(const Session& session, const Setup& setup) {
+    HWVAULT_TRY(const bool under_systemd, is_for_systemd(session, setup));
+    if (!under_systemd) return std::optional<Standstill>();
+    HWVAULT_TRY(Standstill standstill, hwvaultd_stands_still());
+    return std::optional<Standstill>(std::move(standstill));
 }
 
-// Beside this program, where a build leaves it, else where it is installed.
-Answer<path> find_program(const std::string& name) {
-    for (const path& folder : {os::own_folder(), path(HWVAULT_SBIN), path(HWVAULT_LIBEXEC)}) {
-        if (::access((folder / name).c_str(), X_OK) == 0) return folder / name;
-    }
-    return Failure{HWVAULT_ERROR_INTERNAL, name + " is neither beside hwvault nor in " HWVAULT_SBIN " or " HWVAULT_LIBEXEC
-                                                  ". Install the package hwvault as a whole."};
+Answer<std::string> next_after_init() {
+    HWVAULT_TRY(const UnitState socket, unit_state(kDaemonSocket));
+    if (socket.file == "enabled") return std::string("The vault is set up. Next: `hwvault get`.\n");
+    return std::string("The vault is set up. Next: `systemctl enable --now ") + kDaemonSocket + "`, then `hwvault get`.\n";
 }
 
-Answer<std::string> run_program(const std::string& name, std::vector<std::string> arguments, const std::string& meanwhile) {
-    HWVAULT_TRY(const path program, find_program(name));
-    std::optional<Progress> progress;
-    if (!meanwhile.empty()) progress.emplace(meanwhile);
-    HWVAULT_TRY(std::string output, os::run({program, std::move(arguments), {}}));
-    return output;
-}
-
-std::vector<std::string> hardware_arguments(const std::string& verb, const Session& session, const Setup& setup) {
-    std::vector<std::string> arguments{verb, "--config", session.settings.configuration, "--state", setup.hardware_state};
-    if (!setup.pin_file.empty()) arguments.insert(arguments.end(), {"--pin-file", setup.pin_file});
-    return arguments;
+Answer<Exit> init_with_units(Session& session) {
+    HWVAULT_TRY(Standstill standstill, hwvaultd_stands_still());
+    std::optional<Progress> progress(std::in_place, "Making keys and store ...");
+    HWVAULT_TRY(const std::vector<std::string> reports, run_units({kChildInit, kInit}));
+    progress.reset();
+    HWVAULT_CHECK(standstill.end());
+    HWVAULT_TRY(const std::string next, next_after_init());
+    HWVAULT_CHECK(session.print(reports[0] + reports[1] + next,
+                                json::object{{"initialised", true}, {"hardware", reports[0]}, {"store", reports[1]}}));
+    return kYes;
 }
 
 Answer<Exit> init(Session& session, const Setup& setup) {
     HWVAULT_CHECK(require_root("init"));
+    HWVAULT_TRY(const bool under_systemd, is_for_systemd(session, setup));
+    if (under_systemd && setup.pin_file.empty()) return init_with_units(session);
     const std::string& configuration = session.settings.configuration;
     HWVAULT_TRY(const std::string keys, run_program("hwvault-hardware", hardware_arguments("init", session, setup),
                                                     "Making the keys inside the device ..."));
@@ -80,10 +57,28 @@ Answer<Exit> init(Session& session, const Setup& setup) {
     return kYes;
 }
 
-Answer<std::string> run_recover(const Session& session, std::vector<std::string> options, const std::string& meanwhile) {
+constexpr const char* kStartDaemon = "Next: start hwvaultd.\n";
+
+struct Recovered {
+    std::string report;
+    std::string next;  // "" where hwvaultd serves again
+};
+
+// With the vault alone; keys that a new device lacks are made first where it is to take the place of a lost one.
+Answer<Recovered> run_recover(const Session& session, const Setup& setup, std::vector<std::string> options, const std::string& meanwhile) {
     std::vector<std::string> arguments{"--config", session.settings.configuration, "recover"};
     arguments.insert(arguments.end(), options.begin(), options.end());
-    return run_program("hwvaultd", std::move(arguments), meanwhile);
+    HWVAULT_TRY(std::optional<Standstill> standstill, vault_alone(session, setup));
+    Recovered recovered{"", standstill && standstill->has_stopped() ? "" : kStartDaemon};
+    if (standstill && !setup.from.empty()) {
+        HWVAULT_TRY(const std::vector<std::string> keys, run_units({kChildInit}));
+        recovered.report = keys.front();
+    }
+    if (standstill) HWVAULT_CHECK(systemctl("start", {kChildSocket}));  // a connection to it starts the hardware child
+    HWVAULT_TRY(const std::string output, run_program("hwvaultd", std::move(arguments), meanwhile));
+    recovered.report += output;
+    if (standstill) HWVAULT_CHECK(standstill->end());
+    return recovered;
 }
 
 // The private key's passphrase is asked for by hwvaultd, so nothing moves on the terminal meanwhile.
@@ -97,8 +92,8 @@ Answer<Exit> recover_lost(Session& session, const Setup& setup) {
                                      setup.signing_key};
     if (!setup.passphrase_file.empty()) options.insert(options.end(), {"--passphrase-file", setup.passphrase_file});
     if (setup.revoke_all) options.emplace_back("--revoke-all");
-    HWVAULT_TRY(const std::string output, run_recover(session, std::move(options), ""));
-    HWVAULT_CHECK(session.print(output + "Next: start hwvaultd.\n", json::object{{"recovered", true}, {"report", output}}));
+    HWVAULT_TRY(const Recovered done, run_recover(session, setup, std::move(options), ""));
+    HWVAULT_CHECK(session.print(done.report + done.next, json::object{{"recovered", true}, {"report", done.report}}));
     return kYes;
 }
 
@@ -106,13 +101,13 @@ Answer<Exit> recover(Session& session, const Setup& setup) {
     HWVAULT_CHECK(require_root("recover"));
     if (!setup.from.empty()) return recover_lost(session, setup);
     if (setup.show_signing_key) {
-        HWVAULT_TRY(const std::string key, run_recover(session, {"--show-signing-key"}, "Asking the device ..."));
-        HWVAULT_CHECK(session.print(key, json::object{{"signing_key", key.substr(key.find("-----BEGIN"))}}));
+        HWVAULT_TRY(const Recovered key, run_recover(session, setup, {"--show-signing-key"}, "Asking the device ..."));
+        HWVAULT_CHECK(session.print(key.report, json::object{{"signing_key", key.report.substr(key.report.find("-----BEGIN"))}}));
         return kYes;
     }
     if (setup.new_recipient) {
-        HWVAULT_TRY(const std::string output, run_recover(session, {"--new-recipient"}, "Encrypting every string ..."));
-        HWVAULT_CHECK(session.print(output + "Next: start hwvaultd.\n", json::object{{"changed", true}, {"report", output}}));
+        HWVAULT_TRY(const Recovered done, run_recover(session, setup, {"--new-recipient"}, "Encrypting every string ..."));
+        HWVAULT_CHECK(session.print(done.report + done.next, json::object{{"changed", true}, {"report", done.report}}));
         return kYes;
     }
     if (!setup.accept_rollback) {
@@ -123,50 +118,10 @@ Answer<Exit> recover(Session& session, const Setup& setup) {
                        "recover --from STORE --recovery-key KEY --signing-key PUB`. Of another recovery key: `--new-recipient`. "
                        "Of the device's public key: `--show-signing-key`."};
     }
-    HWVAULT_TRY(const std::string output, run_recover(session, {"--accept-rollback"}, "Taking the store as it is ..."));
-    HWVAULT_CHECK(session.print(output + "The store is accepted as it is, and that is on the record.\n",
+    HWVAULT_TRY(const Recovered done, run_recover(session, setup, {"--accept-rollback"}, "Taking the store as it is ..."));
+    HWVAULT_CHECK(session.print(done.report + "The store is accepted as it is, and that is on the record.\n" + done.next,
                                 json::object{{"accepted", true}}));
     return kYes;
-}
-
-Answer<Exit> reseal(Session& session, const Setup& setup) {
-    HWVAULT_TRY(const Configuration configuration, read_configuration(session.settings.configuration));
-    if (configuration.hardware_kind != "tpm") {
-        HWVAULT_CHECK(session.print("Nothing to do: a PKCS#11 token has no PCR policy that an update could break.\n",
-                                    json::object{{"resealed", false}, {"kind", configuration.hardware_kind}}));
-        return kYes;
-    }
-    HWVAULT_CHECK(require_root("reseal"));
-    std::vector<std::string> arguments = hardware_arguments("reseal", session, setup);
-    if (!setup.current_pin_file.empty()) arguments.insert(arguments.end(), {"--current-pin-file", setup.current_pin_file});
-    if (setup.no_pin) arguments.emplace_back("--no-pin");
-    for (const std::string& value : setup.expected) arguments.insert(arguments.end(), {"--expect", value});
-    HWVAULT_TRY(const std::string output,
-                run_program("hwvault-hardware", std::move(arguments), "Binding the TPM's keys anew ..."));
-    HWVAULT_CHECK(session.print(output + "The keys are bound anew; they are the same keys, and every token stays as it is. From its next "
-                                           "start hwvault-hardware needs what they are bound to now, and `status` shows it.\n",
-                                json::object{{"resealed", true}, {"kind", "tpm"}, {"hardware", output}}));
-    return kYes;
-}
-
-Answer<Exit> units(Session& session) {
-    HWVAULT_TRY(const Configuration configuration, read_configuration(session.settings.configuration));
-    std::vector<std::vector<std::string>> rows{{"UNIT", "CREDENTIAL", "TOKEN"}};
-    json::array array;
-    for (const UnitCredential& entry : configuration.units) {
-        rows.push_back({entry.unit, entry.credential, entry.account + "/" + entry.name});
-        array.push_back(json::object{{"unit", entry.unit},
-                                     {"credential", entry.credential},
-                                     {"account", entry.account},
-                                     {"name", entry.name}});
-    }
-    HWVAULT_CHECK(session.print(array.empty() ? "no units\n" : table(rows), array));
-    return kYes;
-}
-
-void add_hardware(CLI::App& command, Setup& setup) {
-    command.add_option("--pin-file", setup.pin_file, "File of mode 0600 with the device's PIN");
-    command.add_option("--hardware-state", setup.hardware_state, "Folder of hwvault-hardware")->capture_default_str();
 }
 
 void add_recover(CLI::App& app, Session& session, const std::shared_ptr<Setup>& setup) {
@@ -206,19 +161,6 @@ void add_setup_commands(CLI::App& app, Session& session) {
     init_command->callback([&session, setup] { session.work = [&session, setup] { return init(session, *setup); }; });
 
     add_recover(app, session, setup);
-
-    CLI::App* const reseal_command =
-        app.add_subcommand("reseal", "Bind a TPM's keys to the PCR values and the PIN of now, or to values to come");
-    add_configuration(*reseal_command, session);
-    add_hardware(*reseal_command, *setup);
-    reseal_command->add_option("--current-pin-file", setup->current_pin_file, "File with the PIN until now, if it changes");
-    reseal_command->add_flag("--no-pin", setup->no_pin, "Let go of the PIN");
-    reseal_command->add_option("--expect", setup->expected, "PCR=VALUE that an update will bring; once for each PCR");
-    reseal_command->callback([&session, setup] { session.work = [&session, setup] { return reseal(session, *setup); }; });
-
-    CLI::App* const units_command = app.add_subcommand("units", "List which unit is handed which token");
-    add_configuration(*units_command, session);
-    units_command->callback([&session] { session.work = [&session] { return units(session); }; });
 }
 
 }  // namespace hwvault::cli

@@ -55,7 +55,7 @@ WITHIN = {"daemon/hardware/pkcs11": "daemon/hardware", "daemon/hardware/tpm": "d
 LIBRARIES = {
     "PKCS#11 and libp11": (r"(libp11|p11_err|pkcs11[a-z]*)\.h$|p11-kit/|pkcs11/|p11/", ("daemon/hardware/pkcs11/",)),
     "tpm2-tss": (r"tss2/", ("daemon/hardware/tpm/",)),
-    "sdbus-c++": (r"sdbus-c\+\+/", ("daemon/doors/dbus/", "cli/bus_client")),
+    "sdbus-c++": (r"sdbus-c\+\+/", ("daemon/doors/dbus/", "cli/bus_client", "cli/unit_bus")),
     "SQLite": (r"sqlite3", ("daemon/store/",)),
     "OpenSSL": (r"openssl/", ("crypto/", "daemon/hardware/pkcs11/")),
     "libcap-ng": (r"cap-ng\.h", ("os/identity",)),

@@ -81,6 +81,17 @@ Result<tpm::PcrValues> read_expected(const std::vector<std::string>& texts, cons
     return values;
 }
 
+bool names_current_pin(const Reseal& how) {
+    return !how.current_pin_file.empty() || !how.current_pin_credential.empty();
+}
+
+// The PIN until now.
+Result<SecretBytes> read_current_pin(const Access& access, const HardwareConfig& config, const Reseal& how) {
+    if (!how.current_pin_file.empty()) return read_pin_file(how.current_pin_file);
+    if (!how.current_pin_credential.empty()) return read_pin_credential(how.current_pin_credential);
+    return read_pin(access, config);
+}
+
 // What a backend does with a PIN; an empty one where none is needed.
 struct Backend {
     std::string name;  // of the device, in the record of a rejected PIN
@@ -205,15 +216,15 @@ Result<Description> reseal(const Access& access, const Reseal& how) {
     }
     const auto seal = [&](const SecretBytes& current) { return tpm::reseal(chip, current, pin, expected); };
     if (!needed) return seal(SecretBytes());
-    if (how.current_pin_file.empty() && !has_pin(access, config)) {
+    if (!names_current_pin(how) && !has_pin(access, config)) {
         return invalid_argument("The keys are bound to a PIN: name its file by --current-pin-file.");
     }
     PinGate gate(
         access.state, "TPM",
-        [&] { return how.current_pin_file.empty() ? read_pin(access, config) : read_pin_file(how.current_pin_file); },
+        [&] { return read_current_pin(access, config, how); },
         proves_nothing);
     auto resealed = gate.with_pin(seal);
-    if (!resealed && resealed.error().code == ErrorCode::kHardwareLocked && how.current_pin_file.empty()) {
+    if (!resealed && resealed.error().code == ErrorCode::kHardwareLocked && !names_current_pin(how)) {
         return Error{resealed.error().code, resealed.error().message +
                                                 " It was taken for the PIN until now: if it is the new one, name the old "
                                                 "one by --current-pin-file."};

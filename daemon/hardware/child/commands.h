@@ -44,6 +44,7 @@ struct NewToken {
 // How a TPM's keys are bound from now on: to what the configuration and the PIN say.
 struct Reseal {
     std::filesystem::path current_pin_file;  // the PIN until now, if it is another than the one of Access
+    std::string current_pin_credential;      // or the systemd credential that it is in
     std::vector<std::string> expected;       // "7=HEX": what PCRs will have after an update
     bool no_pin{false};                      // from now on; else a PIN is not left out by mistake
 };

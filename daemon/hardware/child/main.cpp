@@ -155,6 +155,9 @@ int run(int argc, char** argv) {
     add_access(reseal_command, arguments.access);
     reseal_command.add_option("--current-pin-file", arguments.reseal.current_pin_file,
                               "file of the PIN until now, if it is to be another");
+    reseal_command.add_option("--current-pin-credential", arguments.reseal.current_pin_credential,
+                              "systemd credential that holds it")
+        ->excludes("--current-pin-file");
     reseal_command.add_flag("--no-pin", arguments.reseal.no_pin, "let go of the PIN");
     reseal_command.add_option("--expect", arguments.reseal.expected,
                               "PCR=VALUE that an update will bring; opens the keys too");
