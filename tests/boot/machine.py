@@ -25,7 +25,6 @@ sys.path.insert(0, str(ROOT / "tests/system"))
 from harness import expect, until  # noqa: E402
 
 RELEASE = os.environ.get("HWVAULT_RELEASE", "12")
-LOWER_VERSION = "0.1.0~before"  # of the packages that an upgrade starts from
 CGROUPS = Path("/sys/fs/cgroup")
 OWN = "hwvault-boot-"
 # What a container needs so that units' sandboxes work in it as on a machine.
@@ -62,13 +61,16 @@ def said(*command):
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout.splitlines()[-1]
 
 
-def packages(version=None):
-    """The folder of our packages of this release: what dev/tier has built, else built now."""
-    folder = os.environ.get("HWVAULT_PACKAGES_LOWER" if version else "HWVAULT_PACKAGES")
+def packages(lower=False):
+    """The folder, named by their version, of our packages of this release, or of those that an upgrade starts from.
+
+    dev/tier has built them, else they are built now.
+    """
+    folder = os.environ.get("HWVAULT_PACKAGES_LOWER" if lower else "HWVAULT_PACKAGES")
     if folder:
         return Path(folder)
     options = ["--debian13"] if RELEASE == "13" else []
-    return Path(said("dev/package", "--as-tested", *options, *(["--version", version] if version else [])))
+    return Path(said("dev/package", "--as-tested", *options, *(["--version", f"{packages().name}~before"] if lower else [])))
 
 
 class Machine:
@@ -199,12 +201,12 @@ class Machine:
 
     # hwvault --------------------------------------------------------------------------------------------------------
 
-    def install(self, version=None):
-        """apt install of the package and its library, as an administrator does it."""
-        folder = Path("/opt/packages", packages(version).name)
-        files = [folder / file.name for file in sorted(packages(version).glob("*.deb"))
-                 if file.name.startswith(("hwvault_", "libhwvault0_"))]
-        return self.ok("apt-get", "--yes", "--quiet", "install", *files)
+    def install(self, lower=False):
+        """apt install of the package and its library, as an administrator does it; gives the version."""
+        folder = packages(lower)
+        files = [f"/opt/packages/{folder.name}/{name}_{folder.name}_*.deb" for name in ("libhwvault0", "hwvault")]
+        self.ok("sh", "-c", f"apt-get --yes --quiet install {' '.join(files)}")
+        return folder.name
 
     def add_user(self, name, *groups):
         self.ok("useradd", "--create-home", *(["--groups", ",".join(groups)] if groups else []), name)
