@@ -101,7 +101,7 @@ def each_service_is_exposed_by_at_most_one_in_ten():
 
 @check
 def it_is_set_up_with_two_commands():
-    devices.set_up(debian)
+    devices.softhsm(debian)
     debian.ok("hwvault", "init")
     debian.ok("systemctl", "enable", "--now", "hwvaultd.socket")
     before["token"] = debian.ok("hwvault", "get").strip()
