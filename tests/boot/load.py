@@ -76,7 +76,7 @@ def an_upgrade_loses_no_call():
 
 with debian:
     print(f"Debian {machine.RELEASE}, {HARDWARE}")
-    debian.install(machine.LOWER_VERSION)
+    debian.install(lower=True)
     debian.add_user("alice")
     devices.set_up(debian)
     debian.write(CALLER, (machine.ROOT / "tests/boot/caller.py").read_text())

@@ -26,6 +26,7 @@ from harness import expect, until  # noqa: E402
 
 RELEASE = os.environ.get("HWVAULT_RELEASE", "12")
 CGROUPS = Path("/sys/fs/cgroup")
+FOLDERS = Path("/mnt")  # of machines, in memory; seen by this process and what it starts alone
 OWN = "hwvault-boot-"
 # What a container needs so that units' sandboxes work in it as on a machine.
 SANDBOXES = ("--capability=all", "--system-call-filter=bpf", "--system-call-filter=memfd_secret")
@@ -54,6 +55,8 @@ def enter():
         os.execvp("unshare", ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
                               "/usr/bin/python3", "-B", *sys.argv])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    subprocess.run(["mount", "-t", "tmpfs", "machines", FOLDERS], check=True)
+    subprocess.run(["mount", "-t", "cgroup2", "cgroup2", CGROUPS], check=True)
 
 
 def said(*command):
@@ -76,7 +79,7 @@ def packages(lower=False):
 class Machine:
     def __init__(self):
         self.name = OWN + secrets.token_hex(4)
-        self.folder = Path("/run", self.name)
+        self.folder = FOLDERS / self.name
         self.cgroup = CGROUPS / self.name
         self.nspawn = None
         self.leader = 0
@@ -103,13 +106,10 @@ class Machine:
     def boot(self):
         """The tree below an overlay in memory, and a control group of its own that systemd takes for the whole."""
         tree = os.environ.get("HWVAULT_TREE") or said("dev/machine-tree", RELEASE)
-        subprocess.run(["mount", "-t", "cgroup2", "cgroup2", CGROUPS], check=True)
         self.cgroup.mkdir()
         (self.cgroup / "cgroup.procs").write_text("0")
-        self.folder.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "machine", self.folder], check=True)
         for name in ("upper", "work", "root"):
-            (self.folder / name).mkdir()
+            (self.folder / name).mkdir(parents=True)
         subprocess.run(["mount", "-t", "overlay", "overlay", self.folder / "root", "-o",
                         f"lowerdir={tree},upperdir={self.folder}/upper,workdir={self.folder}/work"], check=True)
         with open(self.folder / "console", "wb") as console:
