@@ -35,6 +35,7 @@
 #include "daemon/audit/files.h"
 #include "daemon/audit/journal.h"
 #include "daemon/development.h"
+#include "daemon/doors/credential/door.h"
 #include "daemon/doors/dbus/door.h"
 #include "daemon/doors/varlink/door.h"
 #include "daemon/main_administration.h"
@@ -54,6 +55,8 @@ namespace {
 
 namespace asio = boost::asio;
 using asio::awaitable;
+
+const std::filesystem::path kNoticeSocket{"/run/hwvault-notice/socket"};  // hwvault-notice.socket's
 
 constexpr int kUsedWrongly = 2;  // exit status, beside EXIT_SUCCESS and EXIT_FAILURE
 
@@ -139,7 +142,10 @@ public:
 
 private:
     service::VaultService::Parts service_parts(std::shared_ptr<const policy::Policy> rules);
+    doors::credential::Door::Options credential_options();
     Result<void> open_doors();
+    awaitable<void> until_told_to_end(asio::signal_set& hang_ups);
+    awaitable<void> close();
     void end_without_bus();
     void announce(const service::Status& status);
     // Until `signals` is cancelled: reads configuration and rules anew at each SIGHUP.
@@ -153,25 +159,19 @@ private:
     std::unique_ptr<peer::Resolver> resolver_;
     std::optional<service::VaultService> service_;
     std::unique_ptr<doors::varlink::Door> varlink_;
+    std::unique_ptr<doors::credential::Door> credential_;
     std::unique_ptr<doors::dbus::Door> dbus_;
-    bool doors_open_{false};
-    bool known_state_{false};
-    bool announced_ready_{false};
+    service::Signal known_{parts_.io.get_executor()};  // how the vault is: until then callers wait in the sockets
     service::Signal ending_{parts_.io.get_executor()};
     Result<void> outcome_;  // of serving
 };
 
-// Says that it is ready once its doors are open and it knows how the vault is.
 void Daemon::announce(const service::Status& status) {
-    if (status.state != "starting") {
-        known_state_ = true;
-        spdlog::info("{}: {} Hardware: {}.", status.state, status.message, status.hardware_state);
-        ServiceManager::status(one_line(status));
-    }
-    if (!doors_open_ || !known_state_ || announced_ready_) return;
-    announced_ready_ = true;
-    ServiceManager::ready();
-    std::cout << "ready" << std::endl;
+    if (status.state == "starting") return;
+    const std::string line = one_line(status);
+    spdlog::info("{}", line);
+    ServiceManager::status(line);
+    known_.raise();
 }
 
 service::VaultService::Parts Daemon::service_parts(std::shared_ptr<const policy::Policy> rules) {
@@ -195,17 +195,28 @@ service::VaultService::Parts Daemon::service_parts(std::shared_ptr<const policy:
     };
 }
 
+doors::credential::Door::Options Daemon::credential_options() {
+    const std::filesystem::path beside = parts_.settings.socket.parent_path();
+    doors::credential::Door::Options options;
+    options.path = beside / "credential.sock";
+    options.inherited_fd = manager_.take_socket("credential");
+    for (auto& [name, fd] : manager_.take(doors::credential::is_in_flight_name)) options.left.push_back({name, std::move(fd)});
+    options.tokens = parts_.settings.credentials;
+    options.notice_socket = command_.development.empty() ? kNoticeSocket : beside / "notice.sock";
+    return options;
+}
+
 Result<void> Daemon::open_doors() {
     doors::varlink::Door::Options socket;
     socket.path = parts_.settings.socket;
-    if (auto inherited = manager_.take("varlink"); !inherited.empty()) socket.inherited_fd = inherited.front().release();
+    socket.inherited_fd = manager_.take_socket("varlink");
     HWVAULT_TRY(varlink_, doors::varlink::Door::create(*service_, *resolver_, std::move(socket)));
+    HWVAULT_TRY(credential_, doors::credential::Door::create(*service_, *resolver_, credential_options()));
     if (parts_.settings.dbus) {
         doors::dbus::Door::Options bus;
         bus.lost = [this] { asio::post(parts_.io, [this] { end_without_bus(); }); };
         HWVAULT_TRY(dbus_, doors::dbus::Door::create(*service_, *resolver_, std::move(bus)));
     }
-    doors_open_ = true;
     return {};
 }
 
@@ -249,36 +260,50 @@ void Daemon::reload(Result<Live> read) {
     }
     service_->set_quotas(read->settings.quotas);
     service_->set_policy(std::move(read->rules));
+    credential_->set_tokens(std::move(read->settings.credentials));
 }
 
 awaitable<Result<void>> Daemon::serve() {
     const bool is_first = !command_.development.empty() && !std::filesystem::exists(parts_.settings.store_file());
     if (is_first) HWVAULT_CO_CHECK(co_await Administration(parts_, command_.who).make_store());
     asio::signal_set hang_ups(parts_.io, SIGHUP);  // from here on, so that none is missed and none ends the program
+    asio::signal_set ends(parts_.io, SIGTERM, SIGINT);
+    ends.async_wait([this](boost::system::error_code, int) {
+        known_.raise();
+        ending_.raise();
+    });
     HWVAULT_CO_TRY(Live live, co_await read_live());
     service_.emplace(service_parts(std::move(live.rules)));
-    if (auto opened = open_doors(); !opened) {
-        if (varlink_) varlink_->stop();  // else it would go on waiting for callers
-        co_return opened;
-    }
-    service_->start();
-
     asio::co_spawn(parts_.io, manager_.feed(), asio::detached);
-    asio::signal_set signals(parts_.io, SIGTERM, SIGINT);
-    signals.async_wait([this](boost::system::error_code, int) { ending_.raise(); });
+    service_->start();
+    co_await known_.wait();
+    if (!ending_.raised()) outcome_ = open_doors();
+    if (outcome_) co_await until_told_to_end(hang_ups);
+    ends.cancel();
+    co_await close();
+    co_return outcome_;
+}
+
+awaitable<void> Daemon::until_told_to_end(asio::signal_set& hang_ups) {
+    ServiceManager::ready();
+    std::cout << "ready" << std::endl;
     service::Signal reloads_end(parts_.io.get_executor());
     asio::co_spawn(parts_.io, reload_on(hang_ups), [&](const std::exception_ptr&) { reloads_end.raise(); });
     co_await ending_.wait();
-    signals.cancel();
     hang_ups.cancel();
     co_await reloads_end.wait();
+}
+
+// No new calls; those that came are answered; then what is to be durable is.
+awaitable<void> Daemon::close() {
     ServiceManager::stopping();
     dbus_.reset();
-    varlink_->stop();
-    co_await varlink_->drained();
+    if (varlink_) varlink_->stop();
+    if (credential_) credential_->stop();
+    if (varlink_) co_await varlink_->drained();
+    if (credential_) co_await credential_->drained();
     co_await service_->stop();
     manager_.stop_feeding();
-    co_return outcome_;
 }
 
 // What the command line asks for, done with `parts`; the exit status.
@@ -304,14 +329,14 @@ int run_development(const Command& command) {
     return run(command, parts);
 }
 
-// Root has no business in a process that answers everybody; the store is an account's of its own.
 int run_installed(const Command& command) {
+    auto settings = read_settings(command.configuration);
+    if (!settings) return failed(settings.error());
+    // Root has no business in a process that answers everybody; the store is an account's of its own.
     if (command.serves() && ::geteuid() == 0) {
         return failed(invalid_argument("hwvaultd does not serve as root. Start it as its own user: `systemctl start "
                                        "hwvaultd.socket`, or by hand as hwvaultd(8) shows."));
     }
-    auto settings = read_settings(command.configuration);
-    if (!settings) return failed(settings.error());
     // What root makes here must be that user's who serves with it.
     if (const auto own = os::become_owner_of(settings->state); !own && own.error().code != ErrorCode::kNotFound) {
         return failed(own.error());

@@ -13,12 +13,12 @@
 namespace hwvault {
 namespace {
 
-std::map<std::string, std::vector<os::Fd>> inherited() {
-    std::map<std::string, std::vector<os::Fd>> all;
+std::vector<ServiceManager::Descriptor> inherited() {
+    std::vector<ServiceManager::Descriptor> all;
     char** names = nullptr;
     const int count = ::sd_listen_fds_with_names(1, &names);
     for (int i = 0; i < count; ++i) {
-        all[names[i]].emplace_back(SD_LISTEN_FDS_START + i);
+        all.push_back({names[i], os::Fd(SD_LISTEN_FDS_START + i)});
         ::free(names[i]);
     }
     ::free(names);
@@ -35,8 +35,17 @@ std::chrono::microseconds watchdog_time() {
 ServiceManager::ServiceManager(const boost::asio::any_io_executor& strand)
     : handed_over_(inherited()), watchdog_(watchdog_time()), pause_(strand) {}
 
-std::vector<os::Fd> ServiceManager::take(const std::string& name) {
-    return std::exchange(handed_over_[name], {});
+std::vector<ServiceManager::Descriptor> ServiceManager::take(const std::function<bool(std::string_view)>& is_wanted) {
+    std::vector<Descriptor> taken;
+    for (Descriptor& one : handed_over_) {
+        if (one.fd && is_wanted(one.name)) taken.push_back({one.name, std::move(one.fd)});
+    }
+    return taken;
+}
+
+int ServiceManager::take_socket(std::string_view name) {
+    auto sockets = take([name](std::string_view one) { return one == name; });
+    return sockets.empty() ? -1 : sockets.front().fd.release();
 }
 
 void ServiceManager::status(const std::string& line) {

@@ -8,8 +8,9 @@
 #pragma once
 
 #include <chrono>
-#include <map>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -28,8 +29,14 @@ public:
     ServiceManager& operator=(const ServiceManager&) = delete;
     ~ServiceManager() = default;
 
-    // The descriptors of this FileDescriptorName=; the caller's from now on.
-    std::vector<os::Fd> take(const std::string& name);
+    struct Descriptor {
+        std::string name;  // FileDescriptorName=, or the FDNAME= that it was stored under
+        os::Fd fd;
+    };
+    // Of these names; the caller's from now on.
+    std::vector<Descriptor> take(const std::function<bool(std::string_view)>& is_wanted);
+    // The first of this name, or -1: released to the caller.
+    int take_socket(std::string_view name);
 
     // One line for `systemctl status`.
     static void status(const std::string& line);
@@ -43,7 +50,7 @@ public:
     void stop_feeding() { pause_.cancel(); }
 
 private:
-    std::map<std::string, std::vector<os::Fd>> handed_over_;
+    std::vector<Descriptor> handed_over_;
     std::chrono::microseconds watchdog_{0};  // 0: none
     boost::asio::steady_timer pause_;
 };

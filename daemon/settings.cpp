@@ -6,16 +6,21 @@
 #include <functional>
 #include <map>
 #include <string_view>
+#include <utility>
 
 #include <toml++/toml.h>
 
 #include "crypto/token_text.h"
+#include "daemon/doors/credential/peer_name.h"
+#include "daemon/vault/names.h"
 #include "foundation/bytes.h"
 #include "foundation/short_words.h"
 #include "os/file.h"
 
 namespace hwvault {
 namespace {
+
+namespace credential = doors::credential;
 
 constexpr std::size_t kMaxFileSize = 1 << 20;
 
@@ -36,8 +41,10 @@ struct Anything {
 // One table of the file, read key by key; what is left at the end is unknown.
 class Table {
 public:
+    Table(const std::filesystem::path& file, toml::table* table, std::string name)
+        : file_(file), table_(table), name_(std::move(name)) {}
     Table(const std::filesystem::path& file, toml::table& root, std::string_view name)
-        : file_(file), table_(root[name].as_table()), name_(name) {}
+        : Table(file, root[name].as_table(), std::string(name)) {}
 
     Result<void> path(std::string_view key, std::filesystem::path& target) {
         std::string text;
@@ -77,12 +84,12 @@ public:
 
 private:
     [[nodiscard]] std::string quoted(std::string_view key) const {
-        return "`" + std::string(key) + "` in [" + std::string(name_) + "]";
+        return "`" + std::string(key) + "` in [" + name_ + "]";
     }
 
     const std::filesystem::path& file_;
     toml::table* table_;
-    std::string_view name_;
+    std::string name_;
 };
 
 // What is there must be a known table: a limit written in another way would silently be none.
@@ -115,6 +122,50 @@ Result<void> take_recipient(const std::filesystem::path& file, const toml::table
     return {};
 }
 
+// One token of [credential]; what is not said is as if the unit were not named at all.
+Result<credential::Token> take_token(Table& table, const credential::Place& place) {
+    credential::Token token = credential::token_of({}, place);
+    HWVAULT_CHECK(table.take("account", token.account, "user:NAME, unit:NAME.service or app:NAME",
+                             [](const std::string& text) { return vault::AccountName::parse(text).has_value(); }));
+    HWVAULT_CHECK(table.take("name", token.name, "a token's name, 1 to 64 of a-z, 0-9, '.', '_' and '-'",
+                             [](const std::string& text) { return !text.empty() && vault::TokenName::parse(text); }));
+    HWVAULT_CHECK(table.no_more());
+    return token;
+}
+
+Result<void> take_credentials(const std::filesystem::path& file, std::string_view unit, toml::table& credentials,
+                              credential::Tokens& tokens) {
+    for (auto&& [key, node] : credentials) {
+        const credential::Place place{std::string(unit), std::string(key.str())};
+        const std::string name = "credential.\"" + place.unit + "\".\"" + place.credential + "\"";
+        if (!credential::is_credential_name(place.credential)) {
+            return wrong(file, node.source(), "`" + place.credential + "` in [credential.\"" + place.unit +
+                                                  "\"] is no credential's name: see systemd.exec(5), LoadCredential=.");
+        }
+        if (!node.is_table()) return wrong(file, node.source(), "`" + name + "` must be a table, with its name in brackets.");
+        Table table(file, node.as_table(), name);
+        HWVAULT_TRY(tokens[place], take_token(table, place));
+    }
+    return {};
+}
+
+Result<void> take_units(const std::filesystem::path& file, toml::table& root, credential::Tokens& tokens) {
+    toml::table* const units = root["credential"].as_table();
+    if (units == nullptr) return {};
+    for (auto&& [key, node] : *units) {
+        const std::string unit(key.str());
+        if (!vault::AccountName::parse("unit:" + unit)) {
+            return wrong(file, node.source(), "`" + unit + "` in [credential] is no unit that runs: write NAME.service.");
+        }
+        if (!node.is_table()) {
+            return wrong(file, node.source(), "`" + unit + "` in [credential] must have a credential's name after it: "
+                                              "[credential.\"" + unit + "\".\"CREDENTIAL\"].");
+        }
+        HWVAULT_CHECK(take_credentials(file, unit, *node.as_table(), tokens));
+    }
+    return {};
+}
+
 Result<Settings> settings_of(const std::filesystem::path& file, toml::table& root) {
     HWVAULT_CHECK(check_tables(file, root));
     Settings settings;
@@ -143,6 +194,7 @@ Result<Settings> settings_of(const std::filesystem::path& file, toml::table& roo
     HWVAULT_CHECK(limits.count("tokens", settings.quotas.tokens));
     HWVAULT_CHECK(limits.count("tokens_per_account", settings.quotas.tokens_per_account));
     HWVAULT_CHECK(limits.no_more());
+    HWVAULT_CHECK(take_units(file, root, settings.credentials));
     return settings;
 }
 

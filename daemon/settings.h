@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What hwvaultd reads of hwvault.toml (hwvault.toml(5)): its own tables, `[vault]`, `[limits]`, `[doors]`, `[audit]`
-// and `[recovery]`, and `anti_rollback` of `[hardware]`. The rest of that table, and `[credential]`, are others' and are left
-// to them. Any other, and an unknown key in one of its own, is an error that names the line, so that a misspelt limit is
-// not silently none.
+// What hwvaultd reads of hwvault.toml (hwvault.toml(5)): its own tables, `[vault]`, `[limits]`, `[doors]`, `[audit]`,
+// `[recovery]` and `[credential]`, and `anti_rollback` of `[hardware]`. The rest of that table is the hardware child's and is
+// left to it. Any other, and an unknown key in one of its own, is an error that names the line, so that a misspelt limit
+// is not silently none.
 #pragma once
 
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include "daemon/doors/credential/tokens.h"
 #include "daemon/service/anti_rollback.h"
 #include "daemon/vault/vault.h"
 #include "foundation/result.h"
@@ -27,6 +28,7 @@ struct Settings {
     std::filesystem::path audit{"/var/log/hwvault"};                        // [audit] folder
     bool dbus{true};                                                        // [doors] dbus
     std::filesystem::path recipient;                                        // [recovery] recipient; empty: none
+    doors::credential::Tokens credentials;                                  // [credential."UNIT"."CREDENTIAL"]
     vault::Quotas quotas;                                                   // [limits] tokens, tokens_per_account
 
     [[nodiscard]] std::filesystem::path store_file() const { return state / "store.db"; }

@@ -46,22 +46,39 @@ Supervisor::Supervisor(const asio::any_io_executor& executor, Options options)
       options_(std::move(options)),
       trouble_(hardware_unavailable("The hardware child is being started: try again in a moment.")),
       pause_(executor),
+      back_(executor, steady_clock::time_point::min()),
       probe_(executor),
       finished_(executor, steady_clock::time_point::max()) {}
 
 asio::awaitable<Result<SecretBytes>> Supervisor::call(Verb verb, Deadline deadline) {
     const auto self = shared_from_this();
-    const auto connection = connection_;
+    co_await usable_other_than(nullptr);
+    auto connection = connection_;
     if (!connection) co_return trouble_.value_or(hardware_unavailable("The hardware child is not connected."));
-    auto result = co_await connection->call(std::move(verb), deadline);
+    auto result = co_await connection->call(verb, deadline);
+    if (!result && connection->is_closed() && !std::holds_alternative<CheckpointRequest>(verb)) {
+        if (connection_ == connection) back_.expires_after(kRestartPatience);  // this call is the first to notice
+        const bool is_back = co_await usable_other_than(connection);
+        if (!is_back) co_return result;
+        connection = connection_;
+        result = co_await connection->call(std::move(verb), deadline);
+    }
     if (!result && casts_doubt(result.error()) && !trouble_) probe_.cancel();
     co_return result;
+}
+
+// Waits for as long as a restart may take since the last loss; true when there is a connection to a device that works.
+asio::awaitable<bool> Supervisor::usable_other_than(std::shared_ptr<Connection> lost) {
+    const auto is_usable = [this, &lost] { return connection_ && connection_ != lost && !trouble_; };
+    while (!is_usable() && !stopping_ && back_.expiry() > steady_clock::now()) co_await back_.async_wait(kAsTuple);
+    co_return is_usable();
 }
 
 void Supervisor::end() {
     stopping_ = true;
     if (connection_) connection_->close(hardware_unavailable("The vault is stopping."));
     pause_.cancel();
+    back_.cancel();
 }
 
 asio::awaitable<void> Supervisor::stop() {
@@ -133,6 +150,7 @@ asio::awaitable<void> Supervisor::serve(Socket socket) {
     auto reason = co_await connection->closed();
     connection_.reset();
     probe_.cancel();
+    if (!trouble_) back_.expires_after(kRestartPatience);
     set_trouble(reason);
     if (!child_) co_return;
     const std::string how = co_await end_child();
@@ -177,6 +195,7 @@ asio::awaitable<void> Supervisor::watch_state(std::shared_ptr<Connection> connec
 void Supervisor::set_trouble(std::optional<Error> trouble) {
     if (trouble_ == trouble) return;
     trouble_ = std::move(trouble);
+    if (!trouble_) back_.cancel();
     if (changed_) changed_();
 }
 

@@ -4,6 +4,9 @@
 // (systemd), and does so again, with growing pauses, each time it dies, hangs or breaks the protocol. A child
 // that it started is killed before another is started: two never hold the device at once.
 //
+// A child that is started again at once, as in an upgrade, is not noticed by who calls: for kRestartPatience a call waits
+// for the next connection, and one that was under way is asked again there, once.
+//
 // Whether the device works is learnt by asking the child to describe it: after each connect, when a call ended in
 // doubt, and from time to time until it does. Not thread-safe: everything happens on one strand, which it never
 // blocks.
@@ -42,12 +45,16 @@ struct Options {
     std::chrono::milliseconds served_a_while{10'000};
 };
 
+// How long a connection may be lost until calls are told.
+constexpr std::chrono::milliseconds kRestartPatience{2'000};
+
 class Supervisor : public std::enable_shared_from_this<Supervisor> {
 public:
     static std::shared_ptr<Supervisor> start(const boost::asio::any_io_executor& executor, Options options);
     // For start(), which makes the shared pointer.
     Supervisor(const boost::asio::any_io_executor& executor, Options options);
 
+    // A checkpoint is never asked for twice, since its sequence is taken by the first time.
     boost::asio::awaitable<Result<SecretBytes>> call(Verb verb, Deadline deadline);
 
     // Why the device cannot be used; nullopt when it can.
@@ -67,6 +74,7 @@ private:
     boost::asio::awaitable<void> serve(Socket socket);
     boost::asio::awaitable<std::string> end_child();
     boost::asio::awaitable<void> watch_state(std::shared_ptr<Connection> connection);
+    boost::asio::awaitable<bool> usable_other_than(std::shared_ptr<Connection> lost);
     void set_trouble(std::optional<Error> trouble);
 
     boost::asio::any_io_executor executor_;
@@ -76,6 +84,7 @@ private:
     std::optional<Error> trouble_;
     std::function<void()> changed_;
     boost::asio::steady_timer pause_;     // between two children
+    boost::asio::steady_timer back_;      // expires kRestartPatience after a loss; cancelled when the device works again
     boost::asio::steady_timer probe_;     // between two questions how the device is
     boost::asio::steady_timer finished_;  // never expires; cancelled when run() ends
     bool stopping_{false};

@@ -45,6 +45,14 @@ std::shared_ptr<const os::Fd> peer_pidfd(int socket) {
 
 }  // namespace
 
+bool kernel_tells_process() {
+    const os::Fd unconnected(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    int pidfd = -1;
+    socklen_t size = sizeof pidfd;
+    // ENODATA from a kernel that knows the option: this socket has no peer.
+    return ::getsockopt(unconnected.get(), SOL_SOCKET, kPeerPidfd, &pidfd, &size) == 0 || errno != ENOPROTOOPT;
+}
+
 Result<Credentials> credentials_of(int socket) {
     ucred peer{};
     socklen_t size = sizeof peer;

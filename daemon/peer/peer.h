@@ -42,6 +42,8 @@ struct Identity {
 
 // SO_PEERCRED, SO_PEERGROUPS and, where the kernel has it (Linux 6.5), SO_PEERPIDFD of a connected Unix socket.
 Result<Credentials> credentials_of(int socket);
+// Whether the kernel has that last one at all: where it has, a caller without a pidfd is one whose process has ended.
+bool kernel_tells_process();
 
 // The unit's name in a cgroup path, the first component below the slices, as sd_pid_get_unit(3) has it: nullopt
 // for user@*.service and what it was delegated, scopes, and machines. The path does not tell of other units whether

@@ -38,15 +38,15 @@ Result<void> Limiter::first_use(Time now) {
     return {};
 }
 
-Result<void> Limiter::first_use(std::uint32_t uid, Time now) {
+Result<void> Limiter::first_use(const std::string& party, Time now) {
     // What stays is few: one is full again after a minute, and no more than 1,400 of all can begin in that time.
-    std::erase_if(first_uses_of_uid_, [now](const auto& entry) { return entry.second.is_full(now); });
-    const auto own = first_uses_of_uid_.find(uid);
-    if (own != first_uses_of_uid_.end() && own->second.is_empty(now)) {
-        return Error{ErrorCode::kBusy, "Your user's token was made anew too often just now. Try again in a minute."};
+    std::erase_if(first_uses_of_party_, [now](const auto& entry) { return entry.second.is_full(now); });
+    const auto own = first_uses_of_party_.find(party);
+    if (own != first_uses_of_party_.end() && own->second.is_empty(now)) {
+        return Error{ErrorCode::kBusy, "Your token was made anew too often just now. Try again in a minute."};
     }
     HWVAULT_CHECK(first_use(now));
-    const auto [mine, is_new] = first_uses_of_uid_.try_emplace(uid, kFirstUsesOfUidPerSecond, kFirstUsesOfUidAtOnce);
+    const auto [mine, is_new] = first_uses_of_party_.try_emplace(party, kFirstUsesOfPartyPerSecond, kFirstUsesOfPartyAtOnce);
     mine->second.take(now);
     return {};
 }

@@ -7,7 +7,6 @@
 #pragma once
 
 #include <chrono>
-#include <cstdint>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -24,9 +23,9 @@ public:
     static constexpr unsigned kMaxWaitingOfParty = 1'024;  // 1,000 clients of one user at once must work
     static constexpr double kFirstUsesPerSecond = 20;  // accounts made by their first Retrieve
     static constexpr double kFirstUsesAtOnce = 200;
-    // Of these one uid, which deletes its `default` and asks for it again, cannot take what others need.
-    static constexpr double kFirstUsesOfUidPerSecond = 10.0 / 60;
-    static constexpr double kFirstUsesOfUidAtOnce = 10;
+    // Of these one party, which deletes its `default` and asks for it again, cannot take what others need.
+    static constexpr double kFirstUsesOfPartyPerSecond = 10.0 / 60;
+    static constexpr double kFirstUsesOfPartyAtOnce = 10;
 
     // A place among the waiting calls of one party, given back when it goes.
     class Place {
@@ -48,8 +47,8 @@ public:
     Result<Place> enter(std::string party);
     // Nobody has a place.
     [[nodiscard]] bool is_idle() const { return waiting_.empty(); }
-    // kBusy when too many accounts were made in a short time, by this uid or by whomever.
-    Result<void> first_use(std::uint32_t uid, Time now);
+    // kBusy when too many accounts were made in a short time, by this party or by whomever.
+    Result<void> first_use(const std::string& party, Time now);
     // kBusy, with when to try again, while `who` has used a rule of the policy more often than its rate allows.
     Result<void> use_rule(const std::string& rule_and_who, policy::Rate rate, Time now);
     // Pairs of a rule and who used it lately.
@@ -82,7 +81,7 @@ private:
 
     std::unordered_map<std::string, unsigned> waiting_;
     Bucket first_uses_{kFirstUsesPerSecond, kFirstUsesAtOnce};
-    std::unordered_map<std::uint32_t, Bucket> first_uses_of_uid_;  // who is not here has a full one
+    std::unordered_map<std::string, Bucket> first_uses_of_party_; // who is not here has a full one
     std::unordered_map<std::string, Bucket> rules_;                // the same
     std::size_t rules_swept_at_{64};                               // so many: the full ones go
 };

@@ -68,7 +68,7 @@ Awaitable<void> VaultService::first_use(policy::Caller caller, vault::Target tar
         co_return Error{ErrorCode::kNotFound, "There is no token `" + target.name.text() + "` in " + target.account.text() +
                                                   ". Make it with `hwvault create` or `hwvault import`."};
     }
-    HWVAULT_CO_CHECK(limiter_.first_use(caller.uid, steady_clock::now()));
+    HWVAULT_CO_CHECK(limiter_.first_use(policy::party_of(caller), steady_clock::now()));
     Planning planning = [target](const vault::Vault& state, const vault::Occasion& now) -> Result<vault::Plan> {
         if (state.find(target.account, target.name) != nullptr) return vault::Plan{vault::Unchanged{}};
         HWVAULT_TRY(auto plan, vault::create(state, target, {}, now));

@@ -7,7 +7,6 @@
 #
 #   intruder.py CHILD_PID PATH...     pid of hwvault-hardware, and files, devices, folders and sockets that are its alone
 import ctypes
-import glob
 import os
 import socket
 import stat
@@ -83,24 +82,31 @@ class Child:
         return content
 
 
-def second_signature():
-    """Two heads for one place in the chain; an error unless both are signed."""
-    child = Child()
-    sequence = 1 << 40
-    first = child.sign(sequence, b"a" * 32)
-    second = child.sign(sequence, b"b" * 32)
-    if first != 0:
-        print(f"broken: the first signature was refused with {first}", flush=True)
-    if second != 0:
-        raise PermissionError(f"refused with {second}")
+class Signatures:
+    """Two heads for one place in the chain."""
+
+    def __init__(self):
+        self.child = None
+
+    def ask(self, head):
+        self.child = self.child or Child()
+        status = self.child.sign(1 << 40, head)
+        if status != 0:
+            raise PermissionError(f"refused with {status}")
+
+    def first(self):
+        self.ask(b"a" * 32)
+
+    def second(self):
+        self.ask(b"b" * 32)
 
 
 def main():
-    pid = int(sys.argv[1])
+    pid, signatures = int(sys.argv[1]), Signatures()
     attempts = [(f"reach {path}", reach, (path,)) for path in sys.argv[2:]]
-    attempts += [(f"reach {path}", reach, (path,)) for path in glob.glob("/run/credentials/hwvault-hardware*")]
     attempts += [("attach to the child", attach, (pid,)), ("the child's memory", read_memory, (pid,)),
-                 ("the child's environment", read_environment, (pid,)), ("a second signature", second_signature, ())]
+                 ("the child's environment", read_environment, (pid,)), ("a first signature", signatures.first, ()),
+                 ("a second signature", signatures.second, ())]
     for what, attempt, arguments in attempts:
         try:
             attempt(*arguments)

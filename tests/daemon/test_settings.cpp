@@ -54,6 +54,7 @@ account = "app:shop"
     CHECK(settings->anti_rollback == service::AntiRollback::kBatch);
     CHECK(settings->quotas.tokens == 5'000);
     CHECK(settings->quotas.tokens_per_account == 10);
+    CHECK(settings->credentials.size() == 1);
 }
 
 TEST_CASE("An empty file is all that is usual, and no file is said to be missing") {
@@ -84,6 +85,47 @@ TEST_CASE("[recovery] names a recipient, or is an error: nobody believes to have
           "line 3: [recovery] has no `recipient`. Name the key's file, or remove the table.");
     CHECK(refusal("[recovery]\nrecipient = \"\"\n") ==
           "line 2: `recipient` in [recovery] must be the path of a certificate or a public key, in quotes.");
+}
+
+TEST_CASE("[credential] says which token a unit gets, and what it does not say is the unit's own") {
+    using doors::credential::Place;
+    using doors::credential::Token;
+    const auto settings = read(R"([credential."shop.service"."db-password"]
+account = "app:shop"
+name = "db"
+[credential."shop.service"."api token"]
+[credential."ci@3.service".key]
+name = "ci"
+)");
+    REQUIRE(settings);
+    const auto& tokens = settings->credentials;
+    CHECK(tokens.size() == 3);
+    CHECK(tokens.at(Place{"shop.service", "db-password"}) == Token{"app:shop", "db"});
+    CHECK(tokens.at(Place{"shop.service", "api token"}) == Token{"unit:shop.service", "default"});
+    CHECK(tokens.at(Place{"ci@3.service", "key"}) == Token{"unit:ci@3.service", "ci"});
+    CHECK(token_of(tokens, Place{"shop.service", "key"}) == Token{"unit:shop.service", "default"});
+}
+
+TEST_CASE("What cannot be a unit, a credential or a token in [credential] is refused with its line") {
+    CHECK(refusal("[credential.\"shop\".\"db\"]\n") ==
+          "line 1: `shop` in [credential] is no unit that runs: write NAME.service.");
+    CHECK(refusal("[credential]\n\"a.service\" = 5\n") ==
+          "line 2: `a.service` in [credential] must have a credential's name after it: "
+          "[credential.\"a.service\".\"CREDENTIAL\"].");
+    CHECK(refusal("[credential.\"a.service\"]\naccount = \"app:a\"\n") ==
+          "line 2: `credential.\"a.service\".\"account\"` must be a table, with its name in brackets.");
+    CHECK(refusal("[credential.\"a.service\".\"a/b\"]\n") ==
+          "line 1: `a/b` in [credential.\"a.service\"] is no credential's name: see systemd.exec(5), LoadCredential=.");
+    const std::string table = "[credential.\"a.service\".\"k\"]\n";
+    const std::string in_table = " in [credential.\"a.service\".\"k\"]";
+    CHECK(refusal(table + "acount = \"app:a\"\n") ==
+          "line 2: `acount`" + in_table + " is not a key of hwvaultd. See hwvault.toml(5).");
+    CHECK(refusal(table + "account = \"a\"\n") ==
+          "line 2: `account`" + in_table + " must be user:NAME, unit:NAME.service or app:NAME.");
+    for (const char* const name : {"\"A\"", "\"\"", "5"}) {
+        CHECK(refusal(table + "name = " + name + "\n") ==
+              "line 2: `name`" + in_table + " must be a token's name, 1 to 64 of a-z, 0-9, '.', '_' and '-'.");
+    }
 }
 
 TEST_CASE("A table that is none is refused, for what it says would be dropped") {

@@ -113,22 +113,51 @@ TEST_CASE("what no child would take is refused before it is sent") {
     CHECK(daemon.client().state().has_value());
 }
 
-TEST_CASE("a child that is killed fails every pending call at once, and is started again") {
+TEST_CASE("a child that is killed is started again, and neither who waits nor who comes meanwhile is told") {
     Supervised daemon;
     REQUIRE(daemon.wait_until_up());
     const pid_t first = daemon.child();
-    auto one = daemon.derive("hang");
-    auto two = daemon.derive("hang");
+    auto one = daemon.derive("hang in " + std::to_string(first));
+    auto two = daemon.derive("hang in " + std::to_string(first));
     REQUIRE(::kill(first, SIGKILL) == 0);
-    for (auto* const call : {&one, &two}) {
-        const auto failed = daemon.loop().finish(std::move(*call));
-        CHECK(code_of(failed) == ErrorCode::kHardwareUnavailable);
-        CHECK(failed.error().message.find("child ended") != std::string::npos);  // neither its deadline nor a hang
-    }
-    CHECK(daemon.loop().run_until([&] { return !daemon.client().state(); }));
-    REQUIRE(daemon.wait_until_up());
+    REQUIRE(daemon.loop().run_until([&] { return !daemon.client().state(); }));
+    auto three = daemon.derive("works");
+    for (auto* const call : {&one, &two, &three}) CHECK(daemon.loop().finish(std::move(*call)).has_value());
     CHECK(daemon.child() != first);
-    CHECK(daemon.loop().finish(daemon.derive("works")).has_value());
+}
+
+TEST_CASE("a checkpoint that was under way when the child was killed is not asked for again") {
+    Supervised daemon;
+    REQUIRE(daemon.wait_until_up());
+    const pid_t first = daemon.child();
+    REQUIRE(::kill(first, SIGSTOP) == 0);
+    auto signing = daemon.loop().start(daemon.client().checkpoint({.sequence = 1}, in(kPatience)));
+    daemon.loop().run_for(20ms);
+    REQUIRE(::kill(first, SIGKILL) == 0);
+    CHECK(code_of(daemon.loop().finish(std::move(signing))) == ErrorCode::kHardwareUnavailable);
+}
+
+TEST_CASE("a child that does not come back fails every call within the patience with a restart") {
+    const TempFolder folder;
+    const auto socket = folder.path() / "socket";
+    Loop children;
+    auto [unused, passed] = socket_pair();
+    auto child = ChildProcess::start(
+        children.executor(),
+        {.path = FAKE_CHILD, .args = {folder.path().string(), "--listen", socket.string(), std::to_string(::getuid())}, .env = {}},
+        std::move(passed));
+    REQUIRE(child.has_value());
+    Supervised daemon(Connect{socket});
+    REQUIRE(daemon.wait_until_up());
+    auto under_way = daemon.derive("hang");
+    child->kill();
+    const auto killed = std::chrono::steady_clock::now();
+    CHECK(code_of(daemon.loop().finish(std::move(under_way))) == ErrorCode::kHardwareUnavailable);
+    const auto took = std::chrono::steady_clock::now() - killed;
+    CHECK(took > kRestartPatience / 2);
+    CHECK(took < kPatience / 2);
+    CHECK(code_of(daemon.loop().finish(daemon.derive("late"))) == ErrorCode::kHardwareUnavailable);
+    CHECK(std::chrono::steady_clock::now() - killed < took + 1s);  // the patience was with the loss, not with each call
 }
 
 TEST_CASE("a module that crashes costs a restart of the child, and the state says how it ended") {

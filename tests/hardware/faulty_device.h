@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // A device that does what the context of a derivation tells it to, so that a test on the other side of the socket
-// can break it: "crash", "hang", "held" (until the test lets go of it, half a minute at most), "gone"
+// can break it: "crash", "hang", "hang in PID" (in that process alone), "held" (until the test lets go of it, half a minute at most), "gone"
 // (kHardwareUnavailable), "locked", "keyless" (kNotInitialised). Its description names the process it lives in.
 #pragma once
 
@@ -25,7 +25,7 @@ public:
     Result<SecretBytes> derive(Label label, BytesView context) override {
         const std::string_view order = text_of(context);
         if (order == "crash") std::abort();
-        if (order == "hang") std::this_thread::sleep_for(std::chrono::hours(1));
+        if (order == "hang" || order == "hang in " + std::to_string(::getpid())) std::this_thread::sleep_for(std::chrono::hours(1));
         if (order == "held") hold();
         if (order == "gone") return Error{ErrorCode::kHardwareUnavailable, "The device was pulled out."};
         if (order == "locked") return Error{ErrorCode::kHardwareLocked, "CKR_PIN_LOCKED"};

@@ -24,6 +24,7 @@ MAY_INCLUDE = {
     "daemon/store": LOW,
     "daemon/audit": LOW,
     "daemon/service": LOW | SIBLINGS,
+    "daemon/doors/credential": SERVICE,
     "daemon/doors/dbus": SERVICE | {"libclient/wire"},
     "daemon/doors/varlink": SERVICE | {"libclient/wire"},
     "libclient": BOTTOM | {"crypto", "os"},
@@ -47,6 +48,7 @@ SHOWS = {
     "daemon/store": {"store.h", "salvage.h"},
     "daemon/audit": {"entry.h", "files.h", "line.h", "sink.h", "trail.h", "verifier.h"},
     "daemon/service": {"service.h", "status.h"},
+    "daemon/doors/credential": {"door.h", "descriptor_store.h", "tokens.h", "peer_name.h"},
 }
 # Below a room of its own, a backend sees all of the room above it.
 WITHIN = {"daemon/hardware/pkcs11": "daemon/hardware", "daemon/hardware/tpm": "daemon/hardware"}

@@ -47,6 +47,13 @@ TEST_CASE("The kernel's pidfd is the peer's own") {
     CHECK(::poll(&ended, 1, 5'000) == 1);
 }
 
+TEST_CASE("The kernel is known to say whose process a peer is where it does") {
+    const OtherUser peer(1234, 2345, {});
+    const auto credentials = credentials_of(peer.socket());
+    REQUIRE(credentials.has_value());
+    CHECK(kernel_tells_process() == (credentials->pidfd != nullptr));
+}
+
 TEST_CASE("A socket without a peer has no credentials") {
     const os::Fd lonely{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     const auto credentials = credentials_of(lonely.get());

@@ -24,25 +24,27 @@ TEST_CASE("One party cannot take every place, and gives its places back") {
 TEST_CASE("Accounts are made by first use no faster than the limit") {
     Limiter limiter;
     const Limiter::Time start{std::chrono::hours(1)};
-    std::uint32_t uid = 1000;
-    for (int i = 0; i < static_cast<int>(Limiter::kFirstUsesAtOnce); ++i) REQUIRE(limiter.first_use(uid++, start));
-    CHECK(limiter.first_use(uid++, start).error().code == ErrorCode::kBusy);
-    CHECK(limiter.first_use(uid++, start + std::chrono::seconds(1)));
+    int uid = 1000;
+    const auto another = [&uid] { return "uid:" + std::to_string(uid++); };
+    for (int i = 0; i < static_cast<int>(Limiter::kFirstUsesAtOnce); ++i) REQUIRE(limiter.first_use(another(), start));
+    CHECK(limiter.first_use(another(), start).error().code == ErrorCode::kBusy);
+    CHECK(limiter.first_use(another(), start + std::chrono::seconds(1)));
 }
 
-TEST_CASE("One uid cannot use up what others need for their first use") {
+TEST_CASE("One party cannot use up what others need for their first use") {
     Limiter limiter;
     const Limiter::Time start{std::chrono::hours(1)};
-    for (int i = 0; i < static_cast<int>(Limiter::kFirstUsesOfUidAtOnce); ++i) REQUIRE(limiter.first_use(1000, start));
+    const std::string billing = "unit:billing.service";
+    for (int i = 0; i < static_cast<int>(Limiter::kFirstUsesOfPartyAtOnce); ++i) REQUIRE(limiter.first_use(billing, start));
     for (int i = 0; i < static_cast<int>(Limiter::kFirstUsesAtOnce); ++i) {
-        CHECK(limiter.first_use(1000, start).error().code == ErrorCode::kBusy);
+        CHECK(limiter.first_use(billing, start).error().code == ErrorCode::kBusy);
     }
-    CHECK(limiter.first_use(1001, start));
+    CHECK(limiter.first_use("unit:shop.service", start));
     const Limiter::Time later = start + std::chrono::seconds(6);
-    CHECK(limiter.first_use(1000, later));
-    CHECK(limiter.first_use(1000, later).error().code == ErrorCode::kBusy);
-    for (int i = 0; i < static_cast<int>(Limiter::kFirstUsesOfUidAtOnce); ++i) {
-        CHECK(limiter.first_use(1000, later + std::chrono::minutes(2)));
+    CHECK(limiter.first_use(billing, later));
+    CHECK(limiter.first_use(billing, later).error().code == ErrorCode::kBusy);
+    for (int i = 0; i < static_cast<int>(Limiter::kFirstUsesOfPartyAtOnce); ++i) {
+        CHECK(limiter.first_use(billing, later + std::chrono::minutes(2)));
     }
 }
 

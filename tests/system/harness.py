@@ -202,6 +202,7 @@ class Vault:
         self.bus = Bus(self.home) if bus else None
         if self.bus:
             self.environment["DBUS_SYSTEM_BUS_ADDRESS"] = self.bus.address
+        self.popen_options = {}  # for a daemon that inherits something
         self.daemon = None
 
     def __enter__(self):
@@ -230,7 +231,7 @@ class Vault:
             self.kill()  # left over from a check that failed
         with open(self.log, "ab") as log:
             self.daemon = subprocess.Popen(self.command(), env=self.environment, stdin=subprocess.DEVNULL,
-                                           stdout=subprocess.PIPE, stderr=log, cwd=self.home, **how)
+                                           stdout=subprocess.PIPE, stderr=log, cwd=self.home, **self.popen_options, **how)
         os.set_blocking(self.daemon.stdout.fileno(), False)
 
     def start(self, seconds=60, settled=True):

@@ -3,35 +3,13 @@
 #
 # Callers in a systemd unit, here a control group of that name (root, control group v2, Linux 6.5): what is given to one,
 # and that it is given to nobody who only was one.
-import contextlib
 import os
-from pathlib import Path
 
+from control_groups import control_groups, enter, in_child
 from harness import Connection, Skip, Vault, VarlinkError, check, expect, run
 
-SLICE = f"hwvaulttest{os.getpid()}.slice"
 UNIT = "hwvault-test-billing.service"
 vault = Vault()
-
-
-@contextlib.contextmanager
-def control_groups():
-    """A unit's control group, and the slice that it lies in."""
-    mounts = [path for path in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified")) if Path(path, "cgroup.procs").exists()
-              and Path(path, "cgroup.controllers").exists()]
-    if not mounts:
-        raise Skip("control group v2 is not mounted")
-    outer, inner = mounts[0] / SLICE, mounts[0] / SLICE / UNIT
-    try:
-        outer.mkdir()
-        inner.mkdir()
-    except OSError as why:
-        raise Skip(f"control groups cannot be made here: {why}") from why
-    try:
-        yield outer, inner
-    finally:
-        inner.rmdir()
-        outer.rmdir()
 
 
 def outcome_of(connection):
@@ -43,31 +21,11 @@ def outcome_of(connection):
         return error.name
 
 
-def in_child(work):
-    """What work() gives, in a process of its own."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.write(writing, " ".join(work()).encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with open(reading, encoding="utf-8") as answers:
-        said = answers.read().split()
-    os.waitpid(child, 0)
-    return said
-
-
-def enter(group):
-    Path(group, "cgroup.procs").write_text(str(os.getpid()), encoding="utf-8")
-
-
 @check
 def a_unit_is_given_what_is_its_own_and_not_once_it_has_left():
     done = vault.cli("create", "ci", "--account", "app:billing", "--owner", f"unit:{UNIT}")
     expect(done.returncode == 0, done.stderr)
-    with control_groups() as (outer, inner):
+    with control_groups(UNIT) as (outer, inner):
         def goes():
             enter(inner)
             with Connection(vault.socket) as connection:

@@ -32,7 +32,7 @@ int duplicate(int fd) {
 
 }  // namespace
 
-Listener::Listener(Session::Rooms rooms, ListeningSocket socket, const Limits& limits)
+Listener::Listener(Session::Rooms rooms, os::ListeningSocket socket, const Limits& limits)
     : rooms_(rooms),
       socket_(std::move(socket)),
       readiness_(rooms.service.executor()),

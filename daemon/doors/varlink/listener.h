@@ -14,15 +14,15 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "daemon/doors/varlink/connections.h"
-#include "daemon/doors/varlink/listening_socket.h"
 #include "daemon/doors/varlink/passed_descriptors.h"
 #include "daemon/doors/varlink/session.h"
+#include "os/listening_socket.h"
 
 namespace hwvault::doors::varlink {
 
 class Listener : public std::enable_shared_from_this<Listener> {
 public:
-    Listener(Session::Rooms rooms, ListeningSocket socket, const Limits& limits);
+    Listener(Session::Rooms rooms, os::ListeningSocket socket, const Limits& limits);
 
     Result<void> start();
     // Accepts nobody any more, has each session answer what its client has sent and take nothing more, and closes what is
@@ -42,7 +42,7 @@ private:
     void tell_of_shortage(int error_number);
 
     Session::Rooms rooms_;
-    ListeningSocket socket_;
+    os::ListeningSocket socket_;
     boost::asio::posix::basic_stream_descriptor<boost::asio::any_io_executor> readiness_;
     boost::asio::steady_timer timer_;  // the pause when descriptors are short; the drain deadline after stop()
     std::shared_ptr<Connections> connections_;

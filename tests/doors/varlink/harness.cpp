@@ -14,15 +14,6 @@
 
 namespace hwvault::tests {
 
-bool eventually(const std::function<bool()>& condition) {
-    const auto end = std::chrono::steady_clock::now() + kPatience;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > end) return false;
-        std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
-    return true;
-}
-
 TempFolder::TempFolder() {
     std::string name = (std::filesystem::temp_directory_path() / "hwvault-varlink-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) throw std::system_error(errno, std::generic_category(), name);
@@ -32,27 +23,6 @@ TempFolder::TempFolder() {
 TempFolder::~TempFolder() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
-}
-
-boost::asio::awaitable<Result<peer::Identity>> FakeResolver::resolve(peer::Credentials credentials) {
-    ++resolved;
-    if (busy_answers > 0) {
-        --busy_answers;
-        co_return Error{ErrorCode::kBusy, "The name service does not answer. Try again."};
-    }
-    peer::Identity identity;
-    identity.caller.uid = credentials.uid;
-    identity.caller.user = "root";
-    identity.caller.unit = unit;
-    co_return identity;
-}
-
-boost::asio::awaitable<Result<policy::Caller>> FakeResolver::confirm(peer::Identity identity) {
-    co_return std::move(identity.caller);
-}
-
-boost::asio::awaitable<Result<std::uint32_t>> FakeResolver::uid_of(std::uint32_t, std::string) {
-    co_return std::uint32_t{0};
 }
 
 Client::Client(const std::filesystem::path& socket) : socket_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {

@@ -4,13 +4,11 @@
 // bytes, so that it can also say what no library would.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <functional>
 #include <future>
 #include <memory>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -25,14 +23,11 @@
 #include "daemon/doors/varlink/door.h"
 #include "os/fd.h"
 #include "tests/catch.h"
+#include "tests/doors/eventually.h"
+#include "tests/doors/fake_resolver.h"
 #include "tests/doors/fake_service.h"
 
 namespace hwvault::tests {
-
-constexpr auto kPatience = std::chrono::seconds(20);  // for what must happen; reached only when a test fails
-
-// True once `condition` holds; false when it does not within kPatience.
-bool eventually(const std::function<bool()>& condition);
 
 // A folder of its own, removed at the end.
 class TempFolder {
@@ -45,18 +40,6 @@ public:
 
 private:
     std::filesystem::path path_;
-};
-
-// Everybody is root, and may be told to be in a unit, or to be busy.
-class FakeResolver final : public peer::Resolver {
-public:
-    boost::asio::awaitable<Result<peer::Identity>> resolve(peer::Credentials credentials) override;
-    boost::asio::awaitable<Result<policy::Caller>> confirm(peer::Identity identity) override;
-    boost::asio::awaitable<Result<std::uint32_t>> uid_of(std::uint32_t asking, std::string user) override;
-
-    std::optional<std::string> unit;  // that everybody is in; set before the first call
-    std::atomic<int> resolved{0};
-    std::atomic<int> busy_answers{0};  // that are still to be given
 };
 
 // A client of raw bytes. A REQUIRE fails when nothing comes within kPatience.

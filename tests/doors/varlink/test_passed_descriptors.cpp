@@ -17,14 +17,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "daemon/doors/varlink/listening_socket.h"
+#include "os/listening_socket.h"
 #include "tests/doors/varlink/harness.h"
 
 using namespace hwvault;
 using namespace hwvault::tests;
 using doors::varlink::Door;
 using doors::varlink::Limits;
-using doors::varlink::ListeningSocket;
+using os::ListeningSocket;
 
 namespace {
 

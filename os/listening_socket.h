@@ -13,7 +13,7 @@
 #include "foundation/result.h"
 #include "os/fd.h"
 
-namespace hwvault::doors::varlink {
+namespace hwvault::os {
 
 // Move-only. close() removes the file that it made, unless another stands in its place.
 class ListeningSocket {
@@ -32,12 +32,12 @@ public:
     void close();
 
 private:
-    explicit ListeningSocket(os::Fd fd) : fd_(std::move(fd)) {}
+    explicit ListeningSocket(Fd fd) : fd_(std::move(fd)) {}
 
-    os::Fd fd_;
+    Fd fd_;
     std::filesystem::path path_;  // empty when there is no file to remove
     dev_t device_{0};
     ino_t inode_{0};
 };
 
-}  // namespace hwvault::doors::varlink
+}  // namespace hwvault::os

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include "daemon/doors/varlink/listening_socket.h"
+#include "os/listening_socket.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-namespace hwvault::doors::varlink {
+namespace hwvault::os {
 namespace {
 
 // As long as the kernel lets it be: 1,000 clients at once must find a place before the first was accepted.
@@ -33,12 +33,12 @@ Result<sockaddr_un> address_of(const std::filesystem::path& path) {
     return address;
 }
 
-os::Fd new_socket() {
-    return os::Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+Fd new_socket() {
+    return Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 }
 
 // 0, or errno.
-int bind_with_mode(const os::Fd& fd, const sockaddr_un& address, unsigned mode) {
+int bind_with_mode(const Fd& fd, const sockaddr_un& address, unsigned mode) {
     const mode_t before = ::umask(static_cast<mode_t>(~mode & 0777U));
     const int failed = ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
     ::umask(before);
@@ -53,7 +53,7 @@ Result<void> remove_stale(const std::filesystem::path& path, const sockaddr_un& 
         return Error{ErrorCode::kInvalidArgument,
                      sentence(path, "cannot be made: a file that is no socket is there. Move it away.")};
     }
-    const os::Fd probe = new_socket();
+    const Fd probe = new_socket();
     if (!probe) return errno_error("socket", errno);
     const int connected = ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
     // EAGAIN is a listener whose backlog is full. Only a refusal shows that nobody is there.
@@ -93,7 +93,7 @@ Result<ListeningSocket> ListeningSocket::make(const std::filesystem::path& path,
 }
 
 Result<ListeningSocket> ListeningSocket::adopt(int fd) {
-    ListeningSocket listening{os::Fd(fd)};
+    ListeningSocket listening{Fd(fd)};
     const auto option = [fd](int name) {
         int value = -1;
         socklen_t size = sizeof value;
@@ -115,7 +115,7 @@ void ListeningSocket::close() {
     const bool is_there = !path_.empty() && ::lstat(path_.c_str(), &status) == 0;
     if (is_there && status.st_dev == device_ && status.st_ino == inode_) ::unlink(path_.c_str());
     path_.clear();
-    fd_ = os::Fd();
+    fd_ = Fd();
 }
 
-}  // namespace hwvault::doors::varlink
+}  // namespace hwvault::os

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "daemon/doors/credential/door.h"
+
+#include <utility>
+
+#include "daemon/doors/credential/listener.h"
+
+namespace hwvault::doors::credential {
+namespace {
+
+constexpr unsigned kForRoot = 0600;  // the service manager's, which is root
+
+}  // namespace
+
+Result<std::unique_ptr<Door>> Door::create(service::Service& service, peer::Resolver& resolver, Options options) {
+    auto socket = options.inherited_fd >= 0 ? os::ListeningSocket::adopt(options.inherited_fd)
+                                            : os::ListeningSocket::make(options.path, kForRoot);
+    if (!socket) return std::move(socket).error();
+    auto notices = std::make_shared<Notices>(service.executor(), std::move(options.notice_socket));
+    auto parts = std::make_shared<Parts>(Parts{.service = service,
+                                               .resolver = resolver,
+                                               .limits = options.limits,
+                                               .tokens = std::move(options.tokens),
+                                               .store = std::move(options.store),
+                                               .notices = std::move(notices),
+                                               .kernel_tells_process = options.kernel_tells_process});
+    auto listener = std::make_shared<Listener>(std::move(parts), std::move(*socket));
+    HWVAULT_CHECK(listener->start(std::move(options.left)));
+    return std::unique_ptr<Door>(new Door(std::move(listener)));
+}
+
+Door::~Door() {
+    stop();
+}
+
+void Door::set_tokens(Tokens tokens) {
+    listener_->set_tokens(std::move(tokens));
+}
+
+void Door::stop() {
+    listener_->stop();
+}
+
+boost::asio::awaitable<void> Door::drained() {
+    return listener_->drained();
+}
+
+std::size_t Door::connections() const {
+    return listener_->count();
+}
+
+}  // namespace hwvault::doors::credential

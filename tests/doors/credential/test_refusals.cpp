@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Whatever goes wrong, the answer is more than systemd takes for a credential: never nothing, and never a part.
+#include <list>
+
+#include "tests/doors/credential/harness.h"
+
+using namespace hwvault;
+using namespace hwvault::tests;
+using doors::credential::Door;
+using doors::credential::Place;
+using std::chrono::milliseconds;
+
+namespace {
+
+Door::Options asking_for(const std::string& name) {
+    Door::Options options;
+    options.limits = short_limits();
+    options.tokens[Place{std::string(kUnitName), "api-token"}] = {"app:billing", name};
+    return options;
+}
+
+}  // namespace
+
+TEST_CASE("what the vault refuses is refused") {
+    for (const char* const name : {"denied", "missing"}) {
+        Opened opened(asking_for(name));
+        CHECK(is_refusal(opened.ask().read_to_end()));
+    }
+}
+
+TEST_CASE("a vault that does not answer is a refusal by the deadline, and its late token goes nowhere") {
+    Opened opened(asking_for("slow"));
+    auto unit = opened.ask();
+    CHECK(unit.hears_nothing_for(milliseconds(100)));
+    CHECK(is_refusal(unit.read_to_end()));
+    opened.service.release();
+}
+
+TEST_CASE("who is busy for longer than is waited for is refused") {
+    Opened opened(asking_for("ci"));
+    opened.resolver.busy_answers = 1'000'000;
+    CHECK(is_refusal(opened.ask().read_to_end()));
+    CHECK(opened.resolver.resolved > 2);
+    CHECK(opened.service.calls_of("Retrieve") == 0);
+}
+
+TEST_CASE("a name that systemd does not give, and another unit's, is refused before the vault hears of it") {
+    Opened opened(asking_for("ci"));
+    CHECK(is_refusal(SystemdClient(opened.path(), "").read_to_end()));
+    CHECK(is_refusal(SystemdClient(opened.path(), std::string("\0hwvault", 8) + std::to_string(::getpid())).read_to_end()));
+    CHECK(is_refusal(opened.ask("api-token", "shop.service").read_to_end()));
+    CHECK(is_refusal(opened.ask("api-token", "billing.socket").read_to_end()));
+    opened.on_strand([&] { opened.resolver.unit.reset(); });
+    CHECK(is_refusal(opened.ask().read_to_end()));
+    CHECK(opened.service.calls_of("Retrieve") == 0);
+}
+
+TEST_CASE("a peer that never reads is kept, and holds up nobody") {
+    Opened opened(asking_for("denied"));
+    auto silent = opened.ask();
+    std::this_thread::sleep_for(4 * short_limits().unread);
+    CHECK(is_refusal(opened.ask().read_to_end()));
+    std::size_t kept = 0;
+    opened.on_strand([&] { kept = opened.door->connections(); });
+    CHECK(kept == 1);
+    CHECK(is_refusal(silent.read_to_end()));
+}
+
+TEST_CASE("a peer that leaves gives its place back") {
+    Door::Options options = asking_for("slow");
+    options.limits.at_once = 1;
+    Opened opened(std::move(options));
+    opened.ask().close();
+    CHECK(is_refusal(opened.ask().read_to_end()));
+    std::size_t kept = 1;
+    CHECK(eventually([&] {
+        opened.on_strand([&] { kept = opened.door->connections(); });
+        return kept == 0;
+    }));
+}
+
+TEST_CASE("a daemon that stops refuses what it has not decided, and accepts nobody more") {
+    Door::Options options = asking_for("slow");
+    options.limits.decision = std::chrono::minutes(10);
+    Opened opened(std::move(options));
+    std::list<SystemdClient> units;
+    for (int i = 0; i < 5; ++i) units.push_back(opened.ask());
+    REQUIRE(opened.service.wait_for("Retrieve", 5));
+    opened.on_strand([&] { opened.door->stop(); });
+    for (auto& unit : units) CHECK(is_refusal(unit.read_to_end()));
+    CHECK_THROWS(opened.ask());
+}
