@@ -69,10 +69,27 @@ def devices_again():
 
 
 @check
+def a_signal_that_ends_a_command_leaves_hwvaultd_as_it_was():
+    before = states()
+    debian.drop_in("hwvault-init.service", "[Service]\nExecStartPre=/bin/sleep 3\n")
+    debian.ok("systemd-run", "--quiet", "--unit=typed", "--property=KillMode=process", "--property=RemainAfterExit=yes", "hwvault", "init")
+    until(lambda: debian.active("hwvault-init.service") == "activating", 20, "init to begin")
+    expect(debian.active("hwvaultd.service") == "inactive", "hwvaultd runs meanwhile")
+    debian.ok("systemctl", "kill", "--kill-whom=main", "--signal=TERM", "typed")
+    until(lambda: debian.property("typed.service", "SubState") in ("exited", "dead", "failed"), 30, "the command to end")
+    served_again(before)
+    debian.ok("rm", "-r", "/etc/systemd/system/hwvault-init.service.d")
+    debian.ok("systemctl", "daemon-reload")
+
+
+@check
 def recover_stops_hwvaultd_and_starts_it_again_also_when_there_is_nothing_to_recover():
     before = states()
     key = debian.run("hwvault", "recover", "--show-signing-key")
     expect(key[0] == 0 and "BEGIN PUBLIC KEY" in key[1] and "Started again" in key[2], f"the signing key: {key}")
+    served_again(before)
+    for _ in range(6):  # as often as it takes: systemd gives up no socket of ours
+        debian.ok("hwvault", "recover", "--show-signing-key")
     served_again(before)
     nothing = debian.run("hwvault", "recover", "--accept-rollback")
     expect(nothing[0] != 0 and "nothing to accept" in nothing[2], f"nothing to accept: {nothing}")
