@@ -18,7 +18,7 @@ REFUSED = "243"  # EXIT_CREDENTIALS of systemd.exec(5)
 MANY = 50
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
-debian = machine.Machine()
+debian = machine.make()
 
 
 def service(name, *credentials, command="cp $CREDENTIALS_DIRECTORY/* $RUNTIME_DIRECTORY", **properties):
