@@ -115,7 +115,8 @@ class EmulatedMachine(Machine):
         state.mkdir(exist_ok=True)
         control.unlink(missing_ok=True)
         self.tpm = subprocess.Popen(["swtpm", "socket", "--tpm2", "--terminate", "--tpmstate", f"dir={state}",
-                                     "--ctrl", f"type=unixio,path={control}"], stdin=subprocess.DEVNULL)
+                                     "--ctrl", f"type=unixio,path={control}"], stdin=subprocess.DEVNULL,
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until(control.exists, 20, "the TPM's socket")
 
     def reboot(self):
