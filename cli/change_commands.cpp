@@ -87,6 +87,7 @@ void add_change_commands(CLI::App& app, Session& session) {
     add_generation(*revoke_command, *revoked);
     auto after_revoke = std::make_shared<UnitReloadAsked>();
     add_unit_reload(*revoke_command, *after_revoke);
+    add_configuration(*revoke_command, session);
     revoke_command->callback([&session, revoked, after_revoke] {
         session.work = [&session, revoked, after_revoke] { return revoke(session, *revoked, *after_revoke); };
     });
@@ -104,6 +105,7 @@ void add_change_commands(CLI::App& app, Session& session) {
     rotate_command->add_option("--overlap", *overlap, "How long the old string stays good beside the new: 1h, 7d");
     auto after_rotation = std::make_shared<UnitReloadAsked>();
     add_unit_reload(*rotate_command, *after_rotation);
+    add_configuration(*rotate_command, session);
     rotate_command->callback([&session, rotated, overlap, after_rotation] {
         session.work = [&session, rotated, overlap, after_rotation] { return rotate(session, *rotated, *overlap, *after_rotation); };
     });

@@ -64,16 +64,16 @@ Answer<AuditFollower> AuditFollower::at_end(const std::filesystem::path& folder)
     return follower;
 }
 
+// Looked before it reads: a file that has another after it does not grow any more.
 Answer<void> AuditFollower::read(Handovers& handovers) {
-    if (open_) HWVAULT_CHECK(read_rest(handovers));
-    while (is_another_now()) {
-        if (open_) HWVAULT_CHECK(read_rest(handovers));  // what came before the next file was begun
+    for (;;) {
+        const bool ended = is_another_now();
+        if (open_) HWVAULT_CHECK(read_rest(handovers));
+        if (!ended) return {};
         open_ = os::Fd(::open(file_.c_str(), O_RDONLY | O_CLOEXEC));
         if (!open_) return cannot_follow(file_, errno);
         unfinished_.clear();
-        HWVAULT_CHECK(read_rest(handovers));
     }
-    return {};
 }
 
 Answer<void> AuditFollower::read_rest(Handovers& handovers) {

@@ -32,12 +32,13 @@ struct Row {
     std::uint64_t current{0};  // 0: not known
 };
 
-// What does not answer is said, and the rest is shown.
-template <class T>
-T or_without(Answer<T> answer) {
-    if (answer) return std::move(*answer);
-    warn(answer.error().message);
-    return T{};
+// nullopt where systemd does not run or does not answer, which is said.
+std::optional<std::vector<VaultUnit>> loading_units() {
+    if (!systemd_runs()) return std::nullopt;
+    auto units = vault_units();
+    if (units) return std::move(*units);
+    warn(units.error().message);
+    return std::nullopt;
 }
 
 Answer<std::map<std::string, std::string>> states_of(const std::vector<Consumer>& consumers) {
@@ -86,7 +87,8 @@ std::string generation_text(const Row& row) {
 json::object json_of(const Row& row) {
     const Consumer& one = row.consumer;
     json::object object{{"unit", one.unit}, {"credential", one.credential}, {"account", one.account}, {"name", one.name},
-                        {"mapped", one.mapped}, {"loads", one.loads}, {"state", row.state}};
+                        {"mapped", one.mapped}};
+    if (!row.state.empty()) object["state"] = row.state;
     if (row.handed && *row.handed != 0) object["handed_generation"] = *row.handed;
     if (row.current != 0) object["current_generation"] = row.current;
     return object;
@@ -94,21 +96,22 @@ json::object json_of(const Row& row) {
 
 Answer<Exit> units(Session& session) {
     HWVAULT_TRY(const Configuration configuration, read_configuration(session.settings.configuration));
-    const auto loading = systemd_runs() ? or_without(vault_units()) : std::vector<VaultUnit>();
-    const std::vector<Consumer> consumers = consumers_of(configuration.units, loading);
-    const auto states = or_without(states_of(consumers));
+    const auto loading = loading_units();
+    const std::vector<Consumer> consumers = consumers_of(configuration.units, loading.value_or(std::vector<VaultUnit>()));
+    const auto states = states_of(consumers);
+    if (!states) warn(states.error().message);
     const auto trail = consumers.empty() ? Answer<Handovers>(Handovers()) : handovers_in(configuration.audit_folder);
     if (!trail) warn(trail.error().message);
     CurrentGenerations current(session);
     std::vector<std::vector<std::string>> rows{{"UNIT", "CREDENTIAL", "TOKEN", "STATE", "GENERATION", "NOTE"}};
     json::array array;
     for (const Consumer& one : consumers) {
-        const auto state = states.find(one.unit);
-        Row row{one, state == states.end() ? "" : state->second, std::nullopt, current.of(one)};
+        Row row{one, states ? states->at(one.unit) : "", std::nullopt, current.of(one)};
         if (trail) row.handed = trail->generation(one.unit, one.account, one.name);
         rows.push_back({one.unit, one.credential, one.account + "/" + one.name, row.state, generation_text(row),
-                        systemd_runs() ? note_of(one) : ""});
+                        loading ? note_of(one) : ""});
         array.push_back(json_of(row));
+        if (loading) array.back().as_object()["loads"] = one.loads;
     }
     HWVAULT_CHECK(session.print(array.empty() ? "no units\n" : table(rows), array));
     return kYes;

@@ -90,6 +90,8 @@ Administration::Outcome Administration::recover(RecoveryFiles files, bool revoke
     HWVAULT_CO_TRY(service::RecoveryOrder order, read_order(files));
     order.revoke_all = revoke_all;
     HWVAULT_CO_CHECK(state_is_there());
+    HWVAULT_CO_TRY(const ReadableStore lost, ReadableStore::make(order.from, parts_.settings.state));
+    order.from = lost.file();
     order.event = event_of(revoke_all ? "recover --from --revoke-all" : "recover --from");
     HWVAULT_CO_CHECK(co_await device_ready());
     HWVAULT_CO_TRY(const auto recovered, co_await service::recover_vault(parts_.opening(), std::move(order)));

@@ -2,7 +2,10 @@
 #include "daemon/main_recovery.h"
 
 #include <string_view>
+#include <system_error>
 #include <utility>
+
+#include <unistd.h>
 
 #include "foundation/hex.h"
 #include "os/file.h"
@@ -58,6 +61,25 @@ std::string warning_of(const Result<void>& device_told) {
 }
 
 }  // namespace
+
+Result<ReadableStore> ReadableStore::make(const std::filesystem::path& from, const std::filesystem::path& folder) {
+    namespace fs = std::filesystem;
+    const fs::path beside = from.parent_path().empty() ? "." : from.parent_path();
+    if (::access(from.c_str(), W_OK) == 0 && ::access(beside.c_str(), W_OK) == 0) return ReadableStore(from, false);
+    ReadableStore copy(folder / "lost-store.db", true);
+    std::error_code failure;
+    fs::copy_file(from, copy.file(), fs::copy_options::overwrite_existing, failure);
+    const fs::path log = from.string() + "-wal";
+    if (!failure && fs::exists(log)) fs::copy_file(log, copy.file().string() + "-wal", fs::copy_options::overwrite_existing, failure);
+    if (failure) return errno_error("copying " + from.string() + " to " + folder.string(), failure.value());
+    return copy;
+}
+
+ReadableStore::~ReadableStore() {
+    if (!is_copy_) return;
+    std::error_code ignored;
+    for (const char* const part : {"", "-wal", "-shm"}) std::filesystem::remove(file_.string() + part, ignored);
+}
 
 Result<service::RecoveryOrder> read_order(const RecoveryFiles& files) {
     if (!std::filesystem::is_regular_file(files.from)) {

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
 
 #include "daemon/service/recovery.h"
 
@@ -19,6 +20,25 @@ struct RecoveryFiles {
 
 // kNotFound, or kInvalidArgument, naming the file and what is wrong with it.
 Result<service::RecoveryOrder> read_order(const RecoveryFiles& files);
+
+// A store that this process can read and not write, in a folder where it can: SQLite writes beside a store that it reads. Gone
+// when this goes.
+class ReadableStore {
+public:
+    // `from` itself, where that and its folder can be written.
+    static Result<ReadableStore> make(const std::filesystem::path& from, const std::filesystem::path& folder);
+    ReadableStore(ReadableStore&& other) noexcept : file_(std::move(other.file_)), is_copy_(std::exchange(other.is_copy_, false)) {}
+    ReadableStore& operator=(ReadableStore&&) = delete;
+    ~ReadableStore();
+
+    [[nodiscard]] const std::filesystem::path& file() const { return file_; }
+
+private:
+    ReadableStore(std::filesystem::path file, bool is_copy) : file_(std::move(file)), is_copy_(is_copy) {}
+
+    std::filesystem::path file_;
+    bool is_copy_;
+};
 
 std::string report(const service::Accepted& accepted);
 std::string report(const service::Recovered& recovered);

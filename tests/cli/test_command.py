@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from fake_vault import FakeVault, imported_bytes  # noqa: E402
 
 PROGRAM = os.environ["HWVAULT"]
+SYSTEMD = Path("/run/systemd/system").exists()
 
 
 def on_terminal(address, *arguments, typed=b"", prompt=b"", sign=b"", seen=None):
@@ -373,13 +374,26 @@ name = "db"
 
     def test_units_lists_which_unit_is_handed_which_token(self):
         file = self.file("hwvault.toml", self.CONFIGURATION)
-        self.assertEqual(json.loads(self.expect(0, "units", "--config", file, "--json").stdout),
+        listed = json.loads(self.expect(0, "units", "--config", file, "--json").stdout)
+        mapped = [{key: one[key] for key in ("unit", "credential", "account", "name")} for one in listed if one["mapped"]]
+        self.assertEqual(mapped,
                          [{"unit": "shop.service", "credential": "db-password", "account": "app:shop", "name": "db"},
                           {"unit": "web.service", "credential": "token", "account": "unit:web.service",
                            "name": "default"}])
+        if not SYSTEMD:  # then nobody knows
+            self.assertTrue(all("loads" not in one and "state" not in one for one in listed))
         self.assertIn(b"app:shop/db", self.expect(0, "units", "--config", file).stdout)
         self.expect(1, "units", "--config", "/nonexistent.toml")
         self.assertIn(b"line 1", self.expect(2, "units", "--config", self.file("bad.toml", "= 3")).stderr)
+
+    @unittest.skipIf(SYSTEMD, "skipped: systemd runs here")
+    def test_units_that_cannot_be_restarted_are_told_before_the_token_changes(self):
+        self.expect(0, "create", "api")
+        before = self.expect(0, "show", "api").stdout
+        for option in ("--restart-units", "--reload-units"):
+            self.assertIn(b"Nothing was changed", self.expect(2, "rotate", "api", option).stderr)
+        self.assertIn(b"no successor", self.expect(2, "revoke", "api", "--restart-units").stderr)
+        self.assertEqual(self.expect(0, "show", "api").stdout, before)
 
     def test_doctor_finds_a_healthy_vault_well(self):
         file = self.file("hwvault.toml", self.CONFIGURATION)

@@ -114,6 +114,19 @@ def the_configuration_is_refused_with_its_line():
 
 
 @check
+def a_configuration_without_a_device_is_told_by_the_daemon_and_heals_by_itself():
+    good = vault.configuration.read_text()
+    vault.kill_hardware()
+    vault.configuration.write_text(good[good.index("[vault]"):])
+    vault.start_hardware()
+    vault.start(settled=False)
+    until(lambda: "[hardware]" in vault.call("Status")["message"], 20, "what is missing in Status")
+    vault.configuration.write_text(good)
+    until(lambda: vault.state() == "serving", 30, "the device")
+    expect(vault.stop() == 0, "the daemon's exit status")
+
+
+@check
 def neither_of_the_two_serves_as_root():
     child = [vault.programs / "hwvault-hardware", "serve", "--config", vault.configuration, "--state", vault.hardware_state,
              "--listen", vault.home / "socket", "--accept-uid", "0"]

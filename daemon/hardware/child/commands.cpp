@@ -181,12 +181,23 @@ Result<Endpoint> open_door(const Door& door) {
 }  // namespace
 
 Result<void> serve(const Access& access, const Door& door, const Log& log) {
-    HWVAULT_TRY(const std::unique_ptr<ConfiguredDevice> device, ConfiguredDevice::prepare(access));
     HWVAULT_TRY(Endpoint endpoint, open_door(door));
-    Server server({.state = access.state,
-                   .open = [&device] { return device->open(); },
-                   .locked = [&device](const Error& why) { device->withdraw_pin(why); },
-                   .log = log});
+    std::unique_ptr<ConfiguredDevice> device;
+    if (!endpoint.listener) {
+        HWVAULT_TRY(device, ConfiguredDevice::prepare(access));
+    }
+    const auto open = [&]() -> Result<std::unique_ptr<Device>> {
+        if (!device) {
+            auto prepared = ConfiguredDevice::prepare(access);
+            if (!prepared) return hardware_unavailable(prepared.error().message);
+            device = std::move(*prepared);
+        }
+        return device->open();
+    };
+    const auto locked = [&](const Error& why) {
+        if (device) device->withdraw_pin(why);
+    };
+    Server server({.state = access.state, .open = open, .locked = locked, .log = log});
     if (endpoint.listener) return server.listen(std::move(endpoint.listener), *door.accept_uid);
     server.serve(std::move(endpoint.connection));
     // The daemon is gone. A module that hangs must not keep this process: nothing is waited for.

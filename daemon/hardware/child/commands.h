@@ -49,7 +49,9 @@ struct Reseal {
     bool no_pin{false};                      // from now on; else a PIN is not left out by mistake
 };
 
-// Serves until an inherited connection ends; from a listening socket until that fails.
+// Serves until an inherited connection ends; from a listening socket until that fails. There what is wrong with the
+// configuration, the PIN's place or the state folder is told to hwvaultd, and looked at again each time the device is to be
+// opened; else it is the error.
 Result<void> serve(const Access& access, const Door& door, const Log& log);
 
 // Makes the keys that are missing.
