@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # What only a machine with a kernel and a TPM of its own shows, and so an emulated one: the package set up as on a real
-# machine, with /dev/tpmrm0; locked memory beyond a container's limit; a reboot; PCRs that move; a disk put back to what it was.
+# machine, with /dev/tpmrm0; locked memory beyond a container's limit; a reboot; PCRs that move; an old disk.
 # The other scripts here run in such a machine too: dev/tier, boot, in the long run.
 import os
 
@@ -211,6 +211,19 @@ def sealed_to_a_value_to_come_they_open_before_and_after_the_update():
     after = the_device_after("tpm2_pcrextend", f"{PCR}:sha256={EXTENSION}")
     expect(after["hardware_state"] == "available", f"{after}")
     same_tokens()
+
+
+@check
+def a_pin_that_systemd_has_sealed_in_the_same_tpm_opens_them():
+    debian.ok("mkdir", "-p", "/etc/credstore.encrypted")
+    debian.ok("systemd-creds", "encrypt", "--with-key=tpm2", "--name=hwvault-pin", "-", devices.PIN_FILE, given="a PIN of test")
+    debian.write("/etc/hwvault/hwvault.toml", '[hardware]\nkind = "tpm"\npin_credential = "hwvault-pin"\n')
+    bound = the_device_after("hwvault", "reseal")
+    expect((bound["hardware_state"], bound["hardware_policy"]) == ("available", "a PIN"), f"{bound}")
+    same_tokens()
+    debian.path(devices.PIN_FILE).unlink()
+    without = the_device_after("true")
+    expect(without["hardware_state"] != "available", f"they open without it: {without}")
 
 
 with debian:
