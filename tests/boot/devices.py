@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # The simulated devices of a machine, set up as an administrator sets up real ones: hwvault.toml, a drop-in for what the
-# device needs, and the PIN as an encrypted credential. $HWVAULT_TEST_HARDWARE says which: softhsm or swtpm.
+# device needs, and the PIN as an encrypted credential. $HWVAULT_TEST_HARDWARE says which: softhsm, swtpm, or tpm, the
+# /dev/tpmrm0 that an emulated machine has.
 import re
 import secrets
 
@@ -12,7 +13,7 @@ HARDWARE_UNITS = ("hwvault-hardware.service", "hwvault-hardware-init.service")
 
 
 def set_up(machine):
-    (softhsm if HARDWARE == "softhsm" else swtpm)(machine)
+    {"softhsm": softhsm, "swtpm": swtpm, "tpm": tpm}[HARDWARE](machine)
 
 
 def encrypt_pin(machine, pin):
@@ -54,3 +55,8 @@ ExecStart=/usr/bin/swtpm socket --tpm2 --tpmstate dir=/var/lib/swtpm --flags not
     machine.ok("systemctl", "start", "swtpm")
     until(lambda: machine.path("/run/swtpm/socket").exists(), 10, "swtpm's socket")
     machine.write("/etc/hwvault/hwvault.toml", '[hardware]\nkind = "tpm"\ntcti = "swtpm:path=/run/swtpm/socket"\n')
+
+
+def tpm(machine):
+    """The machine's own, where systemd and the kernel have put it."""
+    machine.write("/etc/hwvault/hwvault.toml", '[hardware]\nkind = "tpm"\n')

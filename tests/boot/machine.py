@@ -2,12 +2,13 @@
 #
 # A booted Debian: systemd as process 1 in a container, over a tree that stays as it is, with our packages at hand.
 #
-#     with machine.Machine() as debian:              # $HWVAULT_RELEASE: 12 or 13
+#     with machine.make() as debian:                 # $HWVAULT_RELEASE: 12 or 13
 #         debian.install()
 #         debian.ok("hwvault", "status")             # what it printed; fails where the command does
 #         debian.run("hwvault", "get", user="alice") # (status, output, errors), whatever the status
 #         debian.write("/etc/hwvault/hwvault.toml", "...")
 #
+# machine.make() gives an emulated machine instead where $HWVAULT_MACHINE is `emulated` (emulated_machine.py).
 # A script calls enter() before anything else: it goes on in namespaces of its own, so that machines, mounts and processes
 # end with it, whatever ends it. Commands run outside of every unit of the machine; unit() runs them in one.
 # Not here: memory and task limits, device nodes, a time of its own. A machine has no network.
@@ -24,10 +25,12 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/system"))
 from harness import expect, until  # noqa: E402
 
-RELEASE = os.environ.get("HWVAULT_RELEASE", "12")
+EMULATED = os.environ.get("HWVAULT_MACHINE") == "emulated"
+RELEASE = "13" if EMULATED else os.environ.get("HWVAULT_RELEASE", "12")
 CGROUPS = Path("/sys/fs/cgroup")
 FOLDERS = Path("/mnt")  # of machines, in memory; seen by this process and what it starts alone
 OWN = "hwvault-boot-"
+EMULATED_SLOWDOWN = "20"  # of an emulated processor
 # What a container needs so that units' sandboxes work in it as on a machine.
 SANDBOXES = ("--capability=all", "--system-call-filter=bpf", "--system-call-filter=memfd_secret")
 
@@ -36,7 +39,8 @@ def why_not():
     """Why no machine can be booted here, in words; nothing when one can."""
     if os.geteuid() != 0:
         return "booting a machine needs root"
-    missing = [name for name in ("systemd-nspawn", "mmdebstrap", "unshare", "nsenter") if not shutil.which(name)]
+    needed = ("qemu-system-x86_64", "swtpm", "mke2fs") if EMULATED else ("systemd-nspawn", "nsenter")
+    missing = [name for name in ("mmdebstrap", "unshare", *needed) if not shutil.which(name)]
     if missing:
         return f"not installed: {', '.join(missing)}"
     if subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], capture_output=True, check=False).returncode != 0:
@@ -52,6 +56,8 @@ def enter():
         sys.exit()
     if os.environ.get("HWVAULT_BOOT_INSIDE") != "1":
         os.environ["HWVAULT_BOOT_INSIDE"] = "1"
+        if EMULATED:
+            os.environ.setdefault("HWVAULT_SLOWDOWN", EMULATED_SLOWDOWN)
         os.execvp("unshare", ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
                               "/usr/bin/python3", "-B", *sys.argv])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -74,6 +80,14 @@ def packages(lower=False):
         return Path(folder)
     options = ["--debian13"] if RELEASE == "13" else []
     return Path(said("dev/package", "--as-tested", *options, *(["--version", f"{packages().name}~before"] if lower else [])))
+
+
+def make():
+    """The machine that a script is about."""
+    if not EMULATED:
+        return Machine()
+    from emulated_machine import EmulatedMachine  # which is a Machine itself
+    return EmulatedMachine()
 
 
 class Machine:
@@ -151,11 +165,16 @@ class Machine:
 
     # Commands -------------------------------------------------------------------------------------------------------
 
+    @staticmethod
+    def words(*words, user=None):
+        """A command as it is run inside: as this user, with nothing of the environment out here."""
+        as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--"] if user else []
+        return ["/usr/bin/env", "-i", "LANG=C.UTF-8", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "SYSTEMD_PAGER=cat", *as_user,
+                *map(str, words)]
+
     def command(self, *words, user=None):
         """The words that run a command in the machine, for a subprocess.Popen of one's own."""
-        as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--"] if user else []
-        return ["nsenter", "--target", str(self.leader), "--all", "--", "/usr/bin/env", "-i", "LANG=C.UTF-8",
-                "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "SYSTEMD_PAGER=cat", *as_user, *map(str, words)]
+        return ["nsenter", "--target", str(self.leader), "--all", "--", *self.words(*words, user=user)]
 
     def run(self, *words, user=None, given="", seconds=120):
         """(status, output, errors) of a command in the machine."""

@@ -14,7 +14,7 @@ BUS = ("org.hwvault.Vault1", "/org/hwvault/Vault1", "org.hwvault.Vault1")
 RULES = "/etc/hwvault/policy.d/60-test.toml"
 CONFIGURATION = "/etc/hwvault/hwvault.toml"
 
-debian = machine.Machine()
+debian = machine.make()
 
 
 def status():
