@@ -158,27 +158,34 @@ Answer<std::vector<std::string>> run_units(const std::vector<std::string>& units
     return Failure{HWVAULT_ERROR_INTERNAL, units.back() + " failed. " + why};
 }
 
-Standstill::Standstill(std::vector<std::string> stopped) : stopped_(std::move(stopped)) {
+Standstill::Standstill(std::vector<std::string> stopped, std::string held)
+    : stopped_(std::move(stopped)), held_(std::move(held)) {
     hold_signals();
 }
 
-Standstill::Standstill(Standstill&& other) noexcept : stopped_(std::exchange(other.stopped_, std::nullopt)) {}
+Standstill::Standstill(Standstill&& other) noexcept
+    : stopped_(std::exchange(other.stopped_, std::nullopt)), held_(std::move(other.held_)) {}
 
-Answer<Standstill> Standstill::of(const std::vector<std::string>& units) {
+Answer<Standstill> Standstill::of(const std::vector<std::string>& units, const std::string& held) {
     HWVAULT_TRY(const std::vector<UnitState> states, unit_states(units));
     std::vector<std::string> up;
     for (const UnitState& state : states) {
         if (state.is_up()) up.push_back(state.name);
     }
-    Standstill standstill(up);  // from here on they are started again, however the stop goes
+    Standstill standstill(up, held);  // from here on they are started again, however the stop goes
     if (!up.empty()) warn("Stopping " + joined(up) + " for this; started again afterwards.");
-    HWVAULT_CHECK(systemctl("stop", up));
+    if (!held.empty()) HWVAULT_CHECK(run_tool("systemctl", {"--quiet", "--runtime", "mask", "--", held}));
+    HWVAULT_CHECK(systemctl("stop", held.empty() ? up : units));  // one that came up meanwhile, too
     return standstill;
 }
 
 Answer<void> Standstill::end() {
     const auto stopped = std::exchange(stopped_, std::nullopt);
     if (!stopped) return {};
+    if (!held_.empty()) {
+        const auto freed = run_tool("systemctl", {"--quiet", "--runtime", "unmask", "--", held_});
+        if (!freed) warn("Run `systemctl --runtime unmask " + held_ + "`: " + freed.error().message);
+    }
     auto started = systemctl("start", *stopped);
     if (started && !stopped->empty()) warn("Started again: " + joined(*stopped) + ".");
     release_signals();
@@ -190,7 +197,7 @@ Standstill::~Standstill() {
 }
 
 Answer<Standstill> hwvaultd_stands_still() {
-    return Standstill::of({kDaemonSocket, kCredentialSocketUnit, kDaemonService});
+    return Standstill::of({kDaemonSocket, kCredentialSocketUnit, kDaemonService}, kDaemonService);
 }
 
 }  // namespace hwvault::cli

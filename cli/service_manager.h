@@ -56,11 +56,12 @@ Answer<std::vector<std::string>> run_units(const std::vector<std::string>& units
 // The last line of `journalctl --output=cat`, which says why; "" of nothing.
 std::string last_line_of(std::string_view messages);
 
-// While it lives, those of `units` that were up are stopped; then exactly they are started again, also after a failure or when
-// a signal asks this process to end, which it does then. Says both on standard error.
+// While it lives, those of `units` that were up are stopped, and `held`, if any, cannot be started by anybody (it is masked until
+// the next boot at most); then exactly they are started again, also after a failure or when a signal asks this process to end,
+// which it does then. Says both on standard error.
 class Standstill {
 public:
-    static Answer<Standstill> of(const std::vector<std::string>& units);
+    static Answer<Standstill> of(const std::vector<std::string>& units, const std::string& held = "");
     Standstill(Standstill&& other) noexcept;
     Standstill(const Standstill&) = delete;
     Standstill& operator=(const Standstill&) = delete;
@@ -72,11 +73,12 @@ public:
     Answer<void> end();
 
 private:
-    explicit Standstill(std::vector<std::string> stopped);
+    Standstill(std::vector<std::string> stopped, std::string held);
 
     std::optional<std::vector<std::string>> stopped_;  // nullopt: ended, or moved from
+    std::string held_;
 };
-// Everything that could start hwvaultd or is it.
+// hwvaultd and its sockets; callers on the bus, which would start it too, are told that it is masked.
 Answer<Standstill> hwvaultd_stands_still();
 
 }  // namespace hwvault::cli

@@ -4,6 +4,8 @@
 #include <memory>
 #include <optional>
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <boost/json/object.hpp>
 
@@ -57,7 +59,8 @@ Answer<Exit> init(Session& session, const Setup& setup) {
     return kYes;
 }
 
-constexpr const char* kStartDaemon = "Next: start hwvaultd.\n";
+constexpr const char* kStartDaemon = "Next: start hwvaultd, as `systemctl enable --now hwvaultd.socket` does.\n";
+constexpr const char* kStore = "/var/lib/hwvault/store.db";  // where the units have it
 
 struct Recovered {
     std::string report;
@@ -87,6 +90,14 @@ Answer<Exit> recover_lost(Session& session, const Setup& setup) {
         return Failure{HWVAULT_ERROR_INVALID_ARGUMENT,
                        "Recovering takes three files: --from STORE, the store of the lost device; --recovery-key KEY, the "
                        "private key that was kept elsewhere; --signing-key PUB, the public key that `hwvault init` printed."};
+    }
+    for (const std::string& file : {setup.from, setup.recovery_key, setup.signing_key}) {
+        if (::access(file.c_str(), R_OK) != 0) return Failure{HWVAULT_ERROR_NOT_FOUND, "There is no file " + file + " that can be read."};
+    }
+    HWVAULT_TRY(const bool under_systemd, is_for_systemd(session, setup));
+    if (under_systemd && ::access(kStore, F_OK) == 0) {
+        return Failure{HWVAULT_ERROR_ALREADY_EXISTS, std::string("There is a store at ") + kStore + ", and it is left as it is. Move it, and "
+                           "the -wal beside it, to another folder, and name it there by --from if it is the lost device's."};
     }
     std::vector<std::string> options{"--from", setup.from, "--recovery-key", setup.recovery_key, "--signing-key",
                                      setup.signing_key};

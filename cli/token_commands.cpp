@@ -83,6 +83,11 @@ Answer<Exit> create(Session& session, const NewToken& given) {
     HWVAULT_TRY(const Options options, options_of(given));
     HWVAULT_TRY(const Info info, session.ask("The vault is creating the token ...",
                                              [&](Door& door) { return door.create(given.target, options); }));
+    if (info.id.empty()) {  // of an account that was there, whose owners alone are changed by a Create that names any
+        HWVAULT_CHECK(session.print("The owners of " + given.target.account + " are now those. No token was made: for that, run this "
+                                    "without --owner.\n", json::object{{"account", given.target.account}, {"owners_changed", true}}));
+        return kYes;
+    }
     HWVAULT_CHECK(session.print(details(info), to_json(info)));
     return kYes;
 }

@@ -83,6 +83,21 @@ def a_signal_that_ends_a_command_leaves_hwvaultd_as_it_was():
 
 
 @check
+def callers_on_the_bus_and_the_socket_do_not_disturb_it():
+    script = ("while :; do busctl call org.hwvault.Vault1 /org/hwvault/Vault1 org.hwvault.Vault1 Describe ss '' '' ; "
+              "hwvault get; done >/dev/null 2>&1")
+    debian.ok("systemd-run", "--quiet", "--unit=busy", "/bin/sh", "-c", script)
+    try:
+        for _ in range(4):
+            debian.ok("hwvault", "init")
+            debian.ok("hwvault", "recover", "--show-signing-key")
+    finally:
+        debian.ok("systemctl", "stop", "busy")
+    until(lambda: debian.run("hwvault", "get")[0] == 0, 20, "a vault that serves again")
+    expect(debian.property("hwvaultd.service", "LoadState") == "loaded", "hwvaultd is still masked")
+
+
+@check
 def recover_stops_hwvaultd_and_starts_it_again_also_when_there_is_nothing_to_recover():
     before = states()
     key = debian.run("hwvault", "recover", "--show-signing-key")

@@ -43,8 +43,15 @@ Result<SecretBytes> read_pin_credential(std::string_view name) {
         return Error{ErrorCode::kInvalidArgument,
                      source + " was not handed over: add LoadCredential= to the unit, or use --pin-file."};
     }
-    HWVAULT_TRY(SecretBytes pin, os::read_credential(std::filesystem::path(folder) / name, kMaxPinSize));
-    return check_pin(std::move(pin), source);
+    auto pin = os::read_credential(std::filesystem::path(folder) / name, kMaxPinSize);
+    if (!pin && pin.error().code == ErrorCode::kNotFound) {
+        const std::string text(name);
+        return Error{ErrorCode::kInvalidArgument,
+                     source + " was not handed over. Make it with `systemd-creds encrypt --name=" + text + " - /etc/credstore.encrypted/" +
+                         text + "`, then restart hwvault-hardware."};
+    }
+    if (!pin) return pin;
+    return check_pin(std::move(*pin), source);
 }
 
 Result<void> make_pin_file(const std::filesystem::path& file) {
