@@ -48,6 +48,7 @@ Answer<AuditFiles> AuditFiles::open(const std::vector<path>& paths) {
     for (const path& path : paths) {
         std::error_code failure;
         if (std::filesystem::is_directory(path, failure)) return unreadable(path, EISDIR);
+        if (std::filesystem::exists(path, failure) && !std::filesystem::is_regular_file(path, failure)) return unreadable(path, EINVAL);
         errno = 0;
         std::ifstream stream(path, std::ios::binary);
         if (!stream) return unreadable(path, errno);

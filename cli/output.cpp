@@ -46,6 +46,18 @@ std::string printable(std::string_view text) {
     return safe;
 }
 
+std::string printable_lines(std::string_view text) {
+    std::string lines;
+    while (!text.empty()) {
+        const std::size_t end = text.find('\n');
+        lines += printable(text.substr(0, end));
+        if (end == std::string_view::npos) break;
+        lines += '\n';
+        text.remove_prefix(end + 1);
+    }
+    return lines;
+}
+
 std::size_t width(std::string_view text) {
     return text.size() - static_cast<std::size_t>(std::count_if(text.begin(), text.end(), is_continuation));
 }

@@ -16,6 +16,8 @@ namespace hwvault::cli {
 
 // Control characters, and bytes that are not UTF-8, as \xNN.
 std::string printable(std::string_view text);
+// The same of each line.
+std::string printable_lines(std::string_view text);
 
 // Columns on a terminal, near enough: one for each character.
 std::size_t width(std::string_view text);

@@ -60,7 +60,8 @@ std::string journal_now() {
 
 // What a unit's processes said since, `which` of it.
 Answer<std::string> said_since(const std::string& moment, const std::string& unit, const std::string& which) {
-    return run_tool("journalctl", {"--quiet", "--output=cat", "--since=" + moment, "_SYSTEMD_UNIT=" + unit, which});
+    HWVAULT_TRY(const std::string said, run_tool("journalctl", {"--quiet", "--output=cat", "--since=" + moment, "_SYSTEMD_UNIT=" + unit, which}));
+    return printable_lines(said);  // a device's own words may be in it
 }
 
 // Signals that ask this process to end wait while something must be put back. A handler, and not to ignore them: what is

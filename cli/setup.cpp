@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/service_manager.h"
+#include "cli/output.h"
 #include "os/run.h"
 
 namespace hwvault::cli {
@@ -38,8 +39,8 @@ Answer<std::string> run_program(const std::string& name, std::vector<std::string
     HWVAULT_TRY(const path program, find_program(name));
     std::optional<Progress> progress;
     if (!meanwhile.empty()) progress.emplace(meanwhile);
-    HWVAULT_TRY(std::string output, os::run({program, std::move(arguments), {}}));
-    return output;
+    HWVAULT_TRY(const std::string output, os::run({program, std::move(arguments), {}}));
+    return printable_lines(output);  // a device's own words may be in it
 }
 
 std::vector<std::string> hardware_arguments(const std::string& verb, const Session& session, const Setup& setup) {

@@ -122,7 +122,7 @@ Result<Settings> read_settings_of(const Command& command) {
 }
 
 // "serving: The vault is serving. Hardware: pkcs11 SoftHSM v2, available."
-std::string one_line(const service::Status& status) {
+std::string summary(const service::Status& status) {
     std::string hardware = status.hardware_kind;
     for (const std::string& part : {status.hardware_model, status.hardware_state}) {
         if (!part.empty()) hardware += (hardware.empty() ? "" : ", ") + part;
@@ -168,7 +168,7 @@ private:
 
 void Daemon::announce(const service::Status& status) {
     if (status.state == "starting") return;
-    const std::string line = one_line(status);
+    const std::string line = summary(status);
     spdlog::info("{}", line);
     ServiceManager::status(line);
     known_.raise();
@@ -238,7 +238,7 @@ service::Awaitable<Live> Daemon::read_live() {
 }
 
 awaitable<void> Daemon::reload_on(asio::signal_set& signals) {
-    for (;;) {
+    while (!ending_.raised()) {
         const auto [failure, number] = co_await signals.async_wait(os::kAsTuple);
         if (failure) co_return;
         ServiceManager::reloading();
@@ -307,7 +307,7 @@ awaitable<void> Daemon::close() {
 }
 
 // What the command line asks for, done with `parts`; the exit status.
-int run(const Command& command, Parts& parts) {
+int run(const Command& command, Parts& parts, std::optional<LostVault> lost) {
     Administration administration(parts, command.who);
     std::optional<Daemon> daemon;
     const auto work = [&]() -> Administration::Outcome {
@@ -315,18 +315,42 @@ int run(const Command& command, Parts& parts) {
         if (command.accept_rollback) return administration.accept_rollback();
         if (command.new_recipient) return administration.new_recipient();
         if (command.show_signing_key) return administration.show_signing_key();
-        if (!command.recovery.from.empty()) return administration.recover(command.recovery, command.revoke_all);
+        if (lost) return administration.recover(std::move(*lost), command.revoke_all);
         return daemon.emplace(parts, command).serve();
     };
     const auto done = parts.run(work);
     return done ? EXIT_SUCCESS : failed(done.error());
 }
 
+// Of `recover --from`: before there are threads, and before a person who is asked for a passphrase waits for a device.
+Result<std::optional<LostVault>> lost_vault(const Command& command, const Settings& settings) {
+    if (command.recovery.from.empty()) return std::optional<LostVault>();
+    HWVAULT_TRY(LostVault lost, read_lost_vault(command.recovery, settings.state));
+    return std::optional<LostVault>(std::move(lost));
+}
+
 int run_development(const Command& command) {
     auto development = prepare_development(command.development, command.simulated, command.hardware_program);
     if (!development) return failed(development.error());
+    auto lost = lost_vault(command, development->settings);
+    if (!lost) return failed(lost.error());
     Parts parts(std::move(development->settings), {.child = std::move(development->child)});
-    return run(command, parts);
+    return run(command, parts, std::move(*lost));
+}
+
+// What root makes must be that user's who serves with it. A store is not to be trusted with the right to read all files: what is
+// needed of root's files is read before.
+Result<std::optional<LostVault>> become_server(const Command& command, const Settings& settings) {
+    const auto own = os::become_owner_of(settings.state);
+    if (!own && own.error().code == ErrorCode::kNotFound) {
+        const std::string folder = settings.state.string();
+        return invalid_argument("The folder " + folder + " of [vault] state is not there. Make it: `install -d -m 0700 -o hwvault -g hwvault " +
+                                folder + "`.");
+    }
+    HWVAULT_CHECK(own);
+    auto lost = lost_vault(command, settings);
+    HWVAULT_CHECK(os::give_up_reading());
+    return lost;
 }
 
 int run_installed(const Command& command) {
@@ -337,13 +361,11 @@ int run_installed(const Command& command) {
         return failed(invalid_argument("hwvaultd does not serve as root. Start it as its own user: `systemctl start "
                                        "hwvaultd.socket`, or by hand as hwvaultd(8) shows."));
     }
-    // What root makes here must be that user's who serves with it.
-    if (const auto own = os::become_owner_of(settings->state); !own && own.error().code != ErrorCode::kNotFound) {
-        return failed(own.error());
-    }
+    auto lost = become_server(command, *settings);
+    if (!lost) return failed(lost.error());
     hardware::Options device{.child = hardware::Connect{settings->hardware_socket}};
     Parts parts(std::move(*settings), std::move(device));
-    return run(command, parts);
+    return run(command, parts, std::move(*lost));
 }
 
 void add_recover(CLI::App& app, Command& command) {

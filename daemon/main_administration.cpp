@@ -40,12 +40,6 @@ Administration::Outcome Administration::device_ready() {
     co_return parts_.hardware->state();
 }
 
-Result<void> Administration::state_is_there() const {
-    const std::string state = parts_.settings.state.string();
-    if (std::filesystem::is_directory(state)) return {};
-    return invalid_argument("The folder " + state + " of [vault] state is not there. Run `install -d -m 0700 " + state + "`.");
-}
-
 Administration::Outcome Administration::make_store() {
     const std::filesystem::path store = parts_.settings.store_file();
     if (std::filesystem::exists(store)) {
@@ -53,7 +47,6 @@ Administration::Outcome Administration::make_store() {
                                                        " already, and it was left as it is. Move it away if another vault "
                                                        "is to be made."};
     }
-    HWVAULT_CO_CHECK(state_is_there());
     HWVAULT_CO_CHECK(co_await device_ready());
     co_return co_await service::initialise_vault(parts_.opening(), parts_.settings.prefix);
 }
@@ -85,16 +78,11 @@ Administration::Outcome Administration::accept_rollback() {
     co_return Result<void>{};
 }
 
-// The keys come first: a person who is asked for a passphrase need not wait for a device.
-Administration::Outcome Administration::recover(RecoveryFiles files, bool revoke_all) {
-    HWVAULT_CO_TRY(service::RecoveryOrder order, read_order(files));
-    order.revoke_all = revoke_all;
-    HWVAULT_CO_CHECK(state_is_there());
-    HWVAULT_CO_TRY(const ReadableStore lost, ReadableStore::make(order.from, parts_.settings.state));
-    order.from = lost.file();
-    order.event = event_of(revoke_all ? "recover --from --revoke-all" : "recover --from");
+Administration::Outcome Administration::recover(LostVault lost, bool revoke_all) {
+    lost.order.revoke_all = revoke_all;
+    lost.order.event = event_of(revoke_all ? "recover --from --revoke-all" : "recover --from");
     HWVAULT_CO_CHECK(co_await device_ready());
-    HWVAULT_CO_TRY(const auto recovered, co_await service::recover_vault(parts_.opening(), std::move(order)));
+    HWVAULT_CO_TRY(const auto recovered, co_await service::recover_vault(parts_.opening(), std::move(lost.order)));
     std::cout << report(recovered);
     if (!parts_.settings.recipient.empty()) HWVAULT_CO_CHECK(co_await show_signing_key());
     co_return Result<void>{};

@@ -29,12 +29,11 @@ public:
     // The same for a person: one that is there is a success, since the device alone may have needed `init`.
     Outcome initialise();
     Outcome accept_rollback();
-    Outcome recover(RecoveryFiles files, bool revoke_all);
+    Outcome recover(LostVault lost, bool revoke_all);
     Outcome new_recipient();
     Outcome show_signing_key();
 
 private:
-    [[nodiscard]] Result<void> state_is_there() const;
     Outcome device_ready();
     // `what` was done with the vault.
     [[nodiscard]] vault::Event event_of(const std::string& what) const;

@@ -8,6 +8,7 @@
 
 #include <systemd/sd-daemon.h>
 
+#include "foundation/one_line.h"
 #include "os/asio.h"
 
 namespace hwvault {
@@ -49,7 +50,7 @@ int ServiceManager::take_socket(std::string_view name) {
 }
 
 void ServiceManager::status(const std::string& line) {
-    ::sd_notify(0, ("STATUS=" + line).c_str());
+    ::sd_notify(0, ("STATUS=" + one_line(line)).c_str());  // a second line would be a field of its own
 }
 
 void ServiceManager::ready() {

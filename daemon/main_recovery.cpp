@@ -81,16 +81,18 @@ ReadableStore::~ReadableStore() {
     for (const char* const part : {"", "-wal", "-shm"}) std::filesystem::remove(file_.string() + part, ignored);
 }
 
-Result<service::RecoveryOrder> read_order(const RecoveryFiles& files) {
+Result<LostVault> read_lost_vault(const RecoveryFiles& files, const std::filesystem::path& state) {
     if (!std::filesystem::is_regular_file(files.from)) {
         return Error{ErrorCode::kNotFound, "There is no file " + files.from.string() + ", as --from names it."};
     }
     HWVAULT_TRY(Bytes signing, read_signing_key(files.signing_key));
     HWVAULT_TRY(crypto::RecoveryKey recovery, read_recovery_key(files));
-    return service::RecoveryOrder{.from = files.from,
-                                  .keys = {.recovery = std::move(recovery), .signing = std::move(signing)},
-                                  .revoke_all = false,
-                                  .event = {}};
+    HWVAULT_TRY(ReadableStore store, ReadableStore::make(files.from, state));
+    service::RecoveryOrder order{.from = store.file(),
+                                 .keys = {.recovery = std::move(recovery), .signing = std::move(signing)},
+                                 .revoke_all = false,
+                                 .event = {}};
+    return LostVault{std::move(order), std::move(store)};
 }
 
 std::string report(const service::Accepted& accepted) {

@@ -18,9 +18,6 @@ struct RecoveryFiles {
     std::filesystem::path passphrase_file;  // mode 0600; empty: asked for at the terminal when it is needed
 };
 
-// kNotFound, or kInvalidArgument, naming the file and what is wrong with it.
-Result<service::RecoveryOrder> read_order(const RecoveryFiles& files);
-
 // A store that this process can read and not write, in a folder where it can: SQLite writes beside a store that it reads. Gone
 // when this goes.
 class ReadableStore {
@@ -39,6 +36,14 @@ private:
     std::filesystem::path file_;
     bool is_copy_;
 };
+
+// All that a recovery takes of files that may be root's alone.
+struct LostVault {
+    service::RecoveryOrder order;
+    ReadableStore store;  // where order.from is
+};
+// kNotFound, or kInvalidArgument, naming the file and what is wrong with it.
+Result<LostVault> read_lost_vault(const RecoveryFiles& files, const std::filesystem::path& state);
 
 std::string report(const service::Accepted& accepted);
 std::string report(const service::Recovered& recovered);

@@ -31,4 +31,11 @@ Result<void> become_owner_of(const std::filesystem::path& folder) {
     return {};
 }
 
+Result<void> give_up_reading() {
+    if (::geteuid() == 0) return {};
+    ::capng_clear(CAPNG_SELECT_ALL);
+    if (::capng_apply(CAPNG_SELECT_CAPS) == 0) return {};
+    return Error{ErrorCode::kInternal, "The right to read files of root's could not be given up."};
+}
+
 }  // namespace hwvault::os

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "foundation/fields.h"
+#include "foundation/one_line.h"
 
 namespace hwvault::hardware {
 namespace {
@@ -101,7 +102,7 @@ std::optional<bool> read_flag(FieldReader& reader) {
 std::optional<std::string> read_string(FieldReader& reader) {
     const auto text = reader.text();
     if (!text) return std::nullopt;
-    return std::string(*text);
+    return one_line(*text);
 }
 
 void write_key(FieldWriter<LockedBytes>& writer, const KeyDescription& key) {
@@ -197,7 +198,7 @@ std::optional<Answer> decode_answer(BytesView frame) {
     if (!id || !status || !payload || !reader.finished() || *status > kLastErrorCode) return std::nullopt;
     if (*status == kStatusOk) return Answer{*id, SecretBytes::copy_of(*payload)};
     if (payload->size() > kMaxMessageSize) return std::nullopt;
-    return Answer{*id, Error{static_cast<ErrorCode>(*status), std::string(text_of(*payload))}};
+    return Answer{*id, Error{static_cast<ErrorCode>(*status), one_line(text_of(*payload))}};
 }
 
 SecretBytes encode_number(std::uint64_t number) {

@@ -66,7 +66,7 @@ using LockedBytes = std::pmr::vector<std::uint8_t>;
 Bytes encode(const Request& request);
 LockedBytes encode(const Answer& answer);
 
-// A frame without its header.
+// A frame without its header. Texts of an answer come as one line each, whatever the child sends.
 std::optional<Request> decode_request(BytesView frame);
 std::optional<Answer> decode_answer(BytesView frame);
 

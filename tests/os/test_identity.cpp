@@ -87,6 +87,15 @@ TEST_CASE("Its new owner makes files of its own, reads those of root, and writes
     CHECK(made.st_gid == kGroup);
 }
 
+TEST_CASE("It can let go of reading, too") {
+    if (!is_root()) return;
+    const Owned owned;
+    CHECK(in_a_child([&] {
+        if (!become_owner_of(owned.state) || !opens(owned.of_root, O_RDONLY) || !give_up_reading()) return 1;
+        return opens(owned.of_root, O_RDONLY) ? 2 : 0;
+    }) == 0);
+}
+
 TEST_CASE("What it starts has no capability at all") {
     if (!is_root()) return;
     const Owned owned;

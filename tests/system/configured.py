@@ -32,7 +32,7 @@ def a_daemon_without_a_store_says_to_run_init():
 def a_folder_that_is_missing_is_named():
     vault.store.rename(vault.folder / "elsewhere")
     done = subprocess.run([*vault.command(), "init"], env=vault.environment, capture_output=True, timeout=60)
-    expect(done.returncode == 1 and f"install -d -m 0700 {vault.store}".encode() in done.stderr, f"hwvaultd init: {done}")
+    expect(done.returncode == 1 and f"{vault.store} of [vault] state is not there. Make it: `install -d".encode() in done.stderr, f"hwvaultd init: {done}")
     (vault.folder / "elsewhere").rename(vault.store)
 
 

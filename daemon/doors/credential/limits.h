@@ -41,6 +41,7 @@ constexpr std::size_t kMaxCredentialNameSize = 255;  // CREDENTIAL_NAME_MAX, the
 // What waits to be said in other units' journals.
 constexpr std::size_t kMaxNoticesAtOnce = 8;    // hwvault-notice.socket takes 16 connections
 constexpr std::size_t kMaxNoticesWaiting = 512;
+constexpr std::ptrdiff_t kMaxNoticesOfUnit = 32;  // of these; a unit has 24 credentials, say: one that asks on and on delays nobody
 constexpr std::chrono::milliseconds kNoticeDeadline{5'000};  // for one, from connect to its reader's end
 
 }  // namespace hwvault::doors::credential

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/doors/credential/notices.h"
 
+#include <algorithm>
 #include <array>
 #include <exception>
 #include <string_view>
@@ -52,18 +53,19 @@ std::string notice_of(const Refusal& refusal) {
 
 void Notices::say(const Refusal& refusal) {
     if (socket_.empty()) return;
-    if (waiting_.size() >= kMaxNoticesWaiting) {
+    const auto of_unit = std::ranges::count(waiting_, refusal.place.unit, &Waiting::unit);
+    if (of_unit >= kMaxNoticesOfUnit || waiting_.size() >= kMaxNoticesWaiting) {
         tell_of_trouble("too many wait to be written");
         return;
     }
-    waiting_.push_back(notice_of(refusal));
+    waiting_.push_back({refusal.place.unit, notice_of(refusal)});
     send_next();
 }
 
 void Notices::send_next() {
     if (waiting_.empty() || under_way_ >= kMaxNoticesAtOnce) return;
     ++under_way_;
-    std::string notice = std::move(waiting_.front());
+    std::string notice = std::move(waiting_.front().text);
     waiting_.pop_front();
     asio::co_spawn(strand_, send(std::move(notice)), [self = shared_from_this()](const std::exception_ptr& failed) {
         if (failed) self->tell_of_trouble("out of memory");

@@ -51,7 +51,11 @@ private:
 
     boost::asio::any_io_executor strand_;
     std::filesystem::path socket_;
-    std::deque<std::string> waiting_;
+    struct Waiting {
+        std::string unit;
+        std::string text;
+    };
+    std::deque<Waiting> waiting_;
     std::size_t under_way_{0};
     bool told_of_trouble_{false};
 };

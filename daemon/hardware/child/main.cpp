@@ -90,6 +90,15 @@ Result<uid_t> find_uid(const std::string& user) {
     return Error{ErrorCode::kInvalidArgument, "--accept-uid " + user + ": there is no such user."};
 }
 
+// What root makes here must be that user's who serves with it, and a vendor's module gets no right of root's: it may do what
+// it likes.
+Result<void> become_server(const Access& access) {
+    const auto own = os::become_owner_of(access.state);
+    if (!own && own.error().code == ErrorCode::kNotFound) return {};  // made, or named, later
+    HWVAULT_CHECK(own);
+    return os::give_up_reading();
+}
+
 // A vendor's module as root would be root's to anybody who gets into it.
 int refuse_root() {
     return fail(invalid_argument("hwvault-hardware does not serve as root. Start it as its own user: `systemctl start "
@@ -177,9 +186,8 @@ int run(int argc, char** argv) {
     }
     if (token_command.parsed()) return run_create_token(arguments);
     if (serve_command.parsed() && arguments.door.fd < 0 && ::geteuid() == 0) return refuse_root();
-    // What root makes here must be that user's who serves with it. A folder that is not there is made, or named, later.
-    if (const auto own = os::become_owner_of(arguments.access.state); !own && own.error().code != ErrorCode::kNotFound) {
-        return fail(own.error());
+    if (arguments.door.fd < 0) {
+        if (const auto own = become_server(arguments.access); !own) return fail(own.error());
     }
     if (serve_command.parsed()) return run_serve(std::move(arguments));
     if (init_command.parsed()) return print(init(arguments.access));

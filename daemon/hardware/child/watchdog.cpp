@@ -6,6 +6,8 @@
 
 #include <systemd/sd-daemon.h>
 
+#include "foundation/one_line.h"
+
 namespace hwvault::hardware::child {
 
 using std::chrono::steady_clock;
@@ -22,7 +24,7 @@ void Watchdog::ready() const {
 }
 
 void Watchdog::status(std::string_view sentence) const {
-    ::sd_notify(0, ("STATUS=" + std::string(sentence)).c_str());
+    ::sd_notify(0, ("STATUS=" + one_line(sentence)).c_str());
 }
 
 Watchdog::Work::Work(Watchdog& watchdog) : watchdog_(watchdog) {

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Text from a device, or of an error, on its way to where a line's end means something: the protocol of the service
+// manager, a log, a terminal.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace hwvault {
+
+// `text` with a blank in place of each ASCII control character.
+std::string one_line(std::string_view text);
+
+}  // namespace hwvault
