@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <ctime>
+#include <memory>
 #include <utility>
 
 #include <systemd/sd-daemon.h>
@@ -14,15 +15,18 @@
 namespace hwvault {
 namespace {
 
+template <class T>
+using FromLibsystemd = std::unique_ptr<T, void (*)(void*)>;
+
 std::vector<ServiceManager::Descriptor> inherited() {
     std::vector<ServiceManager::Descriptor> all;
-    char** names = nullptr;
-    const int count = ::sd_listen_fds_with_names(1, &names);
+    char** texts = nullptr;
+    const int count = ::sd_listen_fds_with_names(1, &texts);
+    const FromLibsystemd<char*> names(texts, &std::free);
     for (int i = 0; i < count; ++i) {
-        all.push_back({names[i], os::Fd(SD_LISTEN_FDS_START + i)});
-        ::free(names[i]);
+        const FromLibsystemd<char> name(texts[i], &std::free);
+        all.push_back({name.get(), os::Fd(SD_LISTEN_FDS_START + i)});
     }
-    ::free(names);
     return all;
 }
 
