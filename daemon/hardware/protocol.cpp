@@ -101,12 +101,16 @@ std::optional<bool> read_flag(FieldReader& reader) {
 
 std::optional<std::string> read_string(FieldReader& reader) {
     const auto text = reader.text();
-    if (!text) return std::nullopt;
-    return one_line(*text);
+    if (!text || one_line(*text) != *text) return std::nullopt;
+    return std::string(*text);
+}
+
+void write_text(FieldWriter<LockedBytes>& writer, const std::string& text) {
+    writer.text(one_line(text));
 }
 
 void write_key(FieldWriter<LockedBytes>& writer, const KeyDescription& key) {
-    writer.text(key.purpose).text(key.label).text(key.kind);
+    for (const std::string* text : {&key.purpose, &key.label, &key.kind}) write_text(writer, *text);
     writer.number(key.sensitive).number(key.never_extractable).number(key.local);
 }
 
@@ -157,9 +161,8 @@ LockedBytes encode_answer(std::uint64_t id, std::uint64_t status, BytesView payl
 }
 
 LockedBytes encode_answer(std::uint64_t id, const Error& error) {
-    const BytesView message = bytes_of(error.message);
-    return encode_answer(id, static_cast<std::uint64_t>(error.code),
-                         message.first(std::min(message.size(), kMaxMessageSize)));
+    const std::string message = one_line(error.message).substr(0, kMaxMessageSize);
+    return encode_answer(id, static_cast<std::uint64_t>(error.code), bytes_of(message));
 }
 
 }  // namespace
@@ -197,8 +200,9 @@ std::optional<Answer> decode_answer(BytesView frame) {
     const auto payload = reader.bytes();
     if (!id || !status || !payload || !reader.finished() || *status > kLastErrorCode) return std::nullopt;
     if (*status == kStatusOk) return Answer{*id, SecretBytes::copy_of(*payload)};
-    if (payload->size() > kMaxMessageSize) return std::nullopt;
-    return Answer{*id, Error{static_cast<ErrorCode>(*status), one_line(text_of(*payload))}};
+    const std::string message(text_of(*payload));
+    if (message.size() > kMaxMessageSize || one_line(message) != message) return std::nullopt;
+    return Answer{*id, Error{static_cast<ErrorCode>(*status), message}};
 }
 
 SecretBytes encode_number(std::uint64_t number) {
@@ -214,14 +218,16 @@ std::optional<std::uint64_t> decode_number(BytesView payload) {
 
 SecretBytes encode_description(const Description& description) {
     FieldWriter<LockedBytes> writer{LockedBytes(&locked_memory())};
-    writer.text(description.kind).text(description.vendor).text(description.model).text(description.serial);
-    writer.text(description.label).text(description.module).text(description.policy);
+    for (const std::string* text : {&description.kind, &description.vendor, &description.model, &description.serial,
+                                    &description.label, &description.module, &description.policy}) {
+        write_text(writer, *text);
+    }
     writer.number(static_cast<std::uint64_t>(description.rollback_protection)).bytes(description.signing_key);
     writer.bytes(description.counter);
     writer.number(description.keys.size());
     for (const KeyDescription& key : description.keys) write_key(writer, key);
     writer.number(description.abilities.size());
-    for (const std::string& ability : description.abilities) writer.text(ability);
+    for (const std::string& ability : description.abilities) write_text(writer, ability);
     return SecretBytes::copy_of(writer.view());
 }
 

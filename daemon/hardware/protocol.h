@@ -62,11 +62,12 @@ struct Answer {
 // Bytes in locked_memory(), wiped when they go.
 using LockedBytes = std::pmr::vector<std::uint8_t>;
 
-// Whole frames, with their header. The request's parts are within the caps above.
+// Whole frames, with their header. The request's parts are within the caps above. Each text is one line (foundation/one_line.h),
+// whatever a vendor calls its device; a frame with another text is none.
 Bytes encode(const Request& request);
 LockedBytes encode(const Answer& answer);
 
-// A frame without its header. Texts of an answer come as one line each, whatever the child sends.
+// A frame without its header.
 std::optional<Request> decode_request(BytesView frame);
 std::optional<Answer> decode_answer(BytesView frame);
 

@@ -11,6 +11,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
 
 #include "os/asio.h"
 
@@ -52,13 +53,13 @@ Supervisor::Supervisor(const asio::any_io_executor& executor, Options options)
 
 asio::awaitable<Result<SecretBytes>> Supervisor::call(Verb verb, Deadline deadline) {
     const auto self = shared_from_this();
-    co_await usable_other_than(nullptr);
+    co_await usable_other_than(nullptr, deadline);
     auto connection = connection_;
     if (!connection) co_return trouble_.value_or(hardware_unavailable("The hardware child is not connected."));
     auto result = co_await connection->call(verb, deadline);
     if (!result && connection->is_closed() && !std::holds_alternative<CheckpointRequest>(verb)) {
         if (connection_ == connection) back_.expires_after(kRestartPatience);  // this call is the first to notice
-        const bool is_back = co_await usable_other_than(connection);
+        const bool is_back = co_await usable_other_than(connection, deadline);
         if (!is_back) co_return result;
         connection = connection_;
         result = co_await connection->call(std::move(verb), deadline);
@@ -68,9 +69,13 @@ asio::awaitable<Result<SecretBytes>> Supervisor::call(Verb verb, Deadline deadli
 }
 
 // Waits for as long as a restart may take since the last loss; true when there is a connection to a device that works.
-asio::awaitable<bool> Supervisor::usable_other_than(std::shared_ptr<Connection> lost) {
+asio::awaitable<bool> Supervisor::usable_other_than(std::shared_ptr<Connection> lost, Deadline deadline) {
+    using asio::experimental::awaitable_operators::operator||;
     const auto is_usable = [this, &lost] { return connection_ && connection_ != lost && !trouble_; };
-    while (!is_usable() && !stopping_ && back_.expiry() > steady_clock::now()) co_await back_.async_wait(kAsTuple);
+    asio::steady_timer too_late(executor_, deadline);
+    while (!is_usable() && !stopping_ && std::min(back_.expiry(), deadline) > steady_clock::now()) {
+        co_await (back_.async_wait(kAsTuple) || too_late.async_wait(kAsTuple));
+    }
     co_return is_usable();
 }
 

@@ -4,8 +4,8 @@
 // (systemd), and does so again, with growing pauses, each time it dies, hangs or breaks the protocol. A child
 // that it started is killed before another is started: two never hold the device at once.
 //
-// A child that is started again at once, as in an upgrade, is not noticed by who calls: for kRestartPatience a call waits
-// for the next connection, and one that was under way is asked again there, once.
+// A child that is started again at once, as in an upgrade, is not noticed by who calls: for kRestartPatience, and no longer
+// than its deadline, a call waits for the next connection, and one that was under way is asked again there, once.
 //
 // Whether the device works is learnt by asking the child to describe it: after each connect, when a call ended in
 // doubt, and from time to time until it does. Not thread-safe: everything happens on one strand, which it never
@@ -74,7 +74,7 @@ private:
     boost::asio::awaitable<void> serve(Socket socket);
     boost::asio::awaitable<std::string> end_child();
     boost::asio::awaitable<void> watch_state(std::shared_ptr<Connection> connection);
-    boost::asio::awaitable<bool> usable_other_than(std::shared_ptr<Connection> lost);
+    boost::asio::awaitable<bool> usable_other_than(std::shared_ptr<Connection> lost, Deadline deadline);
     void set_trouble(std::optional<Error> trouble);
 
     boost::asio::any_io_executor executor_;

@@ -137,7 +137,7 @@ TEST_CASE("a checkpoint that was under way when the child was killed is not aske
     CHECK(code_of(daemon.loop().finish(std::move(signing))) == ErrorCode::kHardwareUnavailable);
 }
 
-TEST_CASE("a child that does not come back fails every call within the patience with a restart") {
+TEST_CASE("a child that does not come back fails every call within the patience with a restart, and by its deadline") {
     const TempFolder folder;
     const auto socket = folder.path() / "socket";
     Loop children;
@@ -152,6 +152,8 @@ TEST_CASE("a child that does not come back fails every call within the patience 
     auto under_way = daemon.derive("hang");
     child->kill();
     const auto killed = std::chrono::steady_clock::now();
+    CHECK(code_of(daemon.loop().finish(daemon.derive("in a hurry", 100ms))) == ErrorCode::kHardwareUnavailable);
+    CHECK(std::chrono::steady_clock::now() - killed < kRestartPatience / 2);
     CHECK(code_of(daemon.loop().finish(std::move(under_way))) == ErrorCode::kHardwareUnavailable);
     const auto took = std::chrono::steady_clock::now() - killed;
     CHECK(took > kRestartPatience / 2);

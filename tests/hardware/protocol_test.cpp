@@ -88,6 +88,27 @@ TEST_CASE("an error's sentence is cut to its cap and stays readable") {
     CHECK(answer->result.error().message.size() == kMaxMessageSize);
 }
 
+TEST_CASE("a sentence or a device's text with control characters is sent as one line, and refused when it is none") {
+    const auto answer = decode_answer(without_header(encode(Answer{1, Error{ErrorCode::kInternal, "one\ntwo\x1b[2J"}})));
+    REQUIRE(answer);
+    CHECK(answer->result.error().message == "one two [2J");
+    CHECK_FALSE(decode_answer(FieldWriter().number(1).number(1).bytes(bytes_of("one\ntwo")).view()));
+
+    Description description = sample_description();
+    description.model = "Model\nREADY=1";
+    description.keys[0].label = description.abilities[0] = "a\tb";
+    const auto read = decode_description(encode_description(description).reveal());
+    REQUIRE(read);
+    CHECK(read->model == "Model READY=1");
+    CHECK(read->keys[0].label == "a b");
+    CHECK(read->abilities[0] == "a b");
+    FieldWriter raw;
+    raw.text("softhsm").text("vendor").text("Model\nREADY=1");
+    for (int i = 0; i < 4; ++i) raw.text("x");
+    raw.number(0).text("").text("").number(0).number(0);
+    CHECK_FALSE(decode_description(raw.view()));
+}
+
 TEST_CASE("a payload that does not fit into a frame becomes an error") {
     const LockedBytes frame = encode(Answer{1, SecretBytes(kMaxFrameSize)});
     CHECK(frame.size() <= kFrameHeaderSize + kMaxFrameSize);
@@ -146,7 +167,7 @@ TEST_CASE("a request with an unknown verb or label, or beyond a cap, is none") {
 
 TEST_CASE("an answer with an unknown status or an endless sentence is none") {
     const auto answer = [](std::uint64_t status, std::size_t size) {
-        return FieldWriter().number(1).number(status).bytes(Bytes(size)).take();
+        return FieldWriter().number(1).number(status).bytes(Bytes(size, 'x')).take();
     };
     CHECK(decode_answer(answer(14, 1)));
     CHECK_FALSE(decode_answer(answer(15, 1)));
