@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <charconv>
 #include <exception>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -69,21 +70,29 @@ asio::awaitable<void> Listener::run() {
 }
 
 // False when none can be accepted for now.
-bool Listener::accept_one() {
+bool Listener::accept_one() try {
+    std::string name = in_flight_name(next_number_);
     os::Fd connection(::accept4(socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    if (connection) {
-        std::string name = in_flight_name(next_number_++);
-        parts_->store->keep(name, connection.get());
-        told_of_shortage_ = false;
-        begin(std::move(connection), std::move(name), Session::Kind::kNew);
-        return true;
+    if (!connection) {
+        if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return true;
+        tell_of_shortage(errno);
+        return false;
     }
-    if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return true;
-    if (!std::exchange(told_of_shortage_, true)) {
-        spdlog::warn("credential: no connection can be accepted ({}); trying again. Raise LimitNOFILE= if this stays.",
-                     std::generic_category().message(errno));
-    }
+    ++next_number_;
+    parts_->store->keep(name, connection.get());
+    told_of_shortage_ = false;
+    begin(std::move(connection), std::move(name), Session::Kind::kNew);
+    return true;
+} catch (const std::bad_alloc&) {
+    tell_of_shortage(ENOMEM);
     return false;
+}
+
+// Once, until the next one is accepted.
+void Listener::tell_of_shortage(int error_number) {
+    if (std::exchange(told_of_shortage_, true)) return;
+    spdlog::warn("credential: no connection can be accepted ({}); trying again. Raise LimitNOFILE= if this stays.",
+                 std::generic_category().message(error_number));
 }
 
 // One that cannot be served is left to the store, so that it does not end as an empty credential.

@@ -35,6 +35,7 @@ public:
 private:
     boost::asio::awaitable<void> run();
     bool accept_one();
+    void tell_of_shortage(int error_number);
     void begin(os::Fd connection, std::string name, Session::Kind kind);
     void ended(const std::shared_ptr<Session>& session);
 
