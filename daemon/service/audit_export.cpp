@@ -63,9 +63,9 @@ awaitable<void> AuditExport::run() {
         woken_ = false;
         const Result<std::size_t> stepped = co_await step();
         const bool more = stepped && *stepped > 0;
-        if (more && *stepped == kAtOnce && !stopping_) continue;  // there is a backlog
         say(stepped ? "" : "The audit files cannot be written, and what happens is kept in the store. " + stepped.error().message);
         if (stopping_ && (!more || Clock::now() > stop_by_)) break;
+        if (more && (stopping_ || *stepped == kAtOnce)) continue;  // there is a backlog, or no time to spare
         idle_ = stepped && !more && !woken_;
         if (idle_) pause_.expires_at(steady_clock::time_point::max());
         else pause_.expires_after(stepped ? steady_clock::duration(kPause) : steady_clock::duration(kPauseAfterFailure));
