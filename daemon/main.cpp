@@ -2,13 +2,7 @@
 //
 // hwvaultd, put together: the only file that names the concrete parts. One thread runs the strand on which the
 // vault lives; the store, the name service and the bus have threads of their own.
-//
-//     hwvaultd [--config FILE] | --dev DIR     serves until SIGTERM
-//     hwvaultd init                            makes the store, once the device has its keys
-//     hwvaultd recover --accept-rollback       takes a store that is older than the device remembers
-//     hwvaultd recover --from STORE ...        makes the store out of that of a lost device
-//     hwvaultd recover --new-recipient         encrypts the escrow to the recipient of hwvault.toml
-//     hwvaultd recover --show-signing-key      prints the device's public signing key
+// What the command line may ask for is in main_command.h.
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -23,7 +17,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
@@ -39,6 +32,7 @@
 #include "daemon/doors/dbus/door.h"
 #include "daemon/doors/varlink/door.h"
 #include "daemon/main_administration.h"
+#include "daemon/main_command.h"
 #include "daemon/main_manager.h"
 #include "daemon/main_parts.h"
 #include "daemon/peer/peer.h"
@@ -57,26 +51,6 @@ namespace asio = boost::asio;
 using asio::awaitable;
 
 const std::filesystem::path kNoticeSocket{"/run/hwvault-notice/socket"};  // hwvault-notice.socket's
-
-constexpr int kUsedWrongly = 2;  // exit status, beside EXIT_SUCCESS and EXIT_FAILURE
-
-struct Command {
-    std::filesystem::path configuration{"/etc/hwvault/hwvault.toml"};
-    std::filesystem::path development;
-    Simulated simulated{Simulated::kAsBefore};
-    std::filesystem::path hardware_program{os::own_folder() / "hwvault-hardware"};
-    uid_t who{::getuid()};  // typed it
-    bool initialise{false};
-    bool accept_rollback{false};
-    bool new_recipient{false};
-    bool show_signing_key{false};
-    RecoveryFiles recovery;  // with --from
-    bool revoke_all{false};
-
-    [[nodiscard]] bool serves() const {
-        return !initialise && !accept_rollback && !new_recipient && !show_signing_key && recovery.from.empty();
-    }
-};
 
 // Its own memory is worth stealing: no core file, no debugger of the same user. And a reader of its log that goes away
 // must not end it.
@@ -368,52 +342,13 @@ int run_installed(const Command& command) {
     return run(command, parts, std::move(*lost));
 }
 
-void add_recover(CLI::App& app, Command& command) {
-    CLI::App* const recover = app.add_subcommand("recover", "Take an older store, or that of a lost device");
-    CLI::Option_group* const what = recover->add_option_group("one of");
-    what->add_flag("--accept-rollback", command.accept_rollback, "Yes, and revoke every token that it had issued");
-    what->add_flag("--new-recipient", command.new_recipient, "Encrypt the escrow to [recovery] recipient, or to nobody");
-    what->add_flag("--show-signing-key", command.show_signing_key, "Print the device's public signing key");
-    CLI::Option* const from = what->add_option("--from", command.recovery.from, "The store of the lost device");
-    what->require_option(1);
-    CLI::Option* const key =
-        recover->add_option("--recovery-key", command.recovery.recovery_key, "With --from: the private key")->needs(from);
-    CLI::Option* const signing = recover->add_option("--signing-key", command.recovery.signing_key,
-                                                     "With --from: the lost device's public signing key");
-    signing->needs(from);
-    from->needs(key)->needs(signing);
-    recover->add_option("--passphrase-file", command.recovery.passphrase_file, "The recovery key's, else asked for")
-        ->needs(from);
-    recover->add_flag("--revoke-all", command.revoke_all, "Give every issued token a new string")->needs(from);
-}
-
 }  // namespace
 }  // namespace hwvault
 
 int main(int argc, char** argv) {
-    hwvault::Command command;
-    std::string simulated;
-    CLI::App app{"hwvaultd: access tokens whose keys live in hardware. See hwvaultd(8)."};
-    app.set_version_flag("--version", HWVAULT_VERSION);
-    app.add_option("--config", command.configuration, "Configuration file")->capture_default_str();
-    CLI::Option* const development =
-        app.add_option("--dev", command.development, "Development: everything below this folder, made on first use");
-    app.add_option("--hardware", simulated, "With --dev: the simulated device, for a new DIR softhsm")
-        ->check(CLI::IsMember({"softhsm", "swtpm"}))
-        ->needs(development);
-    app.add_option("--hardware-program", command.hardware_program, "With --dev: path of hwvault-hardware")
-        ->capture_default_str();
-    app.require_subcommand(0, 1);
-    const CLI::App* const init = app.add_subcommand("init", "Make the store of a device that has its keys");
-    hwvault::add_recover(app, command);
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::ParseError& usage) {
-        return app.exit(usage) == 0 ? EXIT_SUCCESS : hwvault::kUsedWrongly;
-    }
-    if (simulated == "softhsm") command.simulated = hwvault::Simulated::kSoftHsm;
-    if (simulated == "swtpm") command.simulated = hwvault::Simulated::kSwtpm;
-    command.initialise = init->parsed();
+    const auto asked = hwvault::read_command(argc, argv);
+    if (const auto* const status = std::get_if<hwvault::ExitStatus>(&asked)) return *status;
+    const auto& command = std::get<hwvault::Command>(asked);
     hwvault::harden();
     hwvault::allow_many_connections();
     hwvault::set_up_log();
