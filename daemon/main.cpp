@@ -297,9 +297,11 @@ awaitable<void> Daemon::until_told_to_end(asio::signal_set& hang_ups) {
 // No new calls; those that came are answered; then what is to be durable is.
 awaitable<void> Daemon::close() {
     ServiceManager::stopping();
-    dbus_.reset();
+    if (dbus_) dbus_->stop();
     if (varlink_) varlink_->stop();
     if (credential_) credential_->stop();
+    if (dbus_) co_await dbus_->drained();
+    dbus_.reset();  // the connection goes, so that who calls by its unique name is told at once
     if (varlink_) co_await varlink_->drained();
     if (credential_) co_await credential_->drained();
     co_await service_->stop();
