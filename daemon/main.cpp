@@ -294,7 +294,8 @@ awaitable<void> Daemon::until_told_to_end(asio::signal_set& hang_ups) {
     co_await reloads_end.wait();
 }
 
-// No new calls; those that came are answered; then what is to be durable is.
+// No new calls; those that came are answered; then what is to be durable is. The service manager knows of the stop before the
+// bus has the name: a caller's start of a service that runs would be done already, and nobody would come for the call.
 awaitable<void> Daemon::close() {
     ServiceManager::stopping();
     if (dbus_) dbus_->stop();
