@@ -55,7 +55,7 @@ class Load:
 @check
 def restarts_lose_no_call():
     with Load():
-        for _ in range(3):
+        for _ in range(6):
             debian.ok("systemctl", "restart", "hwvaultd.service")
             time.sleep(0.5)
         debian.ok("systemctl", "restart", "hwvault-hardware.service")
