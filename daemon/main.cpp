@@ -268,12 +268,15 @@ awaitable<void> Daemon::until_told_to_end(asio::signal_set& hang_ups) {
     co_await reloads_end.wait();
 }
 
-// No new calls; those that came are answered; then what is to be durable is.
+// No new calls; those that came are answered; then what is to be durable is. The service manager knows of the stop before the
+// bus has the name: a caller's start of a service that runs would be done already, and nobody would come for the call.
 awaitable<void> Daemon::close() {
     ServiceManager::stopping();
-    dbus_.reset();
+    if (dbus_) dbus_->stop();
     if (varlink_) varlink_->stop();
     if (credential_) credential_->stop();
+    if (dbus_) co_await dbus_->drained();
+    dbus_.reset();  // the connection goes, so that who calls by its unique name is told at once
     if (varlink_) co_await varlink_->drained();
     if (credential_) co_await credential_->drained();
     co_await service_->stop();

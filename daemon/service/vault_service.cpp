@@ -78,7 +78,7 @@ void VaultService::start() {
         parts_.strand, [this]() -> awaitable<void> { co_await bring_up(); }, boost::asio::detached);
 }
 
-// Those that a door has let go of, as the bus's does.
+// Those that a door has let go of at its own deadline.
 awaitable<void> VaultService::calls_end() {
     const auto deadline = steady_clock::now() + kCallsAtStop;
     boost::asio::steady_timer pause(parts_.strand);

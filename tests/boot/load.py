@@ -1,8 +1,8 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Restarts and an upgrade while clients call without pause: no call on the socket is lost or refused, and none is answered
-# otherwise than before.
+# Restarts and an upgrade while clients call without pause, on the socket and on the bus: no call is lost or refused, and none is
+# answered otherwise than before.
 import machine
 
 machine.enter()
@@ -16,7 +16,8 @@ import devices  # noqa: E402
 from harness import HARDWARE, check, expect, run, until  # noqa: E402
 
 CALLER = "/opt/caller.py"
-CLIENTS = ("kept", "kept", "fresh", "fresh")
+CLIENTS = (("socket", "kept"), ("socket", "kept"), ("socket", "fresh"), ("socket", "fresh"),
+           ("bus", "kept"), ("bus", "kept"), ("bus", "kept"), ("bus", "fresh"), ("bus", "fresh"))
 
 debian = machine.Machine()
 
@@ -29,7 +30,7 @@ class Load:
 
     def __enter__(self):
         for kind in CLIENTS:
-            words = debian.command("/usr/bin/python3", "-B", CALLER, kind, user="alice")
+            words = debian.command("/usr/bin/python3", "-B", CALLER, *kind, user="alice")
             self.clients.append(subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         time.sleep(1)
         return self
@@ -44,8 +45,8 @@ class Load:
 
     @staticmethod
     def judge(results):
-        for result in results:
-            print(f"  {result}")
+        for where, result in zip(CLIENTS, results):
+            print(f"  {' '.join(where)}: {result}")
         for result in results:
             expect("failed" not in result and not result["errors"] and result["lost"] == 0, f"calls were lost: {result}")
             expect(result["answered"] > 100 and result["tokens"] == 1, f"too few calls, or another token: {result}")
@@ -54,7 +55,7 @@ class Load:
 @check
 def restarts_lose_no_call():
     with Load():
-        for _ in range(3):
+        for _ in range(6):
             debian.ok("systemctl", "restart", "hwvaultd.service")
             time.sleep(0.5)
         debian.ok("systemctl", "restart", "hwvault-hardware.service")

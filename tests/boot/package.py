@@ -12,6 +12,7 @@ from harness import check, expect, run, until, wellformed  # noqa: E402
 
 UNITS = ("hwvaultd.service", "hwvaultd.socket", "hwvaultd-credential.socket", "hwvault-hardware.service",
          "hwvault-hardware.socket", "hwvault-notice.socket", "hwvault-init.service", "hwvault-hardware-init.service")
+BUS = ("org.hwvault.Vault1", "/org/hwvault/Vault1", "org.hwvault.Vault1")
 SERVICES = ("hwvaultd.service", "hwvault-hardware.service")
 OTHERS = ("hwvault-init.service", "hwvault-hardware-init.service", "hwvault-notice@.service")
 SOCKETS = ("hwvaultd.socket", "hwvaultd-credential.socket", "hwvault-hardware.socket")
@@ -129,7 +130,11 @@ def an_upgrade_restarts_both_and_loses_no_call_and_no_token():
 
 @check
 def removing_it_stops_all_and_leaves_every_file():
-    debian.ok("apt-get", "--yes", "remove", "hwvault")
+    calls = machine.background(debian.command(
+        "sh", "-c", f"while [ ! -e /run/enough ]; do busctl call {' '.join(BUS)} Describe ss '' ''; done >/dev/null 2>&1"))
+    debian.ok("apt-get", "--yes", "remove", "hwvault")  # with a caller who would start it again
+    debian.write("/run/enough", "")
+    calls.wait(60)
     for unit in SERVICES + SOCKETS + ("hwvault-notice.socket",):
         expect(debian.active(unit) in ("inactive", "failed"), f"{unit} is {debian.active(unit)}")
     expect(not debian.path("/usr/sbin/hwvaultd").exists(), "the daemon is still there")

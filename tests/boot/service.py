@@ -150,6 +150,18 @@ def a_broken_configuration_is_told_and_the_old_one_kept():
     until(lambda: serving() and "reload_error" not in status(), 10, "a configuration without an error")
 
 
+@check
+def a_reload_keeps_no_stop():
+    before = token("alice")
+    for _ in range(20):
+        pid = pid_of("hwvaultd.service")
+        debian.ok("sh", "-c", f"kill -HUP {pid}; kill -TERM {pid}")
+        until(lambda: debian.active("hwvaultd.service") == "inactive", 10, "the end of hwvaultd")
+        ended = [debian.property("hwvaultd.service", name) for name in ("Result", "ExecMainPID", "ExecMainStatus")]
+        expect(ended == ["success", str(pid), "0"], f"it did not end by itself, without a failure: {ended}")
+        expect(token("alice") == before, "another token afterwards")  # a call on the socket, which starts it
+
+
 def the_watchdog_ends(unit):
     before = token("alice")
     debian.drop_in(unit, "[Service]\nWatchdogSec=2s\n")

@@ -68,6 +68,8 @@ public:
 
     // Of the loop. kBusy when this sender, or all of them together, have too many calls under way.
     Result<Ticket> admit(const std::string& name);
+    // No call is under way.
+    [[nodiscard]] bool is_idle() const { return *calls_ == 0; }
     // Of the loop: the sender has left the bus.
     void forget(const std::string& name);
     // Of the loop: forgets all; those who wait for the bus's answer get kBusy.

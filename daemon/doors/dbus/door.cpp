@@ -4,10 +4,13 @@
 #include <optional>
 #include <utility>
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <spdlog/spdlog.h>
 
 #include "daemon/doors/dbus/loop.h"
 #include "daemon/doors/dbus/vault1.h"
+#include "os/asio.h"
 
 namespace hwvault::doors::dbus {
 namespace {
@@ -38,20 +41,59 @@ Error cannot_serve(const sdbus::Error& failure) {
 
 class BusDoor final : public Door {
 public:
-    BusDoor(std::shared_ptr<Vault1> vault, std::function<void()> lost)
-        : vault_(std::move(vault)), lost_(std::move(lost)) {
-        loop_.emplace(vault_->bus(), vault_->outbox(), [this](const std::string& cause) {
-            spdlog::error("The message bus is gone ({}); nobody is served over D-Bus any more.", cause);
-            bus_is_gone_ = true;
-            vault_->close();
-            if (lost_) lost_();
+    BusDoor(std::shared_ptr<Vault1> vault, boost::asio::any_io_executor strand, Options options)
+        : vault_(std::move(vault)), options_(std::move(options)), end_(std::make_shared<End>(std::move(strand))) {
+        loop_.emplace(vault_->bus(), vault_->outbox(),
+                      Loop::Events{.idle = [this] { look_whether_drained(); },
+                                   .lost = [this](const std::string& cause) { lose(cause); }});
+    }
+
+    ~BusDoor() override { end(); }
+
+    // On the loop's thread: what the bus has given us until it answers lies in our queue then, and is taken in before the
+    // loop is idle.
+    void stop() override {
+        vault_->outbox().put([this] { give_name_back(); });
+    }
+
+    boost::asio::awaitable<void> drained() override {
+        if (!end_->has_come) {
+            end_->comes.expires_after(options_.drain);
+            co_await end_->comes.async_wait(os::kAsTuple);
+        }
+        end();
+    }
+
+private:
+    // That nothing is under way any more. Of the strand, and shared with what is posted there.
+    struct End {
+        explicit End(boost::asio::any_io_executor strand) : comes(std::move(strand)) {}
+        boost::asio::steady_timer comes;  // cancelled when it has
+        bool has_come{false};
+    };
+
+    void look_whether_drained() {
+        if (name_is_ours_ || !vault_->is_idle() || std::exchange(told_, true)) return;
+        tell_end();
+    }
+
+    void tell_end() {
+        boost::asio::post(end_->comes.get_executor(), [end = end_] {
+            end->has_come = true;
+            end->comes.cancel();
         });
     }
 
-    ~BusDoor() override {
-        loop_.reset();
+    void lose(const std::string& cause) {
+        spdlog::error("The message bus is gone ({}); nobody is served over D-Bus any more.", cause);
+        name_is_ours_ = false;
         vault_->close();
-        if (bus_is_gone_) return;
+        tell_end();
+        if (options_.lost) options_.lost();
+    }
+
+    void give_name_back() {
+        if (!std::exchange(name_is_ours_, false)) return;
         try {
             vault_->bus().releaseName(ServiceName{kServiceName});
         } catch (const sdbus::Error& failure) {
@@ -59,10 +101,19 @@ public:
         }
     }
 
-private:
+    void end() {
+        if (!loop_) return;
+        loop_.reset();
+        vault_->close();
+        give_name_back();
+    }
+
     std::shared_ptr<Vault1> vault_;
-    std::function<void()> lost_;
-    bool bus_is_gone_{false};  // written on the loop's thread, read once that has ended
+    Options options_;
+    std::shared_ptr<End> end_;
+    // Of the loop, or, once that has ended, of who ended it.
+    bool name_is_ours_{true};
+    bool told_{false};
     std::optional<Loop> loop_;
 };
 
@@ -78,7 +129,7 @@ Result<std::unique_ptr<Door>> Door::create(service::Service& service, peer::Reso
     try {
         auto vault = std::make_shared<Vault1>(std::move(connection), service, resolver);
         vault->open();
-        return std::unique_ptr<Door>(std::make_unique<BusDoor>(std::move(vault), std::move(options.lost)));
+        return std::unique_ptr<Door>(std::make_unique<BusDoor>(std::move(vault), service.executor(), std::move(options)));
     } catch (const sdbus::Error& failure) {
         return cannot_serve(failure);
     }

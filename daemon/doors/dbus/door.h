@@ -9,9 +9,12 @@
 // body.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
+
+#include <boost/asio/awaitable.hpp>
 
 #include "daemon/peer/peer.h"
 #include "daemon/service/service.h"
@@ -26,12 +29,19 @@ public:
         std::string address;
         // Called once, on the door's thread, when the bus has gone and the door serves nobody any more.
         std::function<void()> lost;
+        std::chrono::milliseconds drain{5'000};  // for calls that the bus gave us before stop()
     };
 
     // Connects, takes the name and serves; to be called on the service's executor. An error says what was wrong and
     // what to do: no bus, the name is another's, or the bus's policy denies it. The service and the resolver must
     // outlive what runs on that executor.
     static Result<std::unique_ptr<Door>> create(service::Service& service, peer::Resolver& resolver, Options options);
+
+    // Gives the name back, so that the bus keeps new calls for who takes it next, whom it starts. Calls that it gave us
+    // before are taken and answered, and so is who calls by the connection's unique name, all within Options::drain.
+    virtual void stop() = 0;
+    // After stop(), on the executor, until all of them are answered; then the bus is read no more.
+    virtual boost::asio::awaitable<void> drained() = 0;
 
     // Takes no more calls and gives the name back. Does not wait: calls that are under way are answered as the
     // executor goes on, and nothing of the door is left on it after the last of them.

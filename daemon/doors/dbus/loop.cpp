@@ -50,8 +50,8 @@ void Outbox::wake() const {
     ::eventfd_write(event_.get(), 1);
 }
 
-Loop::Loop(sdbus::IConnection& connection, Outbox& outbox, std::function<void(std::string)> lost)
-    : connection_(connection), outbox_(outbox), lost_(std::move(lost)), thread_([this] { run(); }) {
+Loop::Loop(sdbus::IConnection& connection, Outbox& outbox, Events events)
+    : connection_(connection), outbox_(outbox), events_(std::move(events)), thread_([this] { run(); }) {
 }
 
 Loop::~Loop() {
@@ -64,7 +64,7 @@ void Loop::run() {
     try {
         serve_until_stopped();
     } catch (const sdbus::Error& failure) {
-        lost_(failure.getMessage());
+        events_.lost(failure.getMessage());
     }
 }
 
@@ -74,6 +74,7 @@ void Loop::serve_until_stopped() {
         if (process_one(connection_)) continue;
         int timeout_ms = -1;
         auto descriptors = descriptors_to_poll(connection_, timeout_ms);
+        if ((descriptors.front().events & POLLOUT) == 0) events_.idle();
         descriptors.push_back({outbox_.descriptor(), POLLIN, 0});
         if (::poll(descriptors.data(), descriptors.size(), timeout_ms) < 0 && errno != EINTR) {
             throw sdbus::createError(errno, "poll");

@@ -44,9 +44,14 @@ private:
 
 class Loop {
 public:
-    // Starts the thread. `lost` is called on it, with the cause, when the bus cannot be read any more. Both
-    // references must outlive this.
-    Loop(sdbus::IConnection& connection, Outbox& outbox, std::function<void(std::string)> lost);
+    // Called on its thread.
+    struct Events {
+        std::function<void()> idle;             // nothing is left to take in, to do or to send, for now
+        std::function<void(std::string)> lost;  // the bus cannot be read any more, with the cause
+    };
+
+    // Starts the thread. Both references must outlive this.
+    Loop(sdbus::IConnection& connection, Outbox& outbox, Events events);
     ~Loop();  // ends the thread; not to be called on it
     Loop(const Loop&) = delete;
     Loop& operator=(const Loop&) = delete;
@@ -57,7 +62,7 @@ private:
 
     sdbus::IConnection& connection_;
     Outbox& outbox_;
-    std::function<void(std::string)> lost_;
+    Events events_;
     std::atomic<bool> stopping_{false};
     std::thread thread_;
 };

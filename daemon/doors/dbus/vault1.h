@@ -47,6 +47,9 @@ public:
     // sent from where they are made.
     void close();
 
+    // No call is under way.
+    [[nodiscard]] bool is_idle() const { return callers_.is_idle(); }
+
     sdbus::IConnection& bus() { return *connection; }
     Outbox& outbox() { return outbox_; }
 

@@ -36,7 +36,8 @@ Listener::Listener(Session::Rooms rooms, os::ListeningSocket socket, const Limit
     : rooms_(rooms),
       socket_(std::move(socket)),
       readiness_(rooms.service.executor()),
-      timer_(rooms.service.executor()),
+      pause_(rooms.service.executor()),
+      drain_(rooms.service.executor()),
       connections_(std::make_shared<Connections>(limits)),
       closer_(std::make_shared<Closer>()) {}
 
@@ -56,8 +57,8 @@ asio::awaitable<void> Listener::run() {
         const auto [error] = co_await readiness_.async_wait(asio::posix::stream_descriptor::wait_read, kAsTuple);
         if (error || stopping_) co_return;
         if (accept_some()) continue;
-        timer_.expires_after(kPause);
-        co_await timer_.async_wait(kAsTuple);
+        pause_.expires_after(kPause);
+        co_await pause_.async_wait(kAsTuple);
     }
 }
 
@@ -126,7 +127,7 @@ void Listener::begin(Socket client, Connections::Place place) {
             if (failed) spdlog::error("varlink: a client was closed: out of memory");
             session->close();
             self->sessions_.erase(session);
-            if (self->stopping_ && self->sessions_.empty()) self->timer_.cancel();
+            if (self->stopping_ && self->sessions_.empty()) self->no_session_is_left();
         });
 }
 
@@ -142,17 +143,25 @@ void Listener::stop() {
     boost::system::error_code ignored;
     readiness_.close(ignored);
     socket_.close();
-    timer_.cancel();
+    pause_.cancel();
     for (const auto& session : sessions_) session->finish();
     if (sessions_.empty()) return;
-    timer_.expires_after(connections_->limits().drain);
-    timer_.async_wait([self = shared_from_this()](boost::system::error_code) {
+    drain_.expires_after(connections_->limits().drain);
+    drain_.async_wait([self = shared_from_this()](boost::system::error_code) {
         for (const auto& session : self->sessions_) session->close();
     });
 }
 
+void Listener::no_session_is_left() {
+    pause_.cancel();
+    drain_.cancel();
+}
+
 asio::awaitable<void> Listener::drained() {
-    while (!sessions_.empty()) co_await timer_.async_wait(kAsTuple);
+    while (!sessions_.empty()) {
+        pause_.expires_at(asio::steady_timer::time_point::max());
+        co_await pause_.async_wait(kAsTuple);
+    }
 }
 
 }  // namespace hwvault::doors::varlink

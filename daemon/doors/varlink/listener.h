@@ -40,11 +40,13 @@ private:
     void begin(Socket client, Connections::Place place);
     void refuse(const os::Fd& client, const Error& error);
     void tell_of_shortage(int error_number);
+    void no_session_is_left();
 
     Session::Rooms rooms_;
     os::ListeningSocket socket_;
     boost::asio::posix::basic_stream_descriptor<boost::asio::any_io_executor> readiness_;
-    boost::asio::steady_timer timer_;  // the pause when descriptors are short; the drain deadline after stop()
+    boost::asio::steady_timer pause_;  // when descriptors are short; after stop() until the last session has ended
+    boost::asio::steady_timer drain_;  // the deadline after stop()
     std::shared_ptr<Connections> connections_;
     std::shared_ptr<Closer> closer_;
     std::unordered_set<std::shared_ptr<Session>> sessions_;

@@ -99,8 +99,16 @@ bool Strand::drains() {
     return ended_;
 }
 
-Serving::Serving() {
-    auto opened = strand.run([this] { return Door::create(strand.service(), strand.resolver(), {bus.address(), {}}); });
+Door::Options on_bus(const std::string& address) {
+    Door::Options options;
+    options.address = address;
+    return options;
+}
+
+Serving::Serving(std::chrono::milliseconds drain) {
+    Door::Options options = on_bus(bus.address());
+    options.drain = drain;
+    auto opened = strand.run([&] { return Door::create(strand.service(), strand.resolver(), options); });
     if (!opened) FAIL(opened.error().message);
     door = std::move(*opened);
 }

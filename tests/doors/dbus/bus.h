@@ -5,13 +5,17 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include <sys/types.h>
 
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -58,6 +62,11 @@ public:
         return boost::asio::post(io_, boost::asio::use_future(std::move(work))).get();
     }
 
+    // Runs a coroutine on the strand to its end.
+    void finish(boost::asio::awaitable<void> coroutine) {
+        boost::asio::co_spawn(io_, std::move(coroutine), boost::asio::use_future).get();
+    }
+
     // True once nothing is left on the strand, within thirty seconds; it cannot be used afterwards.
     bool drains();
 
@@ -73,9 +82,11 @@ private:
     std::thread thread_;
 };
 
+Door::Options on_bus(const std::string& address);
+
 // A bus, a strand and the door between them.
 struct Serving {
-    Serving();
+    explicit Serving(std::chrono::milliseconds drain = std::chrono::seconds{5});
 
     PrivateBus bus;
     Strand strand;

@@ -122,6 +122,25 @@ class Client:
             connection.call_blocking(NAME, PATH, "org.freedesktop.DBus.Peer", "Ping", "", ())
         return {"info": plain(self.call("Describe", "ss", "", "one-more"))}
 
+    def burst(self, count):
+        """Reads Status and makes `count` calls, says `sent` once the bus has all of them, and then what came of the calls."""
+        answers = []
+
+        def send(interface, method, answered, *arguments):
+            message = dbus.lowlevel.MethodCallMessage(NAME, PATH, interface, method)
+            message.append(*arguments, signature="ss")
+            return self.bus.send_message_with_reply(message, answered, 30)
+
+        send("org.freedesktop.DBus.Properties", "Get", lambda _: None, NAME, "Status")
+        waiting = [send(NAME, "Describe", answers.append, "", f"t{i}") for i in range(int(count))]
+        driver = "org.freedesktop.DBus"
+        self.bus.call_blocking(driver, "/org/freedesktop/DBus", driver, "GetId", "", ())
+        print("sent", flush=True)
+        for call in waiting:
+            call.block()
+        refusals = [str(answer.get_error_name()) for answer in answers if isinstance(answer, dbus.lowlevel.ErrorMessage)]
+        return {"answered": len(answers) - len(refusals), "refusals": refusals}
+
     def status_among_calls(self, count):
         """Reads Status `count` times, each while another call of ours is being answered."""
         began = time.monotonic()

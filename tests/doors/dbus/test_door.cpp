@@ -1,19 +1,28 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // The door itself: its name, its subscriptions, and how it closes.
+#include <chrono>
 #include <cstdlib>
 #include <future>
 #include <string>
+#include <vector>
 
 #include "tests/catch.h"
 #include "tests/doors/dbus/bus.h"
 #include "tests/doors/dbus/clients.h"
+#include "tests/doors/eventually.h"
 
 namespace hwvault::doors::dbus {
 namespace {
 
 Result<std::unique_ptr<Door>> open_door(Strand& strand, const std::string& address) {
-    return strand.run([&] { return Door::create(strand.service(), strand.resolver(), {address, {}}); });
+    return strand.run([&] { return Door::create(strand.service(), strand.resolver(), on_bus(address)); });
+}
+
+// A call that is answered after the service's release().
+std::vector<std::string> revoke_slowly(const std::string& address) {
+    return {"busctl", "--address=" + address, "call", "org.hwvault.Vault1", "/org/hwvault/Vault1", "org.hwvault.Vault1",
+            "Revoke", "sst", "", "slow", "0"};
 }
 
 vault::Notice notice(std::string name) {
@@ -109,8 +118,7 @@ TEST_CASE("Others may not subscribe") {
 TEST_CASE("A door that closes answers what is under way and leaves nothing behind") {
     if (!have("busctl")) return;
     Serving serving;
-    Running call({"busctl", "--address=" + serving.bus.address(), "call", "org.hwvault.Vault1",
-                  "/org/hwvault/Vault1", "org.hwvault.Vault1", "Revoke", "sst", "", "slow", "0"});
+    Running call(revoke_slowly(serving.bus.address()));
     REQUIRE(serving.service.wait_for("Revoke", 1));
     serving.strand.run([&] { serving.door.reset(); });
     CHECK(busctl(serving.bus.address(), {"Describe", "ss", "", ""}).status != 0);
@@ -118,6 +126,61 @@ TEST_CASE("A door that closes answers what is under way and leaves nothing behin
     const auto answer = call.finish();
     CHECK(answer.status == 0);
     CHECK(answer.has("\"rollback_protected\" b true"));
+    CHECK(serving.strand.drains());
+}
+
+// The loop waits for the strand, to read Status, and the strand for the caller: so the calls that follow lie in the
+// connection, and none has been taken in.
+TEST_CASE("Calls that the bus had given the door before its end are all answered") {
+    if (!have_python_dbus()) return;
+    Serving serving;
+    Running caller(python(serving.bus.address(), {"burst", "60"}));
+    const bool sent = serving.strand.run([&] {
+        const bool all = caller.says("sent");
+        serving.door->stop();
+        return all;
+    });
+    REQUIRE(sent);
+    serving.strand.finish(serving.door->drained());
+    serving.door.reset();
+    CHECK(caller.finish().has("{\"answered\": 60, \"refusals\": []}"));
+    CHECK(serving.strand.drains());
+}
+
+TEST_CASE("From stop() on the bus gives the door no call by its name") {
+    if (!have("busctl")) return;
+    Serving serving;
+    Running slow(revoke_slowly(serving.bus.address()));
+    REQUIRE(serving.service.wait_for("Revoke", 1));
+    serving.strand.run([&] { serving.door->stop(); });
+    const auto is_unknown = [&] {
+        return busctl(serving.bus.address(), {"Describe", "ss", "", ""}).has("not provided by any .service files");
+    };
+    CHECK(tests::eventually(is_unknown));
+    serving.service.release();
+    serving.strand.finish(serving.door->drained());
+    CHECK(slow.finish().has("\"rollback_protected\" b true"));
+}
+
+TEST_CASE("A call that takes too long is not waited for, and answered nevertheless") {
+    if (!have("busctl")) return;
+    Serving serving(std::chrono::milliseconds{50});
+    Running slow(revoke_slowly(serving.bus.address()));
+    REQUIRE(serving.service.wait_for("Revoke", 1));
+    serving.strand.run([&] { serving.door->stop(); });
+    serving.strand.finish(serving.door->drained());
+    serving.door.reset();
+    serving.service.release();
+    CHECK(slow.finish().has("\"rollback_protected\" b true"));
+    CHECK(serving.strand.drains());
+}
+
+TEST_CASE("A bus that has gone has nothing to wait for") {
+    Serving serving(std::chrono::hours{1});
+    serving.bus.stop();
+    serving.strand.run([&] { serving.door->stop(); });
+    serving.strand.finish(serving.door->drained());
+    serving.door.reset();
     CHECK(serving.strand.drains());
 }
 
@@ -135,9 +198,9 @@ TEST_CASE("A bus that goes away is told once, and the process goes on") {
     PrivateBus bus;
     Strand strand;
     std::promise<void> lost;
-    auto door = strand.run([&] {
-        return Door::create(strand.service(), strand.resolver(), {bus.address(), [&] { lost.set_value(); }});
-    });
+    Door::Options options = on_bus(bus.address());
+    options.lost = [&] { lost.set_value(); };
+    auto door = strand.run([&] { return Door::create(strand.service(), strand.resolver(), options); });
     REQUIRE(door.has_value());
     bus.stop();
     CHECK(lost.get_future().wait_for(std::chrono::seconds{30}) == std::future_status::ready);

@@ -2,12 +2,16 @@
 //
 // Clients that are many, silent, slow or greedy: each is held to its limit, and nobody else notices.
 #include <ctime>
+#include <future>
 #include <list>
 
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_future.hpp>
 
 #include "tests/doors/varlink/harness.h"
 
@@ -290,4 +294,23 @@ TEST_CASE("stop() closes what is still open at the drain deadline") {
     served.on_strand([&] { served.door->stop(); });
     CHECK(busy.is_closed_by_peer());
     served.service.release();
+}
+
+TEST_CASE("Who waits for the last session after the drain deadline does not spin") {
+    Limits limits;
+    limits.drain = milliseconds(50);
+    Served served(limits);
+    Client busy = served.connect();
+    busy.call(vault_call("Retrieve", R"({"name":"slow"})"));
+    REQUIRE(served.service.wait_for("Retrieve", 1));
+    std::future<void> drained;
+    served.on_strand([&] {
+        served.door->stop();
+        drained = boost::asio::co_spawn(served.service.executor(), served.door->drained(), boost::asio::use_future);
+    });
+    REQUIRE(busy.is_closed_by_peer());
+    CHECK(busyness_of_the_rest() < 0.25);
+    CHECK(drained.wait_for(milliseconds(0)) == std::future_status::timeout);
+    served.service.release();
+    CHECK(drained.wait_for(kPatience) == std::future_status::ready);
 }
