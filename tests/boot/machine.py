@@ -120,8 +120,7 @@ class Machine:
     def boot(self):
         """The tree below an overlay in memory, and a control group of its own that systemd takes for the whole."""
         tree = os.environ.get("HWVAULT_TREE") or said("dev/machine-tree", RELEASE)
-        self.cgroup.mkdir()
-        (self.cgroup / "cgroup.procs").write_text("0")
+        until(self.enter_cgroup, 10, "a control group of its own")
         for name in ("upper", "work", "root"):
             (self.folder / name).mkdir(parents=True)
         subprocess.run(["mount", "-t", "overlay", "overlay", self.folder / "root", "-o",
@@ -147,21 +146,29 @@ class Machine:
 
     def processes_left(self):
         own, left = str(os.getpid()), []
-        for group in self.cgroup.rglob("cgroup.procs"):
+        for group, _, _ in os.walk(self.cgroup):
             with contextlib.suppress(OSError):  # gone meanwhile
-                left += [pid for pid in group.read_text().split() if pid != own]
+                left += [pid for pid in Path(group, "cgroup.procs").read_text().split() if pid != own]
         return left
+
+    def enter_cgroup(self):
+        """False where another test's machine took it for one that was left."""
+        self.cgroup.mkdir(exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            (self.cgroup / "cgroup.procs").write_text("0")
+            return True
+        return False
 
     def leave_cgroup(self):
         """Out of the machine's control group, which is removed, as those of machines that were killed before it."""
         with contextlib.suppress(OSError):
             (CGROUPS / "cgroup.procs").write_text("0")
         for old in CGROUPS.glob(OWN + "*"):
-            for group in sorted((path for path in old.rglob("*") if path.is_dir()), reverse=True):
-                with contextlib.suppress(OSError):  # another test's machine runs in it
-                    group.rmdir()
-            with contextlib.suppress(OSError):
-                old.rmdir()
+            with contextlib.suppress(OSError):  # removed meanwhile
+                if "populated 1" in (old / "cgroup.events").read_text():
+                    continue  # another test's machine runs in it
+                for group, _, _ in os.walk(old, topdown=False):
+                    os.rmdir(group)
 
     # Commands -------------------------------------------------------------------------------------------------------
 
