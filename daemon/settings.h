@@ -30,6 +30,8 @@ struct Settings {
     std::filesystem::path recipient;                                        // [recovery] recipient; empty: none
     doors::credential::Mapping credentials;                                 // [credential."UNIT"."CREDENTIAL"]
     vault::Quotas quotas;                                                   // [limits] tokens, tokens_per_account
+    // In sentences: what is typed before `recover`. In development `hwvaultd --dev DIR`.
+    std::string administered_by{"hwvault"};
 
     [[nodiscard]] std::filesystem::path store_file() const { return state / "store.db"; }
 };
