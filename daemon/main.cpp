@@ -187,6 +187,7 @@ service::VaultService::Parts Daemon::service_parts(std::shared_ptr<const policy:
         .batch_interval = service::kBatchInterval,
         .policy = std::move(rules),
         .recipient_file = settings.recipient,
+        .administered_by = settings.administered_by,
         .audit_files = audit::make_files(settings.audit),
         .journal = audit::send_to_journal,
         .clock = clock_now,

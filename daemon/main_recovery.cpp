@@ -128,7 +128,7 @@ std::string report(const service::Recovered& recovered, const std::string& admin
 
 std::string report(const service::NewRecipient& changed) {
     if (!changed.fingerprint) return "The vault has no recovery any more. This is on the audit trail.\n";
-    return std::to_string(changed.strings) + " strings are in escrow for the key whose fingerprint is " +
+    return std::to_string(changed.strings) + (changed.strings == 1 ? " string is" : " strings are") + " in escrow for the key whose fingerprint is " +
            hex_of(*changed.fingerprint) + ". This is on the audit trail. Older copies of the store still open with the key of before.\n";
 }
 
