@@ -38,4 +38,36 @@ std::string note_of(const Consumer& consumer) {
     return "";
 }
 
+std::string_view word(Standing standing) {
+    switch (standing) {
+        case Standing::kNotKnown: return "";
+        case Standing::kCurrent: return "current";
+        case Standing::kOlder: return "older";
+        case Standing::kRevoked: return "revoked";
+        case Standing::kExpired: return "expired";
+        case Standing::kDeleted: return "deleted";
+    }
+    return "";
+}
+
+Standing standing_of(const Handover& handed, const Answer<Info>& token, std::int64_t now) {
+    if (handed.generation == 0) return Standing::kNotKnown;
+    if (!token) return token.error().code == HWVAULT_ERROR_NOT_FOUND ? Standing::kDeleted : Standing::kNotKnown;
+    if (handed.generation < token->generation) return Standing::kOlder;
+    if (handed.id != token->id) return Standing::kDeleted;
+    if (token->revoked) return Standing::kRevoked;
+    return token->expires_at != 0 && token->expires_at <= now ? Standing::kExpired : Standing::kCurrent;
+}
+
+std::string generation_text(const Handover& handed, const Answer<Info>& token, std::int64_t now) {
+    if (handed.generation == 0) return "not seen";
+    const std::string generation = std::to_string(handed.generation);
+    const Standing standing = standing_of(handed, token, now);
+    if (standing == Standing::kNotKnown) return generation;
+    const std::string text = generation + " (" + std::string(word(standing)) + ")";
+    const bool is_another = token && (standing == Standing::kOlder || standing == Standing::kDeleted);
+    if (!is_another) return text;
+    return text + ", now " + std::to_string(token->generation) + (token->revoked ? " (revoked)" : "");
+}
+
 }  // namespace hwvault::cli

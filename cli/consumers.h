@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // Which unit is handed which token, put together from two sides that can disagree: what hwvault.toml maps, and what units
-// load. Pure.
+// load. And what has become of the string that a unit was handed. Pure.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/configuration.h"
+#include "cli/door.h"
+#include "cli/handovers.h"
 #include "cli/unit_bus.h"
 
 namespace hwvault::cli {
@@ -31,5 +34,13 @@ std::vector<std::string> units_that_load(const std::vector<Consumer>& consumers,
 
 // "" where both sides agree.
 std::string note_of(const Consumer& consumer);
+
+// What has become of it.
+enum class Standing { kNotKnown, kCurrent, kOlder, kRevoked, kExpired, kDeleted };
+std::string_view word(Standing standing);  // "" where it is not known, "current", "older", ...
+// By what the vault says of the token; another failure than NotFound says nothing. An older one may be good still, in its overlap.
+Standing standing_of(const Handover& handed, const Answer<Info>& token, std::int64_t now);
+// "3 (current)".
+std::string generation_text(const Handover& handed, const Answer<Info>& token, std::int64_t now);
 
 }  // namespace hwvault::cli

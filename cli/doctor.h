@@ -32,6 +32,7 @@ struct SystemFacts {
     UnitState daemon;
     UnitState socket;
     UnitState credential_socket;
+    UnitState notice_socket;
     std::vector<std::string> missing_names;  // users and groups of ours
     std::string kernel;                      // its release
 };

@@ -32,6 +32,20 @@ Finding examine_credential_socket(const UnitState& socket) {
             "`systemctl enable --now hwvaultd-credential.socket`."};
 }
 
+// hwvaultd.service wants it, so it comes with that; until then nobody is refused.
+Finding examine_notice_socket(const UnitState& socket, const UnitState& daemon) {
+    if (socket.is_up()) {
+        return {"reasons", Verdict::kGood, "A unit that is refused its credential has the reason in its journal, by hwvault-notice.socket.", ""};
+    }
+    if (socket.load == "loaded" && !daemon.is_up()) return {"reasons", Verdict::kGood, "hwvault-notice.socket is started with hwvaultd.", ""};
+    std::string next = "`systemctl start hwvault-notice.socket`.";
+    if (socket.load == "masked") next = "`systemctl unmask hwvault-notice.socket`, then " + next;
+    if (socket.load == "not-found") next = "Install the package hwvault as a whole.";
+    return {"reasons", Verdict::kNote, "hwvault-notice.socket is not there" + (socket.load == "loaded" ? "" : " (" + socket.load + ")") +
+                ": why a unit was refused its credential stands in `journalctl -u hwvaultd` alone, not in the unit's journal.",
+            next};
+}
+
 Finding examine_names(const SystemFacts& facts) {
     if (facts.missing_names.empty()) {
         return {"users", Verdict::kGood, "hwvaultd and hwvault-hardware have users of their own, and the groups are there.", ""};
@@ -72,6 +86,7 @@ std::vector<Finding> examine_system(const Answer<SystemFacts>& facts) {
         findings.push_back({"units", Verdict::kGood, "systemd has our units; hwvaultd.service is " + facts->daemon.active + ".", ""});
         findings.push_back(examine_socket(facts->socket));
         findings.push_back(examine_credential_socket(facts->credential_socket));
+        findings.push_back(examine_notice_socket(facts->notice_socket, facts->daemon));
         findings.push_back(examine_names(*facts));
     }
     findings.push_back(examine_kernel(facts->kernel));
@@ -90,10 +105,11 @@ Answer<SystemFacts> system_facts() {
         if (::getgrnam(group) == nullptr) facts.missing_names.emplace_back(group);
     }
     if (!facts.systemd) return facts;
-    HWVAULT_TRY(const std::vector<UnitState> states, unit_states({kDaemonService, kDaemonSocket, kCredentialSocketUnit}));
+    HWVAULT_TRY(const std::vector<UnitState> states, unit_states({kDaemonService, kDaemonSocket, kCredentialSocketUnit, kNoticeSocketUnit}));
     facts.daemon = states[0];
     facts.socket = states[1];
     facts.credential_socket = states[2];
+    facts.notice_socket = states[3];
     return facts;
 }
 

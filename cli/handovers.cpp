@@ -47,12 +47,12 @@ void Handovers::take(std::string_view line) {
     const auto entry = link != nullptr ? audit::decode(link->body) : std::nullopt;
     const auto* const event = entry ? std::get_if<vault::Event>(&*entry) : nullptr;
     if (event == nullptr || event->verb != vault::Verb::kRetrieve || event->actor.unit.empty()) return;
-    latest_[{event->actor.unit, event->account, event->name}] = event->generation;
+    latest_[{event->actor.unit, event->account, event->name}] = {event->generation, event->token_id};
 }
 
-std::uint64_t Handovers::generation(const std::string& unit, const std::string& account, const std::string& name) const {
+Handover Handovers::latest(const std::string& unit, const std::string& account, const std::string& name) const {
     const auto found = latest_.find({unit, account, name});
-    return found == latest_.end() ? 0 : found->second;
+    return found == latest_.end() ? Handover{} : found->second;
 }
 
 Answer<Handovers> handovers_in(const std::filesystem::path& folder) {

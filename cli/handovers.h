@@ -16,16 +16,21 @@
 
 namespace hwvault::cli {
 
-// Unit, account and name -> the generation.
+// What a unit was handed last.
+struct Handover {
+    std::uint64_t generation{0};  // 0 where none was seen
+    std::string id;               // of that generation: a token that was deleted and made again has its numbers again, and other ids
+};
+
+// Unit, account and name -> the latest handover.
 class Handovers {
 public:
     // A line of an audit file; one that tells of no handover is passed over.
     void take(std::string_view line);
-    // 0 where none was seen.
-    [[nodiscard]] std::uint64_t generation(const std::string& unit, const std::string& account, const std::string& name) const;
+    [[nodiscard]] Handover latest(const std::string& unit, const std::string& account, const std::string& name) const;
 
 private:
-    std::map<std::tuple<std::string, std::string, std::string>, std::uint64_t> latest_;
+    std::map<std::tuple<std::string, std::string, std::string>, Handover> latest_;
 };
 
 // From the latest two files, at least one of which is a full one where there are more.

@@ -17,6 +17,7 @@ namespace hwvault::cli {
 constexpr const char* kDaemonService = "hwvaultd.service";
 constexpr const char* kDaemonSocket = "hwvaultd.socket";
 constexpr const char* kCredentialSocketUnit = "hwvaultd-credential.socket";
+constexpr const char* kNoticeSocketUnit = "hwvault-notice.socket";
 constexpr const char* kChildService = "hwvault-hardware.service";
 constexpr const char* kChildSocket = "hwvault-hardware.socket";
 constexpr const char* kInit = "hwvault-init.service";

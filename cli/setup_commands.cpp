@@ -29,7 +29,7 @@ Answer<std::optional<Standstill>> vault_alone(const Session& session, const Setu
 
 Answer<std::string> next_after_init() {
     HWVAULT_TRY(const UnitState socket, unit_state(kDaemonSocket));
-    if (socket.file == "enabled") return std::string("The vault is set up. Next: `hwvault get`.\n");
+    if (socket.file == "enabled" && socket.is_up()) return std::string("The vault is set up. Next: `hwvault get`.\n");
     return std::string("The vault is set up. Next: `systemctl enable --now ") + kDaemonSocket + "`, then `hwvault get`.\n";
 }
 
@@ -54,12 +54,11 @@ Answer<Exit> init(Session& session, const Setup& setup) {
                                                     "Making the keys inside the device ..."));
     HWVAULT_TRY(const std::string store, run_program("hwvaultd", {"--config", configuration, "init"},
                                                      "Making the store ..."));
-    HWVAULT_CHECK(session.print(keys + store + "The vault is set up. Next: start hwvaultd, then `hwvault get`.\n",
+    HWVAULT_CHECK(session.print(keys + store + "The vault is set up. Next: start hwvaultd, as hwvaultd(8) shows, then `hwvault get`.\n",
                                 json::object{{"initialised", true}, {"hardware", keys}, {"store", store}}));
     return kYes;
 }
 
-constexpr const char* kStartDaemon = "Next: start hwvaultd, as `systemctl enable --now hwvaultd.socket` does.\n";
 constexpr const char* kStore = "/var/lib/hwvault/store.db";  // where the units have it
 
 struct Recovered {
@@ -72,7 +71,8 @@ Answer<Recovered> run_recover(const Session& session, const Setup& setup, std::v
     std::vector<std::string> arguments{"--config", session.settings.configuration, "recover"};
     arguments.insert(arguments.end(), options.begin(), options.end());
     HWVAULT_TRY(std::optional<Standstill> standstill, vault_alone(session, setup));
-    Recovered recovered{"", standstill && standstill->has_stopped() ? "" : kStartDaemon};
+    Recovered recovered{"", "Next: start hwvaultd, as hwvaultd(8) shows.\n"};
+    if (standstill) recovered.next = standstill->has_stopped() ? "" : "Next: `systemctl enable --now hwvaultd.socket`.\n";
     if (standstill && !setup.from.empty()) {
         HWVAULT_TRY(const std::vector<std::string> keys, run_units({kChildInit}));
         recovered.report = keys.front();
@@ -96,8 +96,10 @@ Answer<Exit> recover_lost(Session& session, const Setup& setup) {
     }
     HWVAULT_TRY(const bool under_systemd, is_for_systemd(session, setup));
     if (under_systemd && ::access(kStore, F_OK) == 0) {
-        return Failure{HWVAULT_ERROR_ALREADY_EXISTS, std::string("There is a store at ") + kStore + ", and it is left as it is. Move it, and "
-                           "the -wal beside it, to another folder, and name it there by --from if it is the lost device's."};
+        return Failure{HWVAULT_ERROR_ALREADY_EXISTS, std::string("There is a store at ") + kStore + ", and it is left as it is. Stop "
+                           "hwvaultd with its sockets (`systemctl stop hwvaultd.socket hwvaultd-credential.socket hwvaultd.service`), "
+                           "move the store, and the -wal beside it, to another folder, and name it there by --from if it is the "
+                           "lost device's."};
     }
     std::vector<std::string> options{"--from", setup.from, "--recovery-key", setup.recovery_key, "--signing-key",
                                      setup.signing_key};
@@ -113,7 +115,7 @@ Answer<Exit> recover(Session& session, const Setup& setup) {
     if (!setup.from.empty()) return recover_lost(session, setup);
     if (setup.show_signing_key) {
         HWVAULT_TRY(const Recovered key, run_recover(session, setup, {"--show-signing-key"}, "Asking the device ..."));
-        HWVAULT_CHECK(session.print(key.report, json::object{{"signing_key", key.report.substr(key.report.find("-----BEGIN"))}}));
+        HWVAULT_CHECK(session.print(key.report, json::object{{"signing_key", key.report}}));
         return kYes;
     }
     if (setup.new_recipient) {
@@ -130,8 +132,7 @@ Answer<Exit> recover(Session& session, const Setup& setup) {
                        "Of the device's public key: `--show-signing-key`."};
     }
     HWVAULT_TRY(const Recovered done, run_recover(session, setup, {"--accept-rollback"}, "Taking the store as it is ..."));
-    HWVAULT_CHECK(session.print(done.report + "The store is accepted as it is, and that is on the record.\n" + done.next,
-                                json::object{{"accepted", true}}));
+    HWVAULT_CHECK(session.print(done.report + done.next, json::object{{"accepted", true}, {"report", done.report}}));
     return kYes;
 }
 

@@ -2,6 +2,7 @@
 //
 // units: which unit is handed which token, and what it has of it: from hwvault.toml, from systemd, from the audit trail and
 // from the vault, as far as each answers.
+#include <ctime>
 #include <map>
 #include <optional>
 #include <utility>
@@ -28,8 +29,8 @@ constexpr auto kVaultAnswersWithin = std::chrono::seconds(2);
 struct Row {
     Consumer consumer;
     std::string state;         // "" where nobody knows
-    std::optional<std::uint64_t> handed;  // nullopt: the trail could not be read; 0: not seen in it
-    std::uint64_t current{0};  // 0: not known
+    std::optional<Handover> handed;  // nullopt: the trail could not be read
+    Answer<Info> token;              // as the vault has it now
 };
 
 // nullopt where systemd does not run or does not answer, which is said.
@@ -53,44 +54,46 @@ Answer<std::map<std::string, std::string>> states_of(const std::vector<Consumer>
     return states;
 }
 
-// The generation of each token that is current, as far as the vault answers and tells this caller.
-class CurrentGenerations {
+// What each token is now, as far as the vault answers and tells this caller.
+class TokensNow {
 public:
-    explicit CurrentGenerations(Session& session) {
+    explicit TokensNow(Session& session) {
         const auto door = session.open_door(kVaultAnswersWithin);
         if (door) door_ = *door;
+        else no_answer_ = door.error();
     }
 
-    std::uint64_t of(const Consumer& consumer) {
-        const auto [known, is_new] = known_.try_emplace({consumer.account, consumer.name}, 0);
-        if (!is_new || door_ == nullptr) return known->second;
-        const auto info = door_->describe({consumer.account, consumer.name, 0});
-        if (info) known->second = info->generation;
+    Answer<Info> of(const Consumer& consumer) {
+        const std::pair key{consumer.account, consumer.name};
+        if (const auto known = known_.find(key); known != known_.end()) return known->second;
         // A vault that is not there is not asked again for every token.
-        else if (exit_of(info.error()) == kUnavailable) door_ = nullptr;
-        return known->second;
+        if (door_ == nullptr) return no_answer_;
+        auto token = door_->describe({consumer.account, consumer.name, 0});
+        if (!token && exit_of(token.error()) == kUnavailable) {
+            door_ = nullptr;
+            no_answer_ = token.error();
+        }
+        return known_.emplace(key, std::move(token)).first->second;
     }
 
 private:
     Door* door_{nullptr};
-    std::map<std::pair<std::string, std::string>, std::uint64_t> known_;
+    Failure no_answer_{};
+    std::map<std::pair<std::string, std::string>, Answer<Info>> known_;
 };
 
-std::string generation_text(const Row& row) {
-    if (!row.handed) return "not known";
-    if (*row.handed == 0) return "not seen";
-    const std::string handed = std::to_string(*row.handed);
-    if (row.current == 0) return handed;
-    return *row.handed >= row.current ? handed + " (current)" : handed + ", now " + std::to_string(row.current);
-}
-
-json::object json_of(const Row& row) {
+json::object json_of(const Row& row, std::int64_t now) {
     const Consumer& one = row.consumer;
     json::object object{{"unit", one.unit}, {"credential", one.credential}, {"account", one.account}, {"name", one.name},
                         {"mapped", one.mapped}};
     if (!row.state.empty()) object["state"] = row.state;
-    if (row.handed && *row.handed != 0) object["handed_generation"] = *row.handed;
-    if (row.current != 0) object["current_generation"] = row.current;
+    if (row.handed && row.handed->generation != 0) {
+        object["handed_generation"] = row.handed->generation;
+        const Standing standing = standing_of(*row.handed, row.token, now);
+        if (standing != Standing::kNotKnown) object["handed_is"] = word(standing);
+    }
+    if (row.token) object["current_generation"] = row.token->generation;
+    if (row.token && row.token->revoked) object["revoked"] = true;
     return object;
 }
 
@@ -102,15 +105,16 @@ Answer<Exit> units(Session& session) {
     if (!states) warn(states.error().message);
     const auto trail = consumers.empty() ? Answer<Handovers>(Handovers()) : handovers_in(configuration.audit_folder);
     if (!trail) warn(trail.error().message);
-    CurrentGenerations current(session);
+    TokensNow tokens(session);
+    const std::int64_t now = std::time(nullptr);
     std::vector<std::vector<std::string>> rows{{"UNIT", "CREDENTIAL", "TOKEN", "STATE", "GENERATION", "NOTE"}};
     json::array array;
     for (const Consumer& one : consumers) {
-        Row row{one, states ? states->at(one.unit) : "", std::nullopt, current.of(one)};
-        if (trail) row.handed = trail->generation(one.unit, one.account, one.name);
-        rows.push_back({one.unit, one.credential, one.account + "/" + one.name, row.state, generation_text(row),
-                        loading ? note_of(one) : ""});
-        array.push_back(json_of(row));
+        Row row{one, states ? states->at(one.unit) : "", std::nullopt, tokens.of(one)};
+        if (trail) row.handed = trail->latest(one.unit, one.account, one.name);
+        rows.push_back({one.unit, one.credential, one.account + "/" + one.name, row.state,
+                        row.handed ? generation_text(*row.handed, row.token, now) : "not known", loading ? note_of(one) : ""});
+        array.push_back(json_of(row, now));
         if (loading) array.back().as_object()["loads"] = one.loads;
     }
     HWVAULT_CHECK(session.print(array.empty() ? "no units\n" : table(rows), array));

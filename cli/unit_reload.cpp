@@ -115,7 +115,7 @@ Answer<void> UnitReload::wait_for(std::vector<UnitOutcome>& outcomes, const Info
         for (UnitOutcome& one : outcomes) {
             if (!one.was_up) continue;
             one.state = state->active;
-            one.generation = handovers_.generation(one.unit, changed.account, changed.name);
+            one.generation = handovers_.latest(one.unit, changed.account, changed.name).generation;
             one.has_new = one.generation >= changed.generation && one.state != "failed";
             const bool gave_up = one.state == "failed" || (asked_.reload && !one.can_reload);
             waits = waits || state->is_on_its_way() || (!one.has_new && !gave_up);

@@ -174,6 +174,7 @@ Result<Settings> development_settings(const path& given) {
     settings.policy = policy_of(folder);
     settings.audit = audit_of(folder);
     settings.dbus = std::getenv("DBUS_SYSTEM_BUS_ADDRESS") != nullptr;
+    settings.administered_by = "hwvaultd --dev " + folder.string();
     return settings;
 }
 

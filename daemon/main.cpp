@@ -161,6 +161,7 @@ service::VaultService::Parts Daemon::service_parts(std::shared_ptr<const policy:
         .batch_interval = service::kBatchInterval,
         .policy = std::move(rules),
         .recipient_file = settings.recipient,
+        .administered_by = settings.administered_by,
         .audit_files = audit::make_files(settings.audit),
         .journal = audit::send_to_journal,
         .clock = clock_now,
@@ -175,7 +176,7 @@ doors::credential::Door::Options Daemon::credential_options() {
     options.path = beside / "credential.sock";
     options.inherited_fd = manager_.take_socket("credential");
     for (auto& [name, fd] : manager_.take(doors::credential::is_in_flight_name)) options.left.push_back({name, std::move(fd)});
-    options.tokens = parts_.settings.credentials;
+    options.mapping = parts_.settings.credentials;
     options.notice_socket = command_.development.empty() ? kNoticeSocket : beside / "notice.sock";
     return options;
 }
@@ -234,7 +235,7 @@ void Daemon::reload(Result<Live> read) {
     }
     service_->set_quotas(read->settings.quotas);
     service_->set_policy(std::move(read->rules));
-    credential_->set_tokens(std::move(read->settings.credentials));
+    credential_->set_mapping(std::move(read->settings.credentials));
 }
 
 awaitable<Result<void>> Daemon::serve() {

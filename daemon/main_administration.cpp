@@ -55,18 +55,26 @@ Administration::Outcome Administration::initialise() {
     if (std::filesystem::exists(parts_.settings.store_file())) {
         std::cout << "There is a store at " << parts_.settings.store_file().string()
                   << " already, and it was left as it is. If hwvaultd says that it is rolled back, since the device has a new "
-                     "counter: `hwvault recover --accept-rollback`.\n";
+                     "counter: `" << parts_.settings.administered_by << " recover --accept-rollback`.\n";
     } else {
         HWVAULT_CO_CHECK(co_await make_store());
     }
-    if (!parts_.settings.recipient.empty()) HWVAULT_CO_CHECK(co_await show_signing_key());
+    if (!parts_.settings.recipient.empty()) HWVAULT_CO_CHECK(co_await hand_out_signing_key());
+    co_return Result<void>{};
+}
+
+Administration::Outcome Administration::hand_out_signing_key() {
+    HWVAULT_CO_CHECK(co_await device_ready());
+    HWVAULT_CO_TRY(const std::string pem, co_await service::signing_key_pem(*parts_.hardware));
+    std::cout << keep_this() << " `" << parts_.settings.administered_by << " recover --show-signing-key` prints it again.\n" << pem;
     co_return Result<void>{};
 }
 
 Administration::Outcome Administration::show_signing_key() {
     HWVAULT_CO_CHECK(co_await device_ready());
     HWVAULT_CO_TRY(const std::string pem, co_await service::signing_key_pem(*parts_.hardware));
-    std::cout << keep_this(pem);
+    std::cerr << keep_this() << "\n";
+    std::cout << pem;
     co_return Result<void>{};
 }
 
@@ -83,8 +91,8 @@ Administration::Outcome Administration::recover(LostVault lost, bool revoke_all)
     lost.order.event = event_of(revoke_all ? "recover --from --revoke-all" : "recover --from");
     HWVAULT_CO_CHECK(co_await device_ready());
     HWVAULT_CO_TRY(const auto recovered, co_await service::recover_vault(parts_.opening(), std::move(lost.order)));
-    std::cout << report(recovered);
-    if (!parts_.settings.recipient.empty()) HWVAULT_CO_CHECK(co_await show_signing_key());
+    std::cout << report(recovered, parts_.settings.administered_by);
+    if (!parts_.settings.recipient.empty()) HWVAULT_CO_CHECK(co_await hand_out_signing_key());
     co_return Result<void>{};
 }
 
@@ -93,7 +101,7 @@ Administration::Outcome Administration::new_recipient() {
     const vault::Event event = event_of("recover --new-recipient");
     HWVAULT_CO_TRY(const auto changed, co_await service::change_recipient(parts_.opening(), event));
     std::cout << report(changed);
-    if (changed.fingerprint) HWVAULT_CO_CHECK(co_await show_signing_key());
+    if (changed.fingerprint) HWVAULT_CO_CHECK(co_await hand_out_signing_key());
     co_return Result<void>{};
 }
 

@@ -31,10 +31,13 @@ public:
     Outcome accept_rollback();
     Outcome recover(LostVault lost, bool revoke_all);
     Outcome new_recipient();
+    // The key alone on standard output, for a file; what it is on standard error.
     Outcome show_signing_key();
 
 private:
     Outcome device_ready();
+    // What the others end with, in a vault with recovery: the key, and that it is to be kept.
+    Outcome hand_out_signing_key();
     // `what` was done with the vault.
     [[nodiscard]] vault::Event event_of(const std::string& what) const;
 

@@ -18,7 +18,7 @@ Result<os::Fd> lock_state(const std::filesystem::path& state) {
     if (!std::filesystem::is_directory(state)) return os::Fd();
     auto lock = os::lock_folder(state);
     if (lock || lock.error().code != ErrorCode::kBusy) return lock;
-    return Error{ErrorCode::kBusy, "Another hwvaultd works with the vault in " + state.string() + ". Stop it first."};
+    return Error{ErrorCode::kBusy, "Another hwvaultd works with the vault in " + state.string() + ". Stop it first; where systemd runs it, `hwvault init` and `hwvault recover` do."};
 }
 
 }  // namespace
@@ -41,7 +41,8 @@ service::OpeningParts Parts::opening() {
             .store_file = settings.store_file(),
             .quotas = settings.quotas,
             .anti_rollback = settings.anti_rollback,
-            .recipient_file = settings.recipient};
+            .recipient_file = settings.recipient,
+            .administered_by = settings.administered_by};
 }
 
 vault::UnixTime clock_now() {

@@ -101,7 +101,7 @@ std::string report(const service::Accepted& accepted) {
            warning_of(accepted.device_told);
 }
 
-std::string report(const service::Recovered& recovered) {
+std::string report(const service::Recovered& recovered, const std::string& administered_by) {
     std::string text = "Recovered to epoch " + std::to_string(recovered.checkpoint.epoch) + ", which is how checkpoint " +
                        std::to_string(recovered.checkpoint.sequence) + " of the lost device has it.\n";
     text += counted(recovered.strings, "token has the string that it had", "tokens have the strings that they had");
@@ -113,7 +113,7 @@ std::string report(const service::Recovered& recovered) {
                     "tokens were never given out, or are revoked");
     for (const service::LeftOut& one : recovered.left_out) text += "  not as it was: " + one.token + " " + one.why + "\n";
     if (!recovered.in_escrow) {
-        text += "This vault has no recovery of its own: name a [recovery] recipient and run `hwvault recover "
+        text += "This vault has no recovery of its own: name a [recovery] recipient and run `" + administered_by + " recover "
                 "--new-recipient`.\n";
     }
     if (recovered.replaced == 0) {
@@ -128,14 +128,13 @@ std::string report(const service::Recovered& recovered) {
 
 std::string report(const service::NewRecipient& changed) {
     if (!changed.fingerprint) return "The vault has no recovery any more. This is on the audit trail.\n";
-    return std::to_string(changed.strings) + " strings are in escrow for the key whose fingerprint is " +
+    return std::to_string(changed.strings) + (changed.strings == 1 ? " string is" : " strings are") + " in escrow for the key whose fingerprint is " +
            hex_of(*changed.fingerprint) + ". This is on the audit trail. Older copies of the store still open with the key of before.\n";
 }
 
-std::string keep_this(const std::string& signing_key_pem) {
-    return "This device's signing key. Keep it on another machine, and not that of a device before: `hwvault audit verify` needs "
-           "it, and so does recovery. It is not secret, and `hwvault recover --show-signing-key` prints it again.\n" +
-           signing_key_pem;
+std::string_view keep_this() {
+    return "This device's signing key, which is not secret. Keep it on another machine, and not that of a device before: `hwvault "
+           "audit verify` needs it, and so does recovery.";
 }
 
 }  // namespace hwvault

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "daemon/service/recovery.h"
@@ -46,9 +47,10 @@ struct LostVault {
 Result<LostVault> read_lost_vault(const RecoveryFiles& files, const std::filesystem::path& state);
 
 std::string report(const service::Accepted& accepted);
-std::string report(const service::Recovered& recovered);
+// `administered_by`: what is typed before `recover`.
+std::string report(const service::Recovered& recovered, const std::string& administered_by);
 std::string report(const service::NewRecipient& changed);
-// What `init` says of the device's public signing key, and prints it.
-std::string keep_this(const std::string& signing_key_pem);
+// What is said of the device's public signing key, in sentences.
+std::string_view keep_this();
 
 }  // namespace hwvault

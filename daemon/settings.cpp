@@ -123,8 +123,8 @@ Result<void> take_recipient(const std::filesystem::path& file, const toml::table
 }
 
 // One token of [credential]; what is not said is as if the unit were not named at all.
-Result<credential::Token> take_token(Table& table, const credential::Place& place) {
-    credential::Token token = credential::token_of({}, place);
+Result<credential::TokenReference> take_token(Table& table, const credential::Place& place) {
+    credential::TokenReference token = credential::token_for({}, place);
     HWVAULT_CHECK(table.take("account", token.account, "user:NAME, unit:NAME.service or app:NAME",
                              [](const std::string& text) { return vault::AccountName::parse(text).has_value(); }));
     HWVAULT_CHECK(table.take("name", token.name, "a token's name, 1 to 64 of a-z, 0-9, '.', '_' and '-'",
@@ -134,7 +134,7 @@ Result<credential::Token> take_token(Table& table, const credential::Place& plac
 }
 
 Result<void> take_credentials(const std::filesystem::path& file, std::string_view unit, toml::table& credentials,
-                              credential::Tokens& tokens) {
+                              credential::Mapping& mapping) {
     for (auto&& [key, node] : credentials) {
         const credential::Place place{std::string(unit), std::string(key.str())};
         const std::string name = "credential.\"" + place.unit + "\".\"" + place.credential + "\"";
@@ -144,12 +144,12 @@ Result<void> take_credentials(const std::filesystem::path& file, std::string_vie
         }
         if (!node.is_table()) return wrong(file, node.source(), "`" + name + "` must be a table, with its name in brackets.");
         Table table(file, node.as_table(), name);
-        HWVAULT_TRY(tokens[place], take_token(table, place));
+        HWVAULT_TRY(mapping[place], take_token(table, place));
     }
     return {};
 }
 
-Result<void> take_units(const std::filesystem::path& file, toml::table& root, credential::Tokens& tokens) {
+Result<void> take_units(const std::filesystem::path& file, toml::table& root, credential::Mapping& mapping) {
     toml::table* const units = root["credential"].as_table();
     if (units == nullptr) return {};
     for (auto&& [key, node] : *units) {
@@ -161,7 +161,7 @@ Result<void> take_units(const std::filesystem::path& file, toml::table& root, cr
             return wrong(file, node.source(), "`" + unit + "` in [credential] must have a credential's name after it: "
                                               "[credential.\"" + unit + "\".\"CREDENTIAL\"].");
         }
-        HWVAULT_CHECK(take_credentials(file, unit, *node.as_table(), tokens));
+        HWVAULT_CHECK(take_credentials(file, unit, *node.as_table(), mapping));
     }
     return {};
 }

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/doors/credential/tokens.h"
+#include "daemon/doors/credential/mapping.h"
 #include "daemon/service/anti_rollback.h"
 #include "daemon/vault/vault.h"
 #include "foundation/result.h"
@@ -28,8 +28,10 @@ struct Settings {
     std::filesystem::path audit{"/var/log/hwvault"};                        // [audit] folder
     bool dbus{true};                                                        // [doors] dbus
     std::filesystem::path recipient;                                        // [recovery] recipient; empty: none
-    doors::credential::Tokens credentials;                                  // [credential."UNIT"."CREDENTIAL"]
+    doors::credential::Mapping credentials;                                 // [credential."UNIT"."CREDENTIAL"]
     vault::Quotas quotas;                                                   // [limits] tokens, tokens_per_account
+    // In sentences: what is typed before `recover`. In development `hwvaultd --dev DIR`.
+    std::string administered_by{"hwvault"};
 
     [[nodiscard]] std::filesystem::path store_file() const { return state / "store.db"; }
 };

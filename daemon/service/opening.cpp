@@ -31,7 +31,7 @@ awaitable<Result<store::Header>> read_header(const OpeningParts& parts) {
     auto header = co_await run_on(parts.store_thread, [&] { return store::Store::read_header(parts.store_file); });
     if (!header && header.error().code == ErrorCode::kNotFound) {
         co_return Error{ErrorCode::kNotInitialised,
-                        "There is no vault at " + parts.store_file.string() + " yet. Stop hwvaultd, run `hwvault init`, and start it again."};
+                        "There is no vault at " + parts.store_file.string() + " yet: run `hwvault init`."};
     }
     co_return header;
 }
@@ -100,14 +100,14 @@ awaitable<Result<Opened>> open_authentic(const OpeningParts& parts) {
 }
 
 // kRolledBack when the device does not show that this store is the latest one.
-Result<void> check_latest(const Opened& opened) {
+Result<void> check_latest(const Opened& opened, const std::string& administered_by) {
     if (!opened.device) return {};
     const store::EpochState& epochs = opened.epochs;
     if (opened.device->identity != epochs.counter) {
         return Error{ErrorCode::kRolledBack,
                      "The device's counter is another than the one that this store was held against, so an older copy could "
-                     "not be told from the latest one. If you had a new one made, stop hwvaultd and run `hwvault recover "
-                     "--accept-rollback`, which revokes every token that the store had issued."};
+                     "not be told from the latest one. If you had a new one made, run `" + administered_by +
+                         " recover --accept-rollback`, which revokes every token that the store had issued."};
     }
     if (epochs.device_target() >= opened.device->value) return {};
     const std::uint64_t newest = epochs.base + (opened.device->value - epochs.device_origin);
@@ -115,7 +115,7 @@ Result<void> check_latest(const Opened& opened) {
                  "The store is of epoch " + std::to_string(epochs.epoch) + ", but the device remembers epoch " +
                      std::to_string(newest) +
                      ": an older copy was put back, or one of before another was accepted or recovered, and what was revoked since "
-                     "would live again. Put the latest copy back; or stop hwvaultd and run `hwvault recover --accept-rollback`, which "
+                     "would live again. Put the latest copy back; or run `" + administered_by + " recover --accept-rollback`, which "
                      "revokes every token that this copy had issued."};
 }
 
@@ -125,7 +125,7 @@ awaitable<Result<Opened>> open_latest(OpeningParts parts) {
     HWVAULT_CO_TRY(Opened opened, co_await open_authentic(parts));
     if (parts.anti_rollback == AntiRollback::kOff) co_return opened;
     HWVAULT_CO_TRY(opened.device, co_await device_counter(parts.hardware));
-    HWVAULT_CO_CHECK(check_latest(opened));
+    HWVAULT_CO_CHECK(check_latest(opened, parts.administered_by));
     co_return opened;
 }
 
@@ -169,7 +169,7 @@ awaitable<Result<void>> outdate_other_stores(const OpeningParts& parts, store::D
 awaitable<Result<Accepted>> accept_rollback(OpeningParts parts, vault::Event event) {
     HWVAULT_CO_TRY(Opened opened, co_await open_authentic(parts));
     HWVAULT_CO_TRY(opened.device, co_await device_counter(parts.hardware));
-    if (check_latest(opened)) {
+    if (check_latest(opened, parts.administered_by)) {
         co_return Error{ErrorCode::kInvalidArgument, "The store is not older than the device remembers; there is nothing to accept."};
     }
     store::Batch batch;

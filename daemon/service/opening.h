@@ -33,6 +33,7 @@ struct OpeningParts {
     vault::Quotas quotas;
     AntiRollback anti_rollback;
     std::filesystem::path recipient_file{};  // [recovery] recipient; empty: a vault without recovery
+    std::string administered_by{"hwvault"};  // in sentences: what is typed before `recover`
 };
 
 struct Opened {

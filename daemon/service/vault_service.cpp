@@ -147,7 +147,8 @@ awaitable<Result<void>> VaultService::try_to_open() {
                        .store_file = parts_.store_file,
                        .quotas = parts_.quotas,
                        .anti_rollback = parts_.anti_rollback,
-                       .recipient_file = parts_.recipient_file};
+                       .recipient_file = parts_.recipient_file,
+                       .administered_by = parts_.administered_by};
     auto opened = co_await open_vault(std::move(parts));
     if (!opened) co_return opened.error();
     adopt(std::move(*opened));

@@ -46,6 +46,7 @@ public:
         std::chrono::milliseconds batch_interval;
         std::shared_ptr<const policy::Policy> policy;
         std::filesystem::path recipient_file;  // [recovery] recipient; empty: none
+        std::string administered_by{"hwvault"};  // as in OpeningParts
         std::shared_ptr<audit::Sink> audit_files;
         std::function<void(const vault::EventLink&)> journal;  // as in AuditExport
         std::function<vault::UnixTime()> clock;

@@ -85,7 +85,7 @@ Result<void> check_file(const path& file) {
     if (::lstat(file.c_str(), &status) != 0) {
         if (errno != ENOENT) return errno_error("lstat " + file.string(), errno);
         return Error{ErrorCode::kNotFound, "There is no store at " + file.string() +
-                                               ". Stop hwvaultd, and run `hwvault init` for a new vault or put the file back."};
+                                               ". Run `hwvault init` for a new vault, or put the file back."};
     }
     if (!S_ISREG(status.st_mode)) return tampered(file.string() + " is not a regular file.");
     // SQLite would play it back into the file before it reads anything.

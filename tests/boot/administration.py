@@ -101,7 +101,7 @@ def callers_on_the_bus_and_the_socket_do_not_disturb_it():
 def recover_stops_hwvaultd_and_starts_it_again_also_when_there_is_nothing_to_recover():
     before = states()
     key = debian.run("hwvault", "recover", "--show-signing-key")
-    expect(key[0] == 0 and "BEGIN PUBLIC KEY" in key[1] and "Started again" in key[2], f"the signing key: {key}")
+    expect(key[0] == 0 and key[1].startswith("-----BEGIN PUBLIC KEY") and "Started again" in key[2], f"the signing key: {key}")
     served_again(before)
     for _ in range(6):  # as often as it takes: systemd gives up no socket of ours
         debian.ok("hwvault", "recover", "--show-signing-key")
@@ -129,7 +129,7 @@ def a_lost_store_comes_back_where_no_unit_of_ours_runs():
     debian.run("find", "/var/lib/hwvault", "-type", "f", "-delete")
     done = debian.run("hwvault", "recover", "--from", "/root/lost.db", "--recovery-key", "/root/recovery.key", "--signing-key",
                       "/root/signing.pem")
-    expect(done[0] == 0 and "Next: start hwvaultd" in done[1], f"recover --from: {done}")
+    expect(done[0] == 0 and "Next: `systemctl enable --now hwvaultd.socket`" in done[1], f"recover --from: {done}")
     expect("lost-store" not in debian.ok("ls", "/var/lib/hwvault"), "the copy of the lost store is left")
     root_owns_nothing()
     debian.ok("systemctl", "start", "hwvaultd.socket", "hwvaultd-credential.socket")
@@ -195,7 +195,7 @@ def units_shows_who_loads_which_token_and_what_each_has_of_it():
     listed = {one["unit"]: one for one in json.loads(debian.ok("hwvault", "units", "--json"))}
     expect(listed["billing.service"] == {"unit": "billing.service", "credential": "api", "account": "app:shared", "name": "ci",
                                          "mapped": True, "loads": True, "state": "active", "handed_generation": 1,
-                                         "current_generation": 1}, f"billing: {listed}")
+                                         "handed_is": "current", "current_generation": 1}, f"billing: {listed}")
     expect(listed["idle.service"]["state"] == "inactive" and "handed_generation" not in listed["idle.service"], f"{listed}")
     expect(not listed["mapped-only.service"]["loads"] and listed["own.service"]["account"] == "unit:own.service", f"{listed}")
     table = debian.ok("hwvault", "units")
@@ -223,6 +223,25 @@ def rotate_reloads_or_restarts_the_units_of_the_token_and_says_who_has_picked_it
 
 
 @check
+def units_says_of_what_each_was_handed_that_it_is_older_revoked_or_deleted():
+    debian.ok("hwvault", "rotate", "ci", "--account", "app:shared")  # to 5; idle has been handed none
+    debian.ok("systemctl", "restart", "web")
+    debian.ok("hwvault", "revoke", "ci", "--account", "app:shared")
+    listed = {one["unit"]: one for one in json.loads(debian.ok("hwvault", "units", "--json"))}
+    expect(listed["web.service"]["handed_is"] == "revoked" and listed["web.service"]["revoked"], f"{listed}")
+    expect(listed["billing.service"]["handed_is"] == "older" and "handed_is" not in listed["idle.service"], f"{listed}")
+    table = debian.ok("hwvault", "units")
+    expect("5 (revoked)" in table and "4 (older), now 5 (revoked)" in table and table.count("(current)") == 1, table)
+    debian.ok("hwvault", "delete", "ci", "--account", "app:shared")
+    expect("5 (deleted)" in debian.ok("hwvault", "units"), "a token that was deleted")
+    owners = [f"--owner=unit:{unit}.service" for unit in UNITS]
+    debian.ok("hwvault", "create", "ci", "--account", "app:shared", *owners)
+    expect("5 (deleted), now 1" in debian.ok("hwvault", "units"), "a token of the same name that was made after it")
+    debian.ok("systemctl", "restart", "billing")
+    expect("1 (current)" in debian.ok("hwvault", "units"), "what it was handed since")
+
+
+@check
 def what_cannot_be_reloaded_is_told_before_anything_is_rotated():
     before = debian.ok("hwvault", "show", "ci", "--account", "app:shared")
     debian.add_user("alice")
@@ -236,7 +255,7 @@ def what_cannot_be_reloaded_is_told_before_anything_is_rotated():
 @check
 def doctor_finds_the_machine_well():
     found = {one["what"]: one for one in json.loads(debian.run("hwvault", "doctor", "--json")[1])["findings"]}
-    for what in ("units", "socket", "credentials", "users", "kernel"):
+    for what in ("units", "socket", "credentials", "reasons", "users", "kernel"):
         expect(found[what]["verdict"] == "good", f"{what}: {found[what]}")
 
 

@@ -13,6 +13,7 @@ SystemFacts well() {
     facts.daemon = {"hwvaultd.service", "loaded", "active", "disabled", false};
     facts.socket = {"hwvaultd.socket", "loaded", "active", "enabled", false};
     facts.credential_socket = {"hwvaultd-credential.socket", "loaded", "active", "enabled", false};
+    facts.notice_socket = {"hwvault-notice.socket", "loaded", "active", "static", false};
     facts.kernel = "6.5.0-1-amd64";
     return facts;
 }
@@ -28,7 +29,7 @@ Finding finding(const SystemFacts& facts, const std::string& what) {
 
 TEST_CASE("an installed machine is well") {
     for (const Finding& one : examine_system(well())) CHECK(one.verdict == Verdict::kGood);
-    CHECK(examine_system(well()).size() == 5);
+    CHECK(examine_system(well()).size() == 6);
 }
 
 TEST_CASE("a machine without systemd, or without our units, is noted and no more") {
@@ -49,6 +50,19 @@ TEST_CASE("a socket that is not enabled or not there is told with what to type")
     CHECK(finding(facts, "socket").verdict == Verdict::kNote);
     facts.credential_socket.active = "failed";
     CHECK(finding(facts, "credentials").verdict == Verdict::kNote);
+}
+
+TEST_CASE("a refused unit whose reason would not reach its journal is told") {
+    SystemFacts facts = well();
+    facts.notice_socket.active = "failed";
+    CHECK(finding(facts, "reasons").verdict == Verdict::kNote);
+    CHECK(finding(facts, "reasons").next == "`systemctl start hwvault-notice.socket`.");
+    facts.notice_socket = {"hwvault-notice.socket", "masked", "inactive", "masked", false};
+    CHECK(finding(facts, "reasons").next.find("unmask hwvault-notice.socket") != std::string::npos);
+    facts.notice_socket = {"hwvault-notice.socket", "loaded", "inactive", "static", false};
+    CHECK(finding(facts, "reasons").verdict == Verdict::kNote);
+    facts.daemon.active = "inactive";  // which starts it
+    CHECK(finding(facts, "reasons").verdict == Verdict::kGood);
 }
 
 TEST_CASE("users that are missing are bad, and named") {

@@ -36,7 +36,7 @@ void append(const std::filesystem::path& file, const std::string& text) {
 }
 
 std::uint64_t seen(const Handovers& handovers, const std::string& unit = "billing.service") {
-    return handovers.generation(unit, "app:shared", "ci");
+    return handovers.latest(unit, "app:shared", "ci").generation;
 }
 
 }  // namespace
@@ -65,7 +65,7 @@ TEST_CASE("a handover is a Retrieve by a unit, and the latest one counts") {
     }
     CHECK(seen(handovers) == 4);
     CHECK(seen(handovers, "web.service") == 0);
-    CHECK(handovers.generation("billing.service", "app:shared", "other") == 0);
+    CHECK(handovers.latest("billing.service", "app:shared", "other").generation == 0);
 }
 
 TEST_CASE("what was in the file before is not followed, and what is half written is waited for") {

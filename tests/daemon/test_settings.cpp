@@ -89,7 +89,7 @@ TEST_CASE("[recovery] names a recipient, or is an error: nobody believes to have
 
 TEST_CASE("[credential] says which token a unit gets, and what it does not say is the unit's own") {
     using doors::credential::Place;
-    using doors::credential::Token;
+    using doors::credential::TokenReference;
     const auto settings = read(R"([credential."shop.service"."db-password"]
 account = "app:shop"
 name = "db"
@@ -98,12 +98,12 @@ name = "db"
 name = "ci"
 )");
     REQUIRE(settings);
-    const auto& tokens = settings->credentials;
-    CHECK(tokens.size() == 3);
-    CHECK(tokens.at(Place{"shop.service", "db-password"}) == Token{"app:shop", "db"});
-    CHECK(tokens.at(Place{"shop.service", "api token"}) == Token{"unit:shop.service", "default"});
-    CHECK(tokens.at(Place{"ci@3.service", "key"}) == Token{"unit:ci@3.service", "ci"});
-    CHECK(token_of(tokens, Place{"shop.service", "key"}) == Token{"unit:shop.service", "default"});
+    const auto& mapping = settings->credentials;
+    CHECK(mapping.size() == 3);
+    CHECK(mapping.at(Place{"shop.service", "db-password"}) == TokenReference{"app:shop", "db"});
+    CHECK(mapping.at(Place{"shop.service", "api token"}) == TokenReference{"unit:shop.service", "default"});
+    CHECK(mapping.at(Place{"ci@3.service", "key"}) == TokenReference{"unit:ci@3.service", "ci"});
+    CHECK(token_for(mapping, Place{"shop.service", "key"}) == TokenReference{"unit:shop.service", "default"});
 }
 
 TEST_CASE("What cannot be a unit, a credential or a token in [credential] is refused with its line") {

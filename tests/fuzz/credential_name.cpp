@@ -31,7 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     demand(!number.empty() && number.size() <= 16 && number.find_first_not_of("0123456789abcdef") == std::string_view::npos);
     demand(is_credential_name(place->credential) && place->credential.size() <= kMaxCredentialNameSize);
     demand(vault::AccountName::parse("unit:" + place->unit).has_value());
-    const Refusal refusal{*place, token_of({}, *place), {ErrorCode::kAccessDenied, "No."}};
+    const Refusal refusal{*place, token_for({}, *place), {ErrorCode::kAccessDenied, "No."}};
     demand(vault::is_one_line(sentence_of(refusal)));
     const std::string notice = notice_of(refusal);
     demand(std::ranges::count(notice, '\n') == 9);

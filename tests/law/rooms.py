@@ -48,7 +48,7 @@ SHOWS = {
     "daemon/store": {"store.h", "salvage.h"},
     "daemon/audit": {"entry.h", "files.h", "line.h", "sink.h", "trail.h", "verifier.h"},
     "daemon/service": {"service.h", "status.h"},
-    "daemon/doors/credential": {"door.h", "descriptor_store.h", "tokens.h", "peer_name.h"},
+    "daemon/doors/credential": {"door.h", "descriptor_store.h", "mapping.h", "peer_name.h"},
 }
 # Below a room of its own, a backend sees all of the room above it.
 WITHIN = {"daemon/hardware/pkcs11": "daemon/hardware", "daemon/hardware/tpm": "daemon/hardware"}

@@ -7,7 +7,6 @@
 import ctypes
 import json
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -134,8 +133,7 @@ def a_days_work_is_in_the_files_and_verifies_with_the_public_key_alone():
     until(lambda: "run `hwvault init`" in vault.log_tail(), 20, "the look at the empty token")
     initialised = vault.init()
     expect(initialised.returncode == 0, initialised.stderr.decode())
-    key = vault.administer("recover", "--show-signing-key").stdout.decode()
-    KEY.write_text(re.search("-----BEGIN.*?END PUBLIC KEY-----\n", key, re.DOTALL).group(0))
+    KEY.write_bytes(vault.administer("recover", "--show-signing-key").stdout)
     vault.start()
     token = work()
     expect_good()

@@ -97,7 +97,7 @@ def hwvault_recover_takes_an_old_store():
     refused = vault.administer("recover")
     expect(refused.returncode != 0 and b"--accept-rollback" in refused.stderr, f"recover without the flag: {refused}")
     done = vault.administer("recover", "--accept-rollback")
-    expect(done.returncode == 0 and b"on the record" in done.stdout, f"hwvault recover: {done}")
+    expect(done.returncode == 0 and b"on the audit trail" in done.stdout, f"hwvault recover: {done}")
     vault.start()
     expect(vault.state() == "serving", f"the state after recover is {vault.state()}")
 

@@ -320,6 +320,8 @@ def a_whole_old_store_is_rolled_back_until_an_administrator_accepts_it():
     message = found("yesterday's store", ROLLED_BACK)
     for number in (epoch, epoch + 1):
         expect(f"epoch {number}" in message, f"epoch {number} is not in: {message}")
+    typed = f"`hwvaultd --dev {vault.folder} recover --accept-rollback`"
+    expect(typed in message, f"{typed} is what helps here: {message}")
     restore(old)
     (STATE / "store.db-wal").unlink(missing_ok=True)
     found("yesterday's database alone", ROLLED_BACK)

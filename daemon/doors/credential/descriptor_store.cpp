@@ -9,7 +9,7 @@ namespace {
 constexpr std::string_view kInFlight = "credential-in-flight-";
 
 // PID 1 reads these in the order in which they were sent: a place that was given up is free before it is taken again.
-class SystemdStore final : public DescriptorStore {
+class SystemdDescriptorStore final : public DescriptorStore {
 public:
     void keep(const std::string& name, int connection) override {
         ::sd_pid_notify_with_fds(0, 0, ("FDSTORE=1\nFDNAME=" + name).c_str(), &connection, 1);
@@ -29,8 +29,8 @@ bool is_in_flight_name(std::string_view name) {
     return name.starts_with(kInFlight);
 }
 
-std::unique_ptr<DescriptorStore> systemd_store() {
-    return std::make_unique<SystemdStore>();
+std::unique_ptr<DescriptorStore> systemd_descriptor_store() {
+    return std::make_unique<SystemdDescriptorStore>();
 }
 
 }  // namespace hwvault::doors::credential

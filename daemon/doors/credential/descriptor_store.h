@@ -4,7 +4,7 @@
 //
 // systemd takes whatever it read when a connection ends for the whole credential, also nothing at all (systemd #27373),
 // and the kernel ends the connections of a process that dies. One that is kept here stays open, is handed to the next
-// hwvaultd, and is refused by it. A connection whose peer is gone leaves the store by itself, since systemd polls it.
+// hwvaultd, and is refused by it. A connection whose peer is gone leaves systemd's store by itself, since systemd polls it.
 #pragma once
 
 #include <cstdint>
@@ -36,6 +36,6 @@ std::string in_flight_name(std::uint64_t number);
 bool is_in_flight_name(std::string_view name);
 
 // systemd's. Without $NOTIFY_SOCKET, as in development, nothing is kept, and a daemon that is killed leaves empty answers.
-std::unique_ptr<DescriptorStore> systemd_store();
+std::unique_ptr<DescriptorStore> systemd_descriptor_store();
 
 }  // namespace hwvault::doors::credential

@@ -20,8 +20,8 @@ Result<std::unique_ptr<Door>> Door::create(service::Service& service, peer::Reso
     auto parts = std::make_shared<Parts>(Parts{.service = service,
                                                .resolver = resolver,
                                                .limits = options.limits,
-                                               .tokens = std::move(options.tokens),
-                                               .store = std::move(options.store),
+                                               .mapping = std::move(options.mapping),
+                                               .descriptor_store = std::move(options.descriptor_store),
                                                .notices = std::move(notices),
                                                .kernel_tells_process = options.kernel_tells_process});
     auto listener = std::make_shared<Listener>(std::move(parts), std::move(*socket));
@@ -33,8 +33,8 @@ Door::~Door() {
     stop();
 }
 
-void Door::set_tokens(Tokens tokens) {
-    listener_->set_tokens(std::move(tokens));
+void Door::set_mapping(Mapping mapping) {
+    listener_->set_mapping(std::move(mapping));
 }
 
 void Door::stop() {

@@ -16,7 +16,7 @@
 
 #include "daemon/doors/credential/descriptor_store.h"
 #include "daemon/doors/credential/limits.h"
-#include "daemon/doors/credential/tokens.h"
+#include "daemon/doors/credential/mapping.h"
 #include "daemon/peer/peer.h"
 #include "daemon/service/service.h"
 #include "foundation/result.h"
@@ -30,9 +30,9 @@ public:
     struct Options {
         std::filesystem::path path;           // made with mode 0600; its folder must be there
         int inherited_fd{-1};                 // a listening socket from systemd instead; the door closes it
-        Tokens tokens;                        // [credential] of hwvault.toml
+        Mapping mapping;                      // [credential] of hwvault.toml
         std::filesystem::path notice_socket;  // hwvault-notice.socket's; empty: no unit is told why
-        std::shared_ptr<DescriptorStore> store{systemd_store()};
+        std::shared_ptr<DescriptorStore> descriptor_store{systemd_descriptor_store()};
         std::vector<Left> left;  // what systemd handed back: refused
         Limits limits;
         bool kernel_tells_process{peer::kernel_tells_process()};  // false is as on a kernel before Linux 6.5
@@ -43,9 +43,9 @@ public:
     ~Door();  // as stop()
 
     // From now on; what is being answered keeps what it was asked with.
-    void set_tokens(Tokens tokens);
+    void set_mapping(Mapping mapping);
     // No new connections. What is not decided within limits.drain is refused; what is not handed over within twice that
-    // is left to the store.
+    // is left to systemd's descriptor store.
     void stop();
     // After stop(): until nobody is being answered any more. The service's own stop() comes after it, so that whoever
     // asked while hwvaultd was restarted still gets a token.

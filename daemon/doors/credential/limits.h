@@ -11,8 +11,8 @@ namespace hwvault::doors::credential {
 
 struct Limits {
     // Connections that are answered at the same time; the others wait in the listening socket's queue, where no crash
-    // of ours touches them. Each is in systemd's store while it lasts, which has 128 places (hwvaultd.service), and a
-    // place is free only once systemd has read that it is.
+    // of ours touches them. Each is in systemd's descriptor store while it lasts, which has 128 places
+    // (hwvaultd.service), and a place is free only once systemd has read that it is.
     std::size_t at_once{96};
 
     // Units start at boot together with us and the device: what may pass is tried again for so long. systemd gives a

@@ -42,7 +42,7 @@ Result<void> Listener::start(std::vector<Left> left) {
     readiness_.assign(fd, error);
     if (error) return errno_error("watching the credential socket", error.value());
     for (Left& one : left) {
-        // No new one gets the name of one that is in the store still.
+        // No new one gets the name of one that is kept still.
         std::uint64_t number = 0;
         const std::size_t digits = one.name.find_last_not_of("0123456789") + 1;
         std::from_chars(one.name.data() + digits, one.name.data() + one.name.size(), number);
@@ -79,7 +79,7 @@ bool Listener::accept_one() try {
         return false;
     }
     ++next_number_;
-    parts_->store->keep(name, connection.get());
+    parts_->descriptor_store->keep(name, connection.get());
     told_of_shortage_ = false;
     begin(std::move(connection), std::move(name), Session::Kind::kNew);
     return true;
@@ -95,7 +95,7 @@ void Listener::tell_of_shortage(int error_number) {
                  std::generic_category().message(error_number));
 }
 
-// One that cannot be served is left to the store, so that it does not end as an empty credential.
+// One that cannot be served is left to the descriptor store, so that it does not end as an empty credential.
 void Listener::begin(os::Fd connection, std::string name, Session::Kind kind) {
     Socket client(parts_->service.executor());
     boost::system::error_code error;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Accepts as many connections as are answered at the same time, and puts each into the store before anything else. The
-// others wait in the listening socket's queue: that is systemd's, and a connection in it outlives us.
+// Accepts as many connections as are answered at the same time, and puts each into systemd's descriptor store before
+// anything else. The others wait in the listening socket's queue: that is systemd's, and a connection in it outlives us.
 //
 // Not thread-safe: lives on the service's strand.
 #pragma once
@@ -26,7 +26,7 @@ public:
 
     // Refuses what was left, and accepts.
     Result<void> start(std::vector<Left> left);
-    void set_tokens(Tokens tokens) { parts_->tokens = std::move(tokens); }
+    void set_mapping(Mapping mapping) { parts_->mapping = std::move(mapping); }
     void stop();
     boost::asio::awaitable<void> drained();
 

@@ -16,7 +16,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 
-#include "daemon/doors/credential/tokens.h"
+#include "daemon/doors/credential/mapping.h"
 #include "foundation/result.h"
 
 namespace hwvault::doors::credential {
@@ -25,7 +25,7 @@ using Socket = boost::asio::basic_stream_socket<boost::asio::local::stream_proto
 
 struct Refusal {
     Place place;
-    Token token;
+    TokenReference token;
     Error why;
 };
 

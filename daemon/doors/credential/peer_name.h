@@ -10,7 +10,7 @@
 #include <optional>
 #include <string_view>
 
-#include "daemon/doors/credential/tokens.h"
+#include "daemon/doors/credential/mapping.h"
 #include "foundation/result.h"
 
 namespace hwvault::doors::credential {

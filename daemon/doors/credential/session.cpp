@@ -130,7 +130,7 @@ awaitable<Result<SecretBytes>> Session::ask_once() {
     if (kind_ == Kind::kLeft) {
         co_return Error{ErrorCode::kInternal, "hwvaultd ended while it answered. Start the unit again."};
     }
-    Token token = token_of(parts_->tokens, *place_);
+    TokenReference token = token_for(parts_->mapping, *place_);
     auto retrieved = co_await parts_->service.retrieve(*unit_, std::move(token.account), std::move(token.name));
     if (!retrieved) co_return std::move(retrieved).error();
     co_return std::move(retrieved->secret);
@@ -172,7 +172,7 @@ void Session::tell(const Error& why) {
         spdlog::warn("credential: a connection was refused: {}: {}", word(why.code), why.message);
         return;
     }
-    const Refusal refusal{*place_, token_of(parts_->tokens, *place_), why};
+    const Refusal refusal{*place_, token_for(parts_->mapping, *place_), why};
     spdlog::warn("credential: {}", sentence_of(refusal));
     parts_->notices->say(refusal);
 }
@@ -229,14 +229,14 @@ void Session::abandon() {
     connection_.close(ignored);
 }
 
-// The end is said before the store's copy goes, which would delay it.
+// The end is said before the descriptor store's copy goes, which would delay it.
 void Session::end() {
     reader_clock_.cancel();
     if (abandoned_) return;
     boost::system::error_code ignored;
     connection_.shutdown(Socket::shutdown_send, ignored);
     connection_.close(ignored);
-    parts_->store->release(name_);
+    parts_->descriptor_store->release(name_);
 }
 
 }  // namespace hwvault::doors::credential

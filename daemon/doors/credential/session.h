@@ -4,7 +4,8 @@
 //
 // systemd takes what it has read when the connection ends for the credential, so there are three ends: all of the
 // token; more than systemd accepts, which fails the unit; or, where neither can be brought to an end, none: the
-// connection is left open in the store, and the next hwvaultd refuses it. Never an end after nothing, or after a part.
+// connection is left open in systemd's descriptor store, and the next hwvaultd refuses it. Never an end after nothing, or
+// after a part.
 // Not thread-safe: lives on the service's strand.
 #pragma once
 
@@ -19,7 +20,7 @@
 #include "daemon/doors/credential/descriptor_store.h"
 #include "daemon/doors/credential/limits.h"
 #include "daemon/doors/credential/notices.h"
-#include "daemon/doors/credential/tokens.h"
+#include "daemon/doors/credential/mapping.h"
 #include "daemon/peer/peer.h"
 #include "daemon/service/service.h"
 #include "foundation/bytes.h"
@@ -32,8 +33,8 @@ struct Parts {
     service::Service& service;
     peer::Resolver& resolver;
     Limits limits;
-    Tokens tokens;
-    std::shared_ptr<DescriptorStore> store;
+    Mapping mapping;
+    std::shared_ptr<DescriptorStore> descriptor_store;
     std::shared_ptr<Notices> notices;
     bool kernel_tells_process;
 };
@@ -42,14 +43,14 @@ class Session : public std::enable_shared_from_this<Session> {
 public:
     enum class Kind { kNew, kLeft };  // kLeft: of an hwvaultd before this one, and refused
 
-    // `name` is what the connection is called in the store.
+    // `name` is what the connection is called in the descriptor store.
     Session(std::shared_ptr<const Parts> parts, Socket connection, std::string name, Kind kind);
 
     // Until the answer or the refusal is handed over, or the peer is gone.
     boost::asio::awaitable<void> run();
     // What is not decided within limits.drain is refused.
     void hurry();
-    // Ends now, and leaves the connection to the store.
+    // Ends now, and leaves the connection to the descriptor store.
     void abandon();
 
 private:

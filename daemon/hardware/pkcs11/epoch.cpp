@@ -44,7 +44,7 @@ Error lost_epoch(const Session& session, std::string_view what) {
             "The epoch object " + std::string(kEpochObjectLabel) + " on token " + session.token().name() + " " +
                 std::string(what) +
                 " by somebody who has its PIN, so an old store could not be told from a new one. If that was you, "
-                "stop hwvaultd, remove what is left of it with the token's own tool, run `hwvault init`, and then `hwvault recover "
+                "remove what is left of it with the token's own tool, run `hwvault init`, and then `hwvault recover "
                 "--accept-rollback`."};
 }
 

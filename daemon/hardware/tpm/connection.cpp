@@ -40,14 +40,14 @@ Result<void> require_pinned(Secured& secured, const Pinned& pinned) {
         return Error{ErrorCode::kNotInitialised,
                      "The TPM at " + secured.context->tcti() +
                          " seems to have been cleared since the vault was set up, and its keys are gone with that. With a "
-                         "recovery key, move the folder of the keys and the store away, run `hwvault-hardware init`, and "
-                         "then `hwvault recover --from` that store. If nobody cleared it, something may stand between here and the TPM."};
+                         "recovery key, move the folder of the keys and the store away, and run `hwvault recover --from` "
+                         "that store (by hand, `hwvault-hardware init` before it). If nobody cleared it, something may stand between here and the TPM."};
     }
     return hardware_unavailable("The TPM at " + secured.context->tcti() +
                                 " is not the one that the vault was set up with, or something stands in between: its "
                                 "primary key has another name. Nothing of the vault was sent to it. If the machine or its "
-                                "TPM was replaced, move the folder of the keys and the store away, run `hwvault-hardware "
-                                "init`, and then `hwvault recover --from` that store.");
+                                "TPM was replaced, move the folder of the keys and the store away, and run `hwvault recover "
+                                "--from` that store (by hand, `hwvault-hardware init` before it).");
 }
 
 Connection::Connection(Secured tpm, Folder folder) : tpm_(std::move(tpm)), folder_(std::move(folder)) {}

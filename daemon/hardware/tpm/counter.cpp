@@ -39,8 +39,8 @@ Error lost(const Context& context, TPM2_HANDLE index, std::string_view what) {
     return {ErrorCode::kRolledBack,
             "The counter at NV index " + std::string(number.data()) + " of the TPM at " + context.tcti() + " " +
                 std::string(what) +
-                ", so an old store could not be told from a new one. If that was you, stop hwvaultd, run `hwvault init`, "
-                "which makes another and leaves the store as it is, and then `hwvault recover --accept-rollback`."};
+                ", so an old store could not be told from a new one. If that was you, run `hwvault init`, which "
+                "makes another and leaves the store as it is, and then `hwvault recover --accept-rollback`."};
 }
 
 }  // namespace

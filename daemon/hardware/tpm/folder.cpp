@@ -16,7 +16,7 @@ constexpr unsigned kFolderMode = 0700;
 constexpr unsigned kFileMode = 0600;
 
 Error not_initialised(const std::filesystem::path& folder) {
-    return {ErrorCode::kNotInitialised, "There are no keys for the TPM in " + folder.string() + ": run `hwvault init`, or `hwvault-hardware init` if a vault is to be recovered."};
+    return {ErrorCode::kNotInitialised, "There are no keys for the TPM in " + folder.string() + ": run `hwvault init`; or `hwvault recover --from` if a vault is to be recovered (by hand, `hwvault-hardware init` before it)."};
 }
 
 Error unreadable(const std::string& file, const std::string& why) {

@@ -78,23 +78,23 @@ bool is_refusal(std::string_view answer) {
     return answer.size() > doors::credential::kMostOfSystemd && answer.find("hwv_") == std::string_view::npos;
 }
 
-void FakeStore::keep(const std::string& name, int connection) {
+void FakeDescriptorStore::keep(const std::string& name, int connection) {
     const std::lock_guard lock(mutex_);
     kept_.emplace(name, os::Fd(::fcntl(connection, F_DUPFD_CLOEXEC, 0)));
     most_ = std::max(most_, kept_.size());
 }
 
-void FakeStore::release(const std::string& name) {
+void FakeDescriptorStore::release(const std::string& name) {
     const std::lock_guard lock(mutex_);
     kept_.erase(name);
 }
 
-std::size_t FakeStore::count() const {
+std::size_t FakeDescriptorStore::count() const {
     const std::lock_guard lock(mutex_);
     return kept_.size();
 }
 
-std::size_t FakeStore::most() const {
+std::size_t FakeDescriptorStore::most() const {
     const std::lock_guard lock(mutex_);
     return most_;
 }

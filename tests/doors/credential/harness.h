@@ -59,7 +59,7 @@ private:
 bool is_refusal(std::string_view answer);
 
 // systemd's store, as far as it matters to a daemon that lives: copies, which keep a connection open.
-class FakeStore final : public doors::credential::DescriptorStore {
+class FakeDescriptorStore final : public doors::credential::DescriptorStore {
 public:
     void keep(const std::string& name, int connection) override;
     void release(const std::string& name) override;

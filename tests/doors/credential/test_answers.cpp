@@ -35,7 +35,7 @@ void import(Opened& opened, std::size_t size) {
 
 Door::Options with_token(const std::string& name, const std::string& account = "app:billing") {
     Door::Options options;
-    options.tokens[Place{std::string(kUnitName), "api-token"}] = {account, name};
+    options.mapping[Place{std::string(kUnitName), "api-token"}] = {account, name};
     return options;
 }
 
@@ -64,9 +64,9 @@ TEST_CASE("a credential that is named in the configuration is that token, from t
     CHECK(opened.service.last("Retrieve")->account == "unit:billing.service");
 
     opened.on_strand([&] {
-        doors::credential::Tokens tokens;
-        tokens[Place{std::string(kUnitName), "api-token"}] = {"app:shop", "db"};
-        opened.door->set_tokens(std::move(tokens));
+        doors::credential::Mapping mapping;
+        mapping[Place{std::string(kUnitName), "api-token"}] = {"app:shop", "db"};
+        opened.door->set_mapping(std::move(mapping));
     });
     CHECK(opened.ask().read_to_end() == FakeService::kToken);
     CHECK(opened.service.last("Retrieve")->account == "app:shop");
@@ -74,8 +74,8 @@ TEST_CASE("a credential that is named in the configuration is that token, from t
 
 TEST_CASE("fifty units at once, and four hundred after them, all get theirs") {
     Door::Options options;
-    const auto store = std::make_shared<FakeStore>();
-    options.store = store;
+    const auto store = std::make_shared<FakeDescriptorStore>();
+    options.descriptor_store = store;
     Opened opened(std::move(options));
     for (const int count : {50, 400}) {
         std::list<SystemdClient> units;
@@ -88,8 +88,8 @@ TEST_CASE("fifty units at once, and four hundred after them, all get theirs") {
 TEST_CASE("no more are taken on than there are places, and the others wait for theirs") {
     Door::Options options = with_token("slow");
     options.limits.at_once = 3;
-    const auto store = std::make_shared<FakeStore>();
-    options.store = store;
+    const auto store = std::make_shared<FakeDescriptorStore>();
+    options.descriptor_store = store;
     Opened opened(std::move(options));
     std::list<SystemdClient> units;
     for (int i = 0; i < 10; ++i) units.push_back(opened.ask());

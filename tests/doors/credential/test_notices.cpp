@@ -22,7 +22,7 @@ constexpr milliseconds kLongEnough{300};  // for a notice that must not come
 Door::Options telling(const os::TestFolder& folder, const std::string& name = "denied") {
     Door::Options options;
     options.limits = short_limits();
-    options.tokens[Place{std::string(kUnitName), "api-token"}] = {"app:billing", name};
+    options.mapping[Place{std::string(kUnitName), "api-token"}] = {"app:billing", name};
     options.notice_socket = folder / "notice";
     return options;
 }

@@ -16,7 +16,7 @@ namespace {
 Door::Options asking_for(const std::string& name) {
     Door::Options options;
     options.limits = short_limits();
-    options.tokens[Place{std::string(kUnitName), "api-token"}] = {"app:billing", name};
+    options.mapping[Place{std::string(kUnitName), "api-token"}] = {"app:billing", name};
     return options;
 }
 

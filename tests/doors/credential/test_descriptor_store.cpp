@@ -78,8 +78,8 @@ public:
         auto socket = os::ListeningSocket::make(listening, 0600);
         Door::Options options;
         options.inherited_fd = socket ? ::dup(socket->fd()) : -1;
-        options.store = doors::credential::systemd_store();
-        options.tokens[Place{std::string(kUnitName), "slow-one"}] = {"app:billing", "slow"};
+        options.descriptor_store = doors::credential::systemd_descriptor_store();
+        options.mapping[Place{std::string(kUnitName), "slow-one"}] = {"app:billing", "slow"};
         const Opened opened(std::move(options));
         for (;;) ::pause();
     }
@@ -120,11 +120,11 @@ TEST_CASE("a connection whose daemon is killed stays open, and the next daemon r
     first.kill();
     CHECK(unit.hears_nothing_for(std::chrono::milliseconds(200)));
 
-    const auto store = std::make_shared<FakeStore>();
+    const auto store = std::make_shared<FakeDescriptorStore>();
     const std::string name = name_in(kept);
     store->keep(name, kept.descriptor.get());
     Door::Options options;
-    options.store = store;
+    options.descriptor_store = store;
     options.left.push_back(Left{name, std::move(kept.descriptor)});
     Opened second(std::move(options));
     CHECK(is_refusal(unit.read_to_end()));
@@ -149,13 +149,13 @@ TEST_CASE("a connection that was answered is let go of, by the name under which 
 }
 
 TEST_CASE("a connection that is kept has a name of its own, also after those that were left") {
-    const auto store = std::make_shared<FakeStore>();
+    const auto store = std::make_shared<FakeDescriptorStore>();
     int ends[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
     const std::string name = doors::credential::in_flight_name(41);
     store->keep(name, ends[0]);
     Door::Options options;
-    options.store = store;
+    options.descriptor_store = store;
     options.limits = short_limits();
     options.left.push_back(Left{name, os::Fd(ends[0])});
     SystemdClient silent{os::Fd(ends[1])};
@@ -163,7 +163,7 @@ TEST_CASE("a connection that is kept has a name of its own, also after those tha
     CHECK(opened.ask().read_to_end() == FakeService::kToken);
     CHECK(eventually([&] { return store->count() == 1; }));  // the silent one's
 
-    // What its peer does not take before the daemon ends is left to the store, and not ended with a part.
+    // What its peer does not take before the daemon ends is left to the descriptor store, and not ended with a part.
     opened.on_strand([&] { opened.door->stop(); });
     CHECK(eventually([&] {
         std::size_t kept = 1;

@@ -18,18 +18,19 @@ struct Place {
     friend bool operator==(const Place&, const Place&) = default;
 };
 
-struct Token {
+// A token by its names; never its string.
+struct TokenReference {
     std::string account;  // valid (vault/names.h)
     std::string name;     // likewise
 
-    friend bool operator==(const Token&, const Token&) = default;
+    friend bool operator==(const TokenReference&, const TokenReference&) = default;
 };
 
-using Tokens = std::map<Place, Token>;
+using Mapping = std::map<Place, TokenReference>;
 
-inline Token token_of(const Tokens& tokens, const Place& place) {
-    const auto named = tokens.find(place);
-    return named != tokens.end() ? named->second : Token{"unit:" + place.unit, "default"};
+inline TokenReference token_for(const Mapping& mapping, const Place& place) {
+    const auto named = mapping.find(place);
+    return named != mapping.end() ? named->second : TokenReference{"unit:" + place.unit, "default"};
 }
 
 }  // namespace hwvault::doors::credential
