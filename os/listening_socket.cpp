@@ -92,6 +92,10 @@ Result<ListeningSocket> ListeningSocket::make(const std::filesystem::path& path,
     return listening;
 }
 
+Result<ListeningSocket> ListeningSocket::adopt_or_make(int inherited_fd, const std::filesystem::path& path, unsigned mode) {
+    return inherited_fd >= 0 ? adopt(inherited_fd) : make(path, mode);
+}
+
 Result<ListeningSocket> ListeningSocket::adopt(int fd) {
     ListeningSocket listening{Fd(fd)};
     const auto option = [fd](int name) {

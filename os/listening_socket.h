@@ -23,6 +23,8 @@ public:
     static Result<ListeningSocket> make(const std::filesystem::path& path, unsigned mode);
     // Takes the descriptor over; kInvalidArgument when it is no listening Unix stream socket.
     static Result<ListeningSocket> adopt(int fd);
+    // The one that systemd handed over; makes one where it did not: `inherited_fd` is -1 then.
+    static Result<ListeningSocket> adopt_or_make(int inherited_fd, const std::filesystem::path& path, unsigned mode);
 
     ListeningSocket(ListeningSocket&& other) noexcept;
     ListeningSocket& operator=(ListeningSocket&&) = delete;

@@ -78,6 +78,15 @@ private:
     std::unique_ptr<Client> client_;
 };
 
+// A fake child that listens on `folder`/socket, as systemd runs it.
+ChildProcess listening_child(Loop& children, const std::filesystem::path& folder, uid_t served = ::getuid()) {
+    auto [unused, passed] = socket_pair();
+    const Spawn spawn{.path = FAKE_CHILD,
+                      .args = {folder.string(), "--listen", (folder / "socket").string(), std::to_string(served)},
+                      .env = {}};
+    return ChildProcess::start(children.executor(), spawn, std::move(passed)).value();
+}
+
 template <class T>
 ErrorCode code_of(const Result<T>& result) {
     REQUIRE_FALSE(result.has_value());
@@ -139,18 +148,12 @@ TEST_CASE("a checkpoint that was under way when the child was killed is not aske
 
 TEST_CASE("a child that does not come back fails every call within the patience with a restart, and by its deadline") {
     const TempFolder folder;
-    const auto socket = folder.path() / "socket";
     Loop children;
-    auto [unused, passed] = socket_pair();
-    auto child = ChildProcess::start(
-        children.executor(),
-        {.path = FAKE_CHILD, .args = {folder.path().string(), "--listen", socket.string(), std::to_string(::getuid())}, .env = {}},
-        std::move(passed));
-    REQUIRE(child.has_value());
-    Supervised daemon(Connect{socket});
+    ChildProcess child = listening_child(children, folder.path());
+    Supervised daemon(Connect{folder.path() / "socket"});
     REQUIRE(daemon.wait_until_up());
     auto under_way = daemon.derive("hang");
-    child->kill();
+    child.kill();
     const auto killed = std::chrono::steady_clock::now();
     CHECK(code_of(daemon.loop().finish(daemon.derive("in a hurry", 100ms))) == ErrorCode::kHardwareUnavailable);
     CHECK(std::chrono::steady_clock::now() - killed < kRestartPatience / 2);
@@ -262,17 +265,10 @@ TEST_CASE("a client that connects finds a child that comes later, and finds it a
     CHECK(daemon.client().state().error().message.find(socket) != std::string::npos);
     for (int round = 0; round < 2; ++round) {
         Loop children;
-        auto [unused, passed] = socket_pair();
-        auto child = ChildProcess::start(
-            children.executor(),
-            {.path = FAKE_CHILD,
-             .args = {folder.path().string(), "--listen", socket.string(), std::to_string(::getuid())},
-             .env = {}},
-            std::move(passed));
-        REQUIRE(child.has_value());
+        ChildProcess child = listening_child(children, folder.path());
         REQUIRE(daemon.wait_until_up());
-        CHECK(daemon.child() == child->pid());
-        child->kill();
+        CHECK(daemon.child() == child.pid());
+        child.kill();
         CHECK(daemon.loop().run_until([&] { return !daemon.client().state(); }));
     }
 }
@@ -281,14 +277,7 @@ TEST_CASE("a child that listens serves nobody of another uid") {
     const TempFolder folder;
     const auto socket = folder.path() / "socket";
     Loop children;
-    auto [unused, passed] = socket_pair();
-    auto child = ChildProcess::start(
-        children.executor(),
-        {.path = FAKE_CHILD,
-         .args = {folder.path().string(), "--listen", socket.string(), std::to_string(::getuid() + 1)},
-         .env = {}},
-        std::move(passed));
-    REQUIRE(child.has_value());
+    const ChildProcess child = listening_child(children, folder.path(), ::getuid() + 1);
     REQUIRE(wait_until([&] { return std::filesystem::exists(socket); }));
     Supervised daemon(Connect{socket});
     REQUIRE(daemon.loop().run_until([&] {
@@ -297,7 +286,7 @@ TEST_CASE("a child that listens serves nobody of another uid") {
     }));
     daemon.loop().run_for(200ms);
     CHECK_FALSE(daemon.client().state().has_value());
-    CHECK(is_alive(child->pid()));
+    CHECK(is_alive(child.pid()));
 }
 
 }  // namespace

@@ -13,9 +13,7 @@ constexpr unsigned kForRoot = 0600;  // the service manager's, which is root
 }  // namespace
 
 Result<std::unique_ptr<Door>> Door::create(service::Service& service, peer::Resolver& resolver, Options options) {
-    auto socket = options.inherited_fd >= 0 ? os::ListeningSocket::adopt(options.inherited_fd)
-                                            : os::ListeningSocket::make(options.path, kForRoot);
-    if (!socket) return std::move(socket).error();
+    HWVAULT_TRY(auto socket, os::ListeningSocket::adopt_or_make(options.inherited_fd, options.path, kForRoot));
     auto notices = std::make_shared<Notices>(service.executor(), std::move(options.notice_socket));
     auto parts = std::make_shared<Parts>(Parts{.service = service,
                                                .resolver = resolver,
@@ -24,7 +22,7 @@ Result<std::unique_ptr<Door>> Door::create(service::Service& service, peer::Reso
                                                .descriptor_store = std::move(options.descriptor_store),
                                                .notices = std::move(notices),
                                                .kernel_tells_process = options.kernel_tells_process});
-    auto listener = std::make_shared<Listener>(std::move(parts), std::move(*socket));
+    auto listener = std::make_shared<Listener>(std::move(parts), std::move(socket));
     HWVAULT_CHECK(listener->start(std::move(options.left)));
     return std::unique_ptr<Door>(new Door(std::move(listener)));
 }

@@ -9,11 +9,9 @@
 namespace hwvault::doors::varlink {
 
 Result<std::unique_ptr<Door>> Door::create(service::Service& service, peer::Resolver& resolver, Options options) {
-    auto socket = options.inherited_fd >= 0 ? os::ListeningSocket::adopt(options.inherited_fd)
-                                            : os::ListeningSocket::make(options.path, options.mode);
-    if (!socket) return std::move(socket).error();
-    if (options.kernel_refuses_descriptors) refuse_descriptors(socket->fd());
-    auto listener = std::make_shared<Listener>(Session::Rooms{service, resolver}, std::move(*socket), options.limits);
+    HWVAULT_TRY(auto socket, os::ListeningSocket::adopt_or_make(options.inherited_fd, options.path, options.mode));
+    if (options.kernel_refuses_descriptors) refuse_descriptors(socket.fd());
+    auto listener = std::make_shared<Listener>(Session::Rooms{service, resolver}, std::move(socket), options.limits);
     HWVAULT_CHECK(listener->start());
     return std::unique_ptr<Door>(new Door(std::move(listener)));
 }

@@ -146,4 +146,11 @@ doors::credential::Limits short_limits() {
     return limits;
 }
 
+doors::credential::Door::Options mapped_to(const std::string& name, doors::credential::Limits limits) {
+    doors::credential::Door::Options options;
+    options.limits = limits;
+    options.mapping[{std::string(kUnitName), "api-token"}] = {"app:billing", name};
+    return options;
+}
+
 }  // namespace hwvault::tests

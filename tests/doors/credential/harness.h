@@ -113,4 +113,7 @@ private:
 // Limits for tests that wait for what is refused.
 doors::credential::Limits short_limits();
 
+// Of a door at which kUnitName's `api-token` is that token.
+doors::credential::Door::Options mapped_to(const std::string& name, doors::credential::Limits limits = {});
+
 }  // namespace hwvault::tests

@@ -33,12 +33,6 @@ void import(Opened& opened, std::size_t size) {
     REQUIRE(opened.service.wait_for("Import", 1));
 }
 
-Door::Options with_token(const std::string& name, const std::string& account = "app:billing") {
-    Door::Options options;
-    options.mapping[Place{std::string(kUnitName), "api-token"}] = {account, name};
-    return options;
-}
-
 }  // namespace
 
 TEST_CASE("a unit is given its own default, byte by byte, and is asked for as the unit alone") {
@@ -56,7 +50,7 @@ TEST_CASE("a unit is given its own default, byte by byte, and is asked for as th
 }
 
 TEST_CASE("a credential that is named in the configuration is that token, from the next connection on") {
-    Opened opened(with_token("ci"));
+    Opened opened(mapped_to("ci"));
     CHECK(opened.ask().read_to_end() == FakeService::kToken);
     CHECK(opened.service.last("Retrieve")->account == "app:billing");
     CHECK(opened.service.last("Retrieve")->name == "ci");
@@ -86,7 +80,7 @@ TEST_CASE("fifty units at once, and four hundred after them, all get theirs") {
 }
 
 TEST_CASE("no more are taken on than there are places, and the others wait for theirs") {
-    Door::Options options = with_token("slow");
+    Door::Options options = mapped_to("slow");
     options.limits.at_once = 3;
     const auto store = std::make_shared<FakeDescriptorStore>();
     options.descriptor_store = store;
@@ -104,7 +98,7 @@ TEST_CASE("no more are taken on than there are places, and the others wait for t
 
 TEST_CASE("the largest secret that systemd takes is given whole, and one byte more is refused") {
     const std::string credential = "api-token";
-    Opened opened(with_token("imported"));
+    Opened opened(mapped_to("imported"));
     import(opened, doors::credential::kMostOfSystemd - credential.size());
     const std::string whole = opened.ask(credential).read_to_end();
     CHECK(whole == std::string(doors::credential::kMostOfSystemd - credential.size(), 's'));
@@ -121,7 +115,7 @@ TEST_CASE("what may pass is tried again, and the unit never hears of it") {
 }
 
 TEST_CASE("a peer that reads late is waited for, and gets all of its token") {
-    Door::Options options = with_token("imported");
+    Door::Options options = mapped_to("imported");
     options.limits = short_limits();
     Opened opened(std::move(options));
     import(opened, 900'000);

@@ -11,7 +11,6 @@ using namespace hwvault;
 using namespace hwvault::tests;
 using doors::credential::Door;
 using doors::credential::notice_of;
-using doors::credential::Place;
 using doors::credential::Refusal;
 using std::chrono::milliseconds;
 
@@ -20,9 +19,7 @@ namespace {
 constexpr milliseconds kLongEnough{300};  // for a notice that must not come
 
 Door::Options telling(const os::TestFolder& folder, const std::string& name = "denied") {
-    Door::Options options;
-    options.limits = short_limits();
-    options.mapping[Place{std::string(kUnitName), "api-token"}] = {"app:billing", name};
+    Door::Options options = mapped_to(name, short_limits());
     options.notice_socket = folder / "notice";
     return options;
 }

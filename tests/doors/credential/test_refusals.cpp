@@ -8,29 +8,17 @@
 using namespace hwvault;
 using namespace hwvault::tests;
 using doors::credential::Door;
-using doors::credential::Place;
 using std::chrono::milliseconds;
-
-namespace {
-
-Door::Options asking_for(const std::string& name) {
-    Door::Options options;
-    options.limits = short_limits();
-    options.mapping[Place{std::string(kUnitName), "api-token"}] = {"app:billing", name};
-    return options;
-}
-
-}  // namespace
 
 TEST_CASE("what the vault refuses is refused") {
     for (const char* const name : {"denied", "missing"}) {
-        Opened opened(asking_for(name));
+        Opened opened(mapped_to(name, short_limits()));
         CHECK(is_refusal(opened.ask().read_to_end()));
     }
 }
 
 TEST_CASE("a vault that does not answer is a refusal by the deadline, and its late token goes nowhere") {
-    Opened opened(asking_for("slow"));
+    Opened opened(mapped_to("slow", short_limits()));
     const auto asked = std::chrono::steady_clock::now();
     CHECK(is_refusal(opened.ask().read_to_end()));
     CHECK(std::chrono::steady_clock::now() - asked >= short_limits().decision - milliseconds(1));
@@ -38,7 +26,7 @@ TEST_CASE("a vault that does not answer is a refusal by the deadline, and its la
 }
 
 TEST_CASE("who is busy for longer than is waited for is refused") {
-    Opened opened(asking_for("ci"));
+    Opened opened(mapped_to("ci", short_limits()));
     opened.resolver.busy_answers = 1'000'000;
     CHECK(is_refusal(opened.ask().read_to_end()));
     CHECK(opened.resolver.resolved > 2);
@@ -46,7 +34,7 @@ TEST_CASE("who is busy for longer than is waited for is refused") {
 }
 
 TEST_CASE("a name that systemd does not give, and another unit's, is refused before the vault hears of it") {
-    Opened opened(asking_for("ci"));
+    Opened opened(mapped_to("ci", short_limits()));
     CHECK(is_refusal(SystemdClient(opened.path(), "").read_to_end()));
     CHECK(is_refusal(SystemdClient(opened.path(), std::string("\0hwvault", 8) + std::to_string(::getpid())).read_to_end()));
     CHECK(is_refusal(opened.ask("api-token", "shop.service").read_to_end()));
@@ -57,7 +45,7 @@ TEST_CASE("a name that systemd does not give, and another unit's, is refused bef
 }
 
 TEST_CASE("a peer that never reads is kept, and holds up nobody") {
-    Opened opened(asking_for("denied"));
+    Opened opened(mapped_to("denied", short_limits()));
     auto silent = opened.ask();
     std::this_thread::sleep_for(4 * short_limits().unread);
     CHECK(is_refusal(opened.ask().read_to_end()));
@@ -70,7 +58,7 @@ TEST_CASE("a peer that never reads is kept, and holds up nobody") {
 }
 
 TEST_CASE("a peer that leaves gives its place back") {
-    Door::Options options = asking_for("slow");
+    Door::Options options = mapped_to("slow", short_limits());
     options.limits.at_once = 1;
     Opened opened(std::move(options));
     opened.ask().close();
@@ -83,7 +71,7 @@ TEST_CASE("a peer that leaves gives its place back") {
 }
 
 TEST_CASE("a daemon that stops refuses what it has not decided, and accepts nobody more") {
-    Door::Options options = asking_for("slow");
+    Door::Options options = mapped_to("slow", short_limits());
     options.limits.decision = std::chrono::minutes(10);
     Opened opened(std::move(options));
     std::list<SystemdClient> units;
