@@ -78,8 +78,7 @@ class EmulatedMachine(Machine):
                         f"lowerdir={tree},upperdir={self.folder}/upper,workdir={self.folder}/work"], check=True)
         shutil.rmtree(root / "boot")
         (root / "opt/packages" / packages().name).mkdir(parents=True)
-        for name in ("libhwvault0", "hwvault"):
-            shutil.copy(next(packages().glob(f"{name}_*.deb")), root / "opt/packages" / packages().name)
+        shutil.copy(next(packages().glob("hwvault_*.deb")), root / "opt/packages" / packages().name)
         shutil.copy(ROOT / "tests/boot/agent.py", root / "usr/local/lib/agent.py")
         (root / "etc/systemd/system/agent.service").write_text(AGENT_UNIT)
         wants = root / "etc/systemd/system/multi-user.target.wants"

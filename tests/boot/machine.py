@@ -228,10 +228,9 @@ class Machine:
     # hwvault --------------------------------------------------------------------------------------------------------
 
     def install(self, lower=False):
-        """apt install of the package and its library, as an administrator does it; gives the version."""
+        """apt install of the package, as an administrator does it; gives the version."""
         folder = packages(lower)
-        files = [f"/opt/packages/{folder.name}/{name}_{folder.name}_*.deb" for name in ("libhwvault0", "hwvault")]
-        self.ok("sh", "-c", f"apt-get --yes --quiet install {' '.join(files)}")
+        self.ok("sh", "-c", f"apt-get --yes --quiet install /opt/packages/{folder.name}/hwvault_*.deb")
         return folder.name
 
     def add_user(self, name, *groups):
