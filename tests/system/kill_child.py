@@ -40,18 +40,23 @@ def retrieve_works():
         return None
 
 
+def is_stopped(pid):
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+    return False
+
+
 def hang():
     pid = vault.child()
     os.kill(pid, signal.SIGSTOP)
+    until(lambda: is_stopped(pid), 10, "the child to stop")
     return pid
 
 
 def verifies_while_stopped(token, child):
     active = vault.active(token)
-    with contextlib.suppress(OSError):
-        if Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T":
-            return active
-    raise AssertionError("verify waited for the child")
+    expect(is_stopped(child), "verify waited for the child")
+    return active
 
 
 @check
