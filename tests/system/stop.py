@@ -69,8 +69,7 @@ def on_the_socket_what_was_sent_before_a_stop_is_answered_and_nothing_is_taken_a
 @check
 def on_the_bus_what_was_asked_before_a_stop_is_answered():
     child = held_device()
-    retrieve = subprocess.Popen(["busctl", f"--address={vault.bus.address}", "call", NAME, PATH, NAME, "Retrieve", "ss", "", ""],
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    retrieve = on_the_bus()
     stop_in_the_middle(child)
     said, why = retrieve.communicate(timeout=20)
     expect(retrieve.returncode == 0 and said.startswith("ha{sv}"), f"{said}{why}")
