@@ -158,8 +158,9 @@ Result<void> take_units(const std::filesystem::path& file, toml::table& root, cr
             return wrong(file, node.source(), "`" + unit + "` in [credential] is no unit that runs: write NAME.service.");
         }
         if (!node.is_table()) {
-            return wrong(file, node.source(), "`" + unit + "` in [credential] must have a credential's name after it: "
-                                              "[credential.\"" + unit + "\".\"CREDENTIAL\"].");
+            std::string sentence = "`" + unit + "` in [credential] must have a credential's name after it: [credential.\"";
+            sentence.append(unit).append("\".\"CREDENTIAL\"].");
+            return wrong(file, node.source(), sentence);
         }
         HWVAULT_CHECK(take_credentials(file, unit, *node.as_table(), mapping));
     }

@@ -329,8 +329,3 @@ class Vault:
     def cli(self, *arguments, given=b"", wrapper=()):
         return subprocess.run([*wrapper, BIN / "hwvault", *arguments], input=given, env=self.environment,
                               capture_output=True, timeout=120, cwd="/")
-
-
-def signal_and_wait(process, number=signal.SIGKILL):
-    process.send_signal(number)
-    return process.wait()

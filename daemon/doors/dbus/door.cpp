@@ -41,8 +41,8 @@ Error cannot_serve(const sdbus::Error& failure) {
 
 class BusDoor final : public Door {
 public:
-    BusDoor(std::shared_ptr<Vault1> vault, boost::asio::any_io_executor strand, Options options)
-        : vault_(std::move(vault)), options_(std::move(options)), end_(std::make_shared<End>(std::move(strand))) {
+    BusDoor(std::shared_ptr<Vault1> vault, const boost::asio::any_io_executor& strand, Options options)
+        : vault_(std::move(vault)), options_(std::move(options)), end_(std::make_shared<End>(strand)) {
         loop_.emplace(vault_->bus(), vault_->outbox(),
                       Loop::Events{.idle = [this] { look_whether_drained(); },
                                    .lost = [this](const std::string& cause) { lose(cause); }});
@@ -67,7 +67,7 @@ public:
 private:
     // That nothing is under way any more. Of the strand, and shared with what is posted there.
     struct End {
-        explicit End(boost::asio::any_io_executor strand) : comes(std::move(strand)) {}
+        explicit End(const boost::asio::any_io_executor& strand) : comes(strand) {}
         boost::asio::steady_timer comes;  // cancelled when it has
         bool has_come{false};
     };
