@@ -13,7 +13,7 @@ import dbus
 
 from configured_vault import ConfiguredVault, SimulatedTpm
 from foreign import interface, sealed
-from harness import VarlinkError, check, expect, run, starting_with, until
+from harness import VarlinkError, expect, run, starting_with, until
 from tpm_proxy import ANSWERED, BEFORE, COUNTED, Proxy
 
 
