@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/system"))
-from harness import Vault, check, expect, run, starting_with, until  # noqa: E402
+from harness import Vault, expect, run, starting_with, until  # noqa: E402
 
 vault = Vault()
 files = vault.home / "rules"
