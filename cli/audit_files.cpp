@@ -7,6 +7,9 @@
 #include <system_error>
 #include <utility>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include "cli/configuration.h"
 #include "daemon/audit/files.h"
 #include "daemon/audit/line.h"
@@ -17,22 +20,19 @@ namespace {
 using std::filesystem::path;
 
 Failure unreadable(const path& file, int error_number) {
+    if (error_number == EINVAL || error_number == ELOOP) {
+        return {HWVAULT_ERROR_NOT_FOUND, file.string() + " is no file, and hwvaultd makes nothing else. Find out who did, and remove it."};
+    }
     const int code = error_number == EACCES ? HWVAULT_ERROR_ACCESS_DENIED : HWVAULT_ERROR_NOT_FOUND;
     const std::string next = error_number == EACCES ? " Ask as root, or as a member of the group that it belongs to." : "";
     return {code, file.string() + " cannot be read: " + std::generic_category().message(error_number) + "." + next};
 }
 
-// A pipe that somebody put among them would hold the one who reads it, who is root as a rule.
 Answer<std::vector<path>> files_in(const path& folder) {
     std::error_code failure;
     static_cast<void>(std::filesystem::directory_iterator(folder, failure));
     if (failure == std::errc::permission_denied) return unreadable(folder, EACCES);
     HWVAULT_TRY(auto files, audit::files_in(folder));
-    for (const path& file : files) {
-        if (std::filesystem::is_fifo(file, failure)) {
-            return Failure{HWVAULT_ERROR_NOT_FOUND, file.string() + " is a pipe, which hwvaultd makes none of. Find out who did, and remove it."};
-        }
-    }
     return files;
 }
 
@@ -48,25 +48,49 @@ std::vector<std::string> set_aside_in(const path& folder) {
 
 }  // namespace
 
+os::Fd open_in_folder(const path& file) {
+    os::Fd opened(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    struct stat kind {};
+    if (opened && (::fstat(opened.get(), &kind) != 0 || !S_ISREG(kind.st_mode))) {
+        errno = EINVAL;
+        return os::Fd();
+    }
+    return opened;
+}
+
+AuditFiles::AuditFiles() : buffer_(audit::kMaxLineSize + 2) {}  // with the newline, or a NUL in its place
+
+Answer<void> AuditFiles::add(const path& path, const std::filesystem::path& opened) {
+    std::error_code failure;
+    if (std::filesystem::is_directory(opened, failure)) return unreadable(path, EISDIR);
+    errno = 0;
+    std::ifstream stream(opened, std::ios::binary);
+    if (!stream) return unreadable(path, errno);
+    const std::uintmax_t size = std::filesystem::file_size(opened, failure);
+    if (!failure) size_ += size;
+    files_.push_back({path, std::move(stream)});
+    return {};
+}
+
 Answer<AuditFiles> AuditFiles::open(const std::vector<path>& paths) {
     AuditFiles files;
-    files.buffer_.resize(audit::kMaxLineSize + 2);  // with the newline, or a NUL in its place
+    for (const path& path : paths) HWVAULT_CHECK(files.add(path, path));
+    return files;
+}
+
+Answer<AuditFiles> AuditFiles::open_in(const std::vector<path>& paths) {
+    AuditFiles files;
     for (const path& path : paths) {
-        std::error_code failure;
-        if (std::filesystem::is_directory(path, failure)) return unreadable(path, EISDIR);
-        errno = 0;
-        std::ifstream stream(path, std::ios::binary);
-        if (!stream) return unreadable(path, errno);
-        const std::uintmax_t size = std::filesystem::file_size(path, failure);
-        if (!failure) files.size_ += size;
-        files.files_.push_back({path, std::move(stream)});
+        const os::Fd file = open_in_folder(path);
+        if (!file) return unreadable(path, errno);
+        HWVAULT_CHECK(files.add(path, "/proc/self/fd/" + std::to_string(file.get())));
     }
     return files;
 }
 
 Answer<AuditFiles> AuditFiles::open_folder(const path& folder) {
     HWVAULT_TRY(const std::vector<path> paths, files_in(folder));
-    HWVAULT_TRY(AuditFiles files, open(paths));
+    HWVAULT_TRY(AuditFiles files, open_in(paths));
     files.set_aside_ = set_aside_in(folder);
     return files;
 }
@@ -74,7 +98,7 @@ Answer<AuditFiles> AuditFiles::open_folder(const path& folder) {
 Answer<AuditFiles> AuditFiles::open_latest(const path& folder, std::size_t count) {
     HWVAULT_TRY(std::vector<path> paths, files_in(folder));
     if (paths.size() > count) paths.erase(paths.begin(), paths.end() - static_cast<std::ptrdiff_t>(count));
-    return open(paths);
+    return open_in(paths);
 }
 
 Answer<std::optional<std::string_view>> AuditFiles::next() {

@@ -16,14 +16,20 @@
 
 #include "cli/door.h"
 #include "cli/session.h"
+#include "os/fd.h"
 
 namespace hwvault::cli {
+
+// A file of the folder, which is hwvaultd's and may have been taken over: neither a pipe, which would hold the one who opens
+// it, nor a link to elsewhere. An empty descriptor, and errno, where it cannot be opened or is no file (EINVAL).
+os::Fd open_in_folder(const std::filesystem::path& file);
 
 class AuditFiles {
 public:
     // All are opened at once, so that one that is renamed meanwhile is still read. NotFound or AccessDenied, naming the file.
+    // Whatever they are: who names them knows.
     static Answer<AuditFiles> open(const std::vector<std::filesystem::path>& paths);
-    // Those of a folder, in the order of the trail.
+    // Those of a folder, in the order of the trail; nothing but files.
     static Answer<AuditFiles> open_folder(const std::filesystem::path& folder);
     // The latest `count` of them.
     static Answer<AuditFiles> open_latest(const std::filesystem::path& folder, std::size_t count);
@@ -47,7 +53,9 @@ private:
         std::ifstream stream;
     };
 
-    AuditFiles() = default;
+    AuditFiles();
+    static Answer<AuditFiles> open_in(const std::vector<std::filesystem::path>& paths);
+    Answer<void> add(const std::filesystem::path& path, const std::filesystem::path& opened);
 
     std::vector<File> files_;
     std::size_t current_{0};

@@ -72,6 +72,16 @@ Finding examine_kernel(const std::string& release) {
             "Boot a newer kernel; on Debian 12 that of bookworm-backports."};
 }
 
+// Masked is what a stop that is to last does, and what a command that was killed in the middle leaves.
+Finding examine_daemon(const UnitState& daemon) {
+    if (daemon.load != "masked") {
+        return {"units", Verdict::kGood, "systemd has our units; hwvaultd.service is " + daemon.active + ".", ""};
+    }
+    return {"units", Verdict::kNote, "hwvaultd.service is masked, and " + daemon.active + ": nothing starts it.",
+            "`systemctl unmask --runtime hwvaultd.service` (without --runtime if it was masked for good), unless a backup or "
+            "`hwvault recover` is at work."};
+}
+
 }  // namespace
 
 std::vector<Finding> examine_system(const Answer<SystemFacts>& facts) {
@@ -79,11 +89,11 @@ std::vector<Finding> examine_system(const Answer<SystemFacts>& facts) {
     std::vector<Finding> findings;
     if (!facts->systemd) {
         findings.push_back({"units", Verdict::kNote, "Process 1 is not systemd: hwvaultd and hwvault-hardware are started by hand.", ""});
-    } else if (facts->daemon.load != "loaded") {
+    } else if (facts->daemon.load != "loaded" && facts->daemon.load != "masked") {
         findings.push_back({"units", Verdict::kNote, "systemd has no hwvaultd.service (" + facts->daemon.load + ").",
                             "Install the package hwvault, unless hwvaultd is started by hand."});
     } else {
-        findings.push_back({"units", Verdict::kGood, "systemd has our units; hwvaultd.service is " + facts->daemon.active + ".", ""});
+        findings.push_back(examine_daemon(facts->daemon));
         findings.push_back(examine_socket(facts->socket));
         findings.push_back(examine_credential_socket(facts->credential_socket));
         findings.push_back(examine_notice_socket(facts->notice_socket, facts->daemon));

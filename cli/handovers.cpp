@@ -28,17 +28,6 @@ Failure cannot_follow(const std::filesystem::path& file, int error_number) {
                       std::generic_category().message(error_number) + "."};
 }
 
-// The folder is hwvaultd's, which may have been taken over: neither a pipe, which would never end, nor a way to elsewhere.
-os::Fd open_file(const std::filesystem::path& file) {
-    os::Fd opened(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-    struct stat kind {};
-    if (opened && (::fstat(opened.get(), &kind) != 0 || !S_ISREG(kind.st_mode))) {
-        errno = EINVAL;
-        return os::Fd();
-    }
-    return opened;
-}
-
 }  // namespace
 
 void Handovers::take(std::string_view line) {
@@ -68,7 +57,7 @@ Answer<Handovers> handovers_in(const std::filesystem::path& folder) {
 Answer<AuditFollower> AuditFollower::at_end(const std::filesystem::path& folder) {
     if (::access(folder.c_str(), R_OK | X_OK) != 0) return cannot_follow(folder, errno);
     AuditFollower follower(folder / audit::kCurrentFile);
-    follower.open_ = open_file(follower.file_);
+    follower.open_ = open_in_folder(follower.file_);
     if (!follower.open_ && errno != ENOENT) return cannot_follow(follower.file_, errno);
     // Amid a line that is being written: what is left of it is no line, and is passed over.
     if (follower.open_) ::lseek(follower.open_.get(), 0, SEEK_END);
@@ -81,7 +70,7 @@ Answer<void> AuditFollower::read(Handovers& handovers) {
         const bool ended = is_another_now();
         if (open_) HWVAULT_CHECK(read_rest(handovers));
         if (!ended) return {};
-        open_ = open_file(file_);
+        open_ = open_in_folder(file_);
         if (!open_) return cannot_follow(file_, errno);
         unfinished_.clear();
     }

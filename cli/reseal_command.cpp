@@ -11,6 +11,7 @@
 
 #include "cli/commands.h"
 #include "cli/configuration.h"
+#include "cli/output.h"
 #include "cli/service_manager.h"
 #include "cli/setup.h"
 #include "os/run.h"
@@ -82,7 +83,7 @@ Answer<std::string> reseal_in_unit(const Setup& setup, const Configuration& conf
     }
     HWVAULT_TRY(std::string output, os::run({"systemd-run", std::move(arguments), {}}));
     HWVAULT_CHECK(standstill.end());
-    return output;
+    return printable_lines(output);  // a device's own words may be in it
 }
 
 Answer<std::string> reseal_by_hand(const Session& session, const Setup& setup) {

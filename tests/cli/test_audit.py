@@ -153,12 +153,15 @@ class Verify(AuditTest):
         self.assertIn("2 files were set aside", self.verify(1, "--config", configuration).stderr)
         self.assertEqual(self.verify(0, aside[0]).stderr, "")
 
-    def test_a_pipe_among_the_files_holds_nobody(self):
-        os.mkfifo(pipe := self.home / "audit-20260101T000000Z-000000000001.jsonl")
+    def test_neither_a_pipe_nor_a_link_among_the_files_is_read(self):
         configuration = self.home / "hwvault.toml"
         configuration.write_text(f"[audit]\nfolder = '{self.home}'\n", encoding="utf-8")
-        self.assertIn(f"{pipe} is a pipe", self.verify(1, "--config", configuration).stderr)
-        self.assertIn(f"{pipe} is a pipe", self.audit(1, "show", "--config", configuration).stderr)
+        planted = self.home / "audit-20260101T000000Z-000000000001.jsonl"
+        for plant in (os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: path.symlink_to(self.file)):
+            plant(planted)
+            self.assertIn(f"{planted} is no file", self.verify(1, "--config", configuration).stderr)
+            self.assertIn(f"{planted} is no file", self.audit(1, "show", "--config", configuration).stderr)
+            planted.unlink()
 
     @unittest.skipUnless(os.geteuid() == 0, "skipped: only root can become a user who may not read")
     def test_a_folder_that_one_may_not_read_says_whom_to_ask(self):

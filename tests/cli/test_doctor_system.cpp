@@ -41,6 +41,14 @@ TEST_CASE("a machine without systemd, or without our units, is noted and no more
     CHECK(finding(facts, "units").verdict == Verdict::kNote);
 }
 
+TEST_CASE("a daemon that is masked is told with what to type, and its sockets are looked at") {
+    SystemFacts facts = well();
+    facts.daemon.load = "masked";
+    CHECK(finding(facts, "units").verdict == Verdict::kNote);
+    CHECK(finding(facts, "units").next.find("unmask --runtime hwvaultd.service") != std::string::npos);
+    CHECK(finding(facts, "socket").verdict == Verdict::kGood);
+}
+
 TEST_CASE("a socket that is not enabled or not there is told with what to type") {
     SystemFacts facts = well();
     facts.socket.file = "disabled";

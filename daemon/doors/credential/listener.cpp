@@ -75,7 +75,8 @@ bool Listener::accept_one() try {
     os::Fd connection(::accept4(socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!connection) {
         if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED) return true;
-        tell_of_shortage(errno);
+        const char* const advice = errno == EMFILE ? ". Raise LimitNOFILE= if this stays" : "";
+        tell_of_shortage(std::generic_category().message(errno) + advice);
         return false;
     }
     ++next_number_;
@@ -84,18 +85,18 @@ bool Listener::accept_one() try {
     begin(std::move(connection), std::move(name), Session::Kind::kNew);
     return true;
 } catch (const std::bad_alloc&) {
-    tell_of_shortage(ENOMEM);
+    tell_of_shortage("out of memory");
     return false;
 }
 
 // Once, until the next one is accepted.
-void Listener::tell_of_shortage(int error_number) {
+void Listener::tell_of_shortage(std::string_view why) {
     if (std::exchange(told_of_shortage_, true)) return;
-    spdlog::warn("credential: no connection can be accepted ({}); trying again. Raise LimitNOFILE= if this stays.",
-                 std::generic_category().message(error_number));
+    spdlog::warn("credential: no connection can be accepted, and it is tried again: {}.", why);
 }
 
-// One that cannot be served is left to the descriptor store, so that it does not end as an empty credential.
+// One that cannot be served is left to the descriptor store, so that it does not end as an empty credential. std::bad_alloc
+// leaves nothing here.
 void Listener::begin(os::Fd connection, std::string name, Session::Kind kind) {
     Socket client(parts_->service.executor());
     boost::system::error_code error;
@@ -107,16 +108,21 @@ void Listener::begin(os::Fd connection, std::string name, Session::Kind kind) {
     static_cast<void>(connection.release());
     auto session = std::make_shared<Session>(parts_, std::move(client), std::move(name), kind);
     sessions_.insert(session);
-    asio::co_spawn(
-        readiness_.get_executor(), [session] { return session->run(); },
-        [self = shared_from_this(), session](const std::exception_ptr& failed) {
-            // Only memory that ran out: everything else is an answer.
-            if (failed) {
-                spdlog::error("credential: a connection was not answered: out of memory");
-                session->abandon();
-            }
-            self->ended(session);
-        });
+    const auto when_ended = [self = shared_from_this(), session](const std::exception_ptr& failed) {
+        // Only memory that ran out: everything else is an answer.
+        if (failed) {
+            spdlog::error("credential: a connection was not answered: out of memory");
+            session->abandon();
+        }
+        self->ended(session);
+    };
+    try {
+        asio::co_spawn(
+            readiness_.get_executor(), [session] { return session->run(); }, when_ended);
+    } catch (const std::bad_alloc&) {
+        sessions_.erase(session);
+        throw;
+    }
 }
 
 void Listener::ended(const std::shared_ptr<Session>& session) {

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <unordered_set>
 #include <vector>
 
@@ -35,7 +36,7 @@ public:
 private:
     boost::asio::awaitable<void> run();
     bool accept_one();
-    void tell_of_shortage(int error_number);
+    void tell_of_shortage(std::string_view why);
     void begin(os::Fd connection, std::string name, Session::Kind kind);
     void ended(const std::shared_ptr<Session>& session);
 
