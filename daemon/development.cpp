@@ -195,7 +195,9 @@ Result<Development> prepare_development(const path& given, Simulated simulated, 
     }
     HWVAULT_TRY(Settings settings, development_settings(folder));
     if (!is_there(settings.store_file())) {
-        HWVAULT_TRY([[maybe_unused]] const auto printed, os::run({program, arguments("init"), device->environment()}));
+        std::vector<std::string> init = arguments("init");
+        init.emplace_back("--dev");
+        HWVAULT_TRY([[maybe_unused]] const auto printed, os::run({program, std::move(init), device->environment()}));
     }
     return Development{std::move(settings), {program, arguments("serve"), device->environment()}};
 }

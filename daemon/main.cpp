@@ -39,6 +39,7 @@
 #include "daemon/service/signal.h"
 #include "daemon/service/vault_service.h"
 #include "daemon/settings.h"
+#include "os/apart.h"
 #include "os/asio.h"
 #include "os/identity.h"
 #include "os/run.h"
@@ -302,6 +303,7 @@ int run(const Command& command, Parts& parts, std::optional<LostVault> lost) {
 
 // Of `recover --from`: before there are threads, and before a person who is asked for a passphrase waits for a device.
 Result<std::optional<LostVault>> lost_vault(const Command& command, const Settings& settings) {
+    ReadableStore::remove_left(settings.state);
     if (command.recovery.from.empty()) return std::optional<LostVault>();
     HWVAULT_TRY(LostVault lost, read_lost_vault(command.recovery, settings.state));
     return std::optional<LostVault>(std::move(lost));
@@ -316,18 +318,21 @@ int run_development(const Command& command) {
     return run(command, parts, std::move(*lost));
 }
 
-// What root makes must be that user's who serves with it. A store is not to be trusted with the right to read all files: what is
-// needed of root's files is read before.
+// What root makes must be that user's who serves with it. A store is not to be trusted with the right to read all files, nor with
+// the terminal: what is needed of root's files is read before, and the passphrase asked for.
 Result<std::optional<LostVault>> become_server(const Command& command, const Settings& settings) {
+    if (!command.serves()) HWVAULT_CHECK(os::go_on_apart());
     const auto own = os::become_owner_of(settings.state);
-    if (!own && own.error().code == ErrorCode::kNotFound) {
+    const bool is_missing = !own && own.error().code == ErrorCode::kNotFound;
+    if (is_missing || (own && ::geteuid() == 0)) {
         const std::string folder = settings.state.string();
-        return invalid_argument("The folder " + folder + " of [vault] state is not there. Make it: `install -d -m 0700 -o hwvault -g hwvault " +
-                                folder + "`.");
+        return invalid_argument("The folder " + folder + " of [vault] state is " + (is_missing ? "not there" : "root's") +
+                                ". Make it: `install -d -m 0700 -o hwvault -g hwvault " + folder + "`.");
     }
     HWVAULT_CHECK(own);
     auto lost = lost_vault(command, settings);
     HWVAULT_CHECK(os::give_up_reading());
+    if (!command.serves()) os::leave_terminal();
     return lost;
 }
 

@@ -5,15 +5,19 @@
 #include <system_error>
 #include <utility>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "foundation/hex.h"
+#include "os/fd.h"
 #include "os/file.h"
 #include "os/terminal.h"
 
 namespace hwvault {
 namespace {
 
+constexpr const char* kCopy = "lost-store.db";
+constexpr unsigned kCopyMode = 0600;
 constexpr std::size_t kMaxPassphrase = 1'000;  // bytes; OpenSSL's own cap is 1,024
 
 Error about(const std::string& what, const std::filesystem::path& file, const Error& error) {
@@ -49,6 +53,12 @@ Result<Bytes> read_signing_key(const std::filesystem::path& file) {
     return der;
 }
 
+bool are_of_one_owner(const os::Fd& left, const os::Fd& right) {
+    struct stat of_left {};
+    struct stat of_right {};
+    return ::fstat(left.get(), &of_left) == 0 && ::fstat(right.get(), &of_right) == 0 && of_left.st_uid == of_right.st_uid;
+}
+
 std::string counted(std::uint64_t count, std::string_view one, std::string_view many) {
     return "  " + std::to_string(count) + " " + std::string(count == 1 ? one : many) + "\n";
 }
@@ -62,23 +72,33 @@ std::string warning_of(const Result<void>& device_told) {
 
 }  // namespace
 
+// Whoever wrote the folder that it lies in may have put a link to a file of root's in its place, which this process can read and
+// the copy's owner must not.
 Result<ReadableStore> ReadableStore::make(const std::filesystem::path& from, const std::filesystem::path& folder) {
     namespace fs = std::filesystem;
     const fs::path beside = from.parent_path().empty() ? "." : from.parent_path();
     if (::access(from.c_str(), W_OK) == 0 && ::access(beside.c_str(), W_OK) == 0) return ReadableStore(from, false);
-    ReadableStore copy(folder / "lost-store.db", true);
-    std::error_code failure;
-    fs::copy_file(from, copy.file(), fs::copy_options::overwrite_existing, failure);
     const fs::path log = from.string() + "-wal";
-    if (!failure && fs::exists(log)) fs::copy_file(log, copy.file().string() + "-wal", fs::copy_options::overwrite_existing, failure);
-    if (failure) return errno_error("copying " + from.string() + " to " + folder.string(), failure.value());
+    HWVAULT_TRY(const os::Fd store, os::open_regular_file(from));
+    const auto store_log = os::open_regular_file(log);
+    if (!store_log && store_log.error().code != ErrorCode::kNotFound) return store_log.error();
+    if (store_log && !are_of_one_owner(store, *store_log)) {
+        return invalid_argument(from.string() + " and " + log.string() + " belong to different users, so they are not one store. "
+                                "Make them one user's if you know that they are.");
+    }
+    ReadableStore copy(folder / kCopy, true);
+    HWVAULT_CHECK(os::copy_to_new_file(store, copy.file(), kCopyMode));
+    if (store_log) HWVAULT_CHECK(os::copy_to_new_file(*store_log, copy.file().string() + "-wal", kCopyMode));
     return copy;
 }
 
-ReadableStore::~ReadableStore() {
-    if (!is_copy_) return;
+void ReadableStore::remove_left(const std::filesystem::path& folder) {
     std::error_code ignored;
-    for (const char* const part : {"", "-wal", "-shm"}) std::filesystem::remove(file_.string() + part, ignored);
+    for (const char* const part : {"", "-wal", "-shm"}) std::filesystem::remove(folder / (std::string(kCopy) + part), ignored);
+}
+
+ReadableStore::~ReadableStore() {
+    if (is_copy_) remove_left(file_.parent_path());
 }
 
 Result<LostVault> read_lost_vault(const RecoveryFiles& files, const std::filesystem::path& state) {

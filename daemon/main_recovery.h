@@ -19,12 +19,15 @@ struct RecoveryFiles {
     std::filesystem::path passphrase_file;  // mode 0600; empty: asked for at the terminal when it is needed
 };
 
-// A store that this process can read and not write, in a folder where it can: SQLite writes beside a store that it reads. Gone
-// when this goes.
+// A store that this process can read and not write, copied to a folder where it can: SQLite writes beside a store that it reads.
+// Gone when this goes; what a process leaves that is killed meanwhile is removed by the next.
 class ReadableStore {
 public:
-    // `from` itself, where that and its folder can be written.
+    // `from` itself, where that and its folder can be written. Else kInvalidArgument for what is no regular file, and for a
+    // store whose log is another user's.
     static Result<ReadableStore> make(const std::filesystem::path& from, const std::filesystem::path& folder);
+    // Before make(), and at each start: a copy in this folder that nobody uses any more.
+    static void remove_left(const std::filesystem::path& folder);
     ReadableStore(ReadableStore&& other) noexcept : file_(std::move(other.file_)), is_copy_(std::exchange(other.is_copy_, false)) {}
     ReadableStore& operator=(ReadableStore&&) = delete;
     ~ReadableStore();

@@ -9,7 +9,7 @@
 
 namespace hwvault {
 
-// `text` with a blank in place of each ASCII control character.
+// `text` with a blank in place of each byte of a control character, of ASCII or of U+0080 to U+009F in UTF-8.
 std::string one_line(std::string_view text);
 
 }  // namespace hwvault

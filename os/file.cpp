@@ -47,12 +47,9 @@ Error too_large(const path& file, std::size_t cap) {
 // `check` says whether a file of this kind, owner and mode may hold the secret.
 template <class Check>
 Result<SecretBytes> read_secret(const path& file, std::size_t cap, const Check& check) {
-    HWVAULT_TRY(const Fd fd, open_file(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+    HWVAULT_TRY(const Fd fd, open_regular_file(file));
     struct stat status {};
     if (::fstat(fd.get(), &status) != 0) return errno_error("fstat " + file.string(), errno);
-    if (!S_ISREG(status.st_mode)) {
-        return Error{ErrorCode::kInvalidArgument, file.string() + " is not a regular file."};
-    }
     HWVAULT_CHECK(check(status));
     SecretBytes content(cap + 1);
     HWVAULT_TRY(const std::size_t size, read_into(fd, content.reveal_to_fill(), file));
@@ -94,6 +91,28 @@ Result<SecretBytes> read_secret_file(const path& file, std::size_t cap) {
 
 Result<SecretBytes> read_credential(const path& file, std::size_t cap) {
     return read_secret(file, cap, [](const struct stat&) -> Result<void> { return {}; });
+}
+
+Result<Fd> open_regular_file(const path& file) {
+    std::error_code ignored;
+    if (std::filesystem::is_symlink(file, ignored)) {  // in words; that none is followed is open(2)'s business
+        return Error{ErrorCode::kInvalidArgument, file.string() + " is a symbolic link, which is not followed. Name the file itself."};
+    }
+    HWVAULT_TRY(Fd fd, open_file(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+    struct stat status {};
+    if (::fstat(fd.get(), &status) != 0) return errno_error("fstat " + file.string(), errno);
+    if (!S_ISREG(status.st_mode)) return Error{ErrorCode::kInvalidArgument, file.string() + " is not a regular file."};
+    return fd;
+}
+
+Result<void> copy_to_new_file(const Fd& from, const path& file, unsigned mode) {
+    constexpr std::size_t kChunk = 64 << 10;
+    HWVAULT_TRY(const Fd to, open_file(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
+    for (Bytes chunk(kChunk);;) {
+        HWVAULT_TRY(const std::size_t size, read_into(from, chunk, file));
+        HWVAULT_CHECK(write_all(to, BytesView(chunk).first(size), file));
+        if (size < chunk.size()) return {};
+    }
 }
 
 Result<void> write_file_durably(const path& file, BytesView content, unsigned mode) {

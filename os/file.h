@@ -25,6 +25,12 @@ Result<SecretBytes> read_secret_file(const std::filesystem::path& path, std::siz
 // are systemd's business and differ between its versions.
 Result<SecretBytes> read_credential(const std::filesystem::path& path, std::size_t cap);
 
+// The regular file that `path` itself names, to be read: not what a link leads to, and not a pipe, which would never end.
+// kNotFound, else kInvalidArgument naming the path.
+Result<Fd> open_regular_file(const std::filesystem::path& path);
+// The rest of `from` in a new file, as open(2) makes it with O_EXCL and `mode`. After an error a part of it may be there.
+Result<void> copy_to_new_file(const Fd& from, const std::filesystem::path& path, unsigned mode);
+
 // Written beside, synced, renamed, the folder synced. `mode` as for open(2).
 Result<void> write_file_durably(const std::filesystem::path& path, BytesView content, unsigned mode);
 

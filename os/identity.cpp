@@ -22,13 +22,16 @@ Result<void> become_owner_of(const std::filesystem::path& folder) {
         return errno_error("looking whose " + folder.string() + " is", errno, errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kInternal);
     }
     if (::geteuid() != 0 || owner.st_uid == 0) return {};
+    int at_parents_end = 0;
+    ::prctl(PR_GET_PDEATHSIG, &at_parents_end, 0, 0, 0);
     ::capng_clear(CAPNG_SELECT_ALL);
     const auto held = static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED);
     const auto how = static_cast<capng_flags_t>(CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING | CAPNG_CLEAR_AMBIENT);
     // What failed may have been half done, so nobody goes on after that.
     if (::capng_update(CAPNG_ADD, held, CAP_DAC_READ_SEARCH) != 0 ||
         ::capng_change_id(static_cast<int>(owner.st_uid), static_cast<int>(owner.st_gid), how) != 0 ||
-        ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+        ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        ::prctl(PR_SET_PDEATHSIG, at_parents_end, 0, 0, 0) != 0) {  // which another identity clears, prctl(2)
         return Error{ErrorCode::kInternal, "Becoming uid " + std::to_string(owner.st_uid) + ", whose " + folder.string() +
                                                " is, failed. Run this as root with all of root's capabilities, not in a container that "
                                                "takes some away."};

@@ -45,7 +45,7 @@ public:
         serial.pop_back();
         serial_ = serial;
         configure(kModule);
-        REQUIRE(run(arguments("init")).has_value());
+        REQUIRE(run(init()).has_value());
     }
 
     [[nodiscard]] path file(const char* name) const { return folder_.path() / name; }
@@ -57,6 +57,11 @@ public:
     [[nodiscard]] std::vector<std::string> arguments(const std::string& command) const {
         return {command,      "--config", file("hwvault.toml").string(), "--pin-file", file("pin").string(), "--state",
                 file("state").string()};
+    }
+    [[nodiscard]] std::vector<std::string> init() const {
+        auto all = arguments("init");
+        all.emplace_back("--dev");  // a token of whoever runs the test
+        return all;
     }
     [[nodiscard]] Result<std::string> run(std::vector<std::string> args) const {
         return os::run({HARDWARE_CHILD, std::move(args), environment()});
@@ -168,7 +173,7 @@ TEST_CASE("a wrong PIN is given to the token exactly once, across restarts, and 
         Daemon daemon(token);
         REQUIRE(daemon.becomes(ErrorCode::kHardwareLocked));
         CHECK(daemon.client().state().error().message.find("rejected this PIN before") != std::string::npos);
-        CHECK_FALSE(token.run(token.arguments("init")).has_value());
+        CHECK_FALSE(token.run(token.init()).has_value());
         CHECK_FALSE(token.was_given_a_wrong_pin());
         if (restart == 0) continue;
         // The credential changes while the child runs: it finds that out by itself.
@@ -183,7 +188,7 @@ TEST_CASE("a PIN that the token's flags kept from being tried is not held agains
     const SoftToken token;
     const SecretBytes right = token.pin();
     write(token.file("pin"), "wrong-one");
-    CHECK_FALSE(token.run(token.arguments("init")).has_value());
+    CHECK_FALSE(token.run(token.init()).has_value());
     write(token.file("pin"), text_of(right.reveal()));
     {
         Daemon daemon(token);
@@ -247,7 +252,7 @@ TEST_CASE("a PIN file that others can read is refused in words, and accepted onc
     if (softhsm_is_missing()) return;
     const SoftToken token;
     std::filesystem::permissions(token.file("pin"), std::filesystem::perms(0644));
-    CHECK_FALSE(token.run(token.arguments("init")).has_value());
+    CHECK_FALSE(token.run(token.init()).has_value());
     Daemon daemon(token);
     CHECK(daemon.loop().run_until([&] {
         const auto state = daemon.client().state();
@@ -280,7 +285,7 @@ TEST_CASE("a state folder that others can enter is refused") {
     if (softhsm_is_missing()) return;
     const SoftToken token;
     std::filesystem::permissions(token.file("state"), std::filesystem::perms(0755));
-    CHECK_FALSE(token.run(token.arguments("init")).has_value());
+    CHECK_FALSE(token.run(token.init()).has_value());
 }
 
 // systemd's end of sd_notify(3).

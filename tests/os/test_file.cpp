@@ -52,6 +52,35 @@ int as_user(uid_t uid, Act act) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+TEST_CASE("A regular file is opened by its own name only") {
+    const TestFolder folder;
+    put(folder / "file", "content", 0600);
+    REQUIRE(::symlink((folder / "file").c_str(), (folder / "link").c_str()) == 0);
+    REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
+    CHECK(open_regular_file(folder / "file"));
+    CHECK(open_regular_file(folder / "none").error().code == ErrorCode::kNotFound);
+    const auto link = open_regular_file(folder / "link");
+    CHECK(link.error().code == ErrorCode::kInvalidArgument);
+    CHECK(link.error().message.find("is a symbolic link") != std::string::npos);
+    CHECK(open_regular_file(folder / "pipe").error().code == ErrorCode::kInvalidArgument);
+    CHECK(open_regular_file(folder.path()).error().code == ErrorCode::kInvalidArgument);
+}
+
+TEST_CASE("A copy is a new file, whole and of the mode that was asked for") {
+    const TestFolder folder;
+    const std::string content(100'000, 'x');
+    put(folder / "file", content, 0644);
+    REQUIRE(copy_to_new_file(open_regular_file(folder / "file").value(), folder / "copy", 0600));
+    CHECK(content_of(folder / "copy") == content);
+    CHECK(mode_of(folder / "copy") == 0600);
+    put(folder / "victim", "kept", 0600);
+    REQUIRE(::symlink((folder / "victim").c_str(), (folder / "planted").c_str()) == 0);
+    for (const char* const there : {"victim", "planted"}) {
+        CHECK_FALSE(copy_to_new_file(open_regular_file(folder / "file").value(), folder / there, 0600));
+    }
+    CHECK(content_of(folder / "victim") == "kept");
+}
+
 TEST_CASE("A file is read whole, up to the cap") {
     const TestFolder folder;
     put(folder / "file", std::string("a\0b\n", 4), 0644);

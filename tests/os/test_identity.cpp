@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // What is left of root, looked at from inside a child that becomes another user.
+#include <csignal>
+
 #include <fcntl.h>
 #include <grp.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -104,6 +107,18 @@ TEST_CASE("What it starts has no capability at all") {
         ::execlp("grep", "grep", "-qE", "^Cap(Inh|Prm|Eff|Bnd|Amb):\\s+0*[1-9a-f]", "/proc/self/status", nullptr);
         return 2;
     }) == 1);
+}
+
+TEST_CASE("A process that was to end with its parent still is") {
+    if (!is_root()) return;
+    const Owned owned;
+    CHECK(in_a_child([&] {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (!become_owner_of(owned.state)) return 1;
+        int kept = 0;
+        ::prctl(PR_GET_PDEATHSIG, &kept);
+        return kept == SIGKILL ? 0 : 2;
+    }) == 0);
 }
 
 TEST_CASE("Where the folder is one's own nothing changes") {

@@ -136,6 +136,14 @@ def neither_of_the_two_serves_as_root():
 
 
 @check
+def root_recovers_into_no_folder_of_its_own():
+    vault.hand_over()
+    shutil.chown(vault.store, "root", "root")
+    done = subprocess.run([*vault.command(), "init"], env=vault.environment, capture_output=True, timeout=60)
+    expect(done.returncode == 1 and f"{vault.store} of [vault] state is root's. Make it: `install -d".encode() in done.stderr, f"{done}")
+
+
+@check
 def what_root_made_belongs_to_those_who_serve():
     for folder, user in ((vault.store, SERVER), (vault.hardware_state, HARDWARE_SERVER)):
         subprocess.run(["chown", "-R", "root:root", folder], check=True)
@@ -143,6 +151,8 @@ def what_root_made_belongs_to_those_who_serve():
         shutil.rmtree(folder / "tpm", ignore_errors=True)
         for file in folder.iterdir():
             file.unlink()
+    for pin in vault.folder.glob("*pin"):  # which its user may not read
+        shutil.chown(pin, "root", "root")
     done = vault.cli("init", "--config", vault.configuration, *vault.device.pin, "--hardware-state", vault.hardware_state)
     expect(done.returncode == 0, f"{done}")
     strangers = [str(path) for folder, user in ((vault.store, SERVER), (vault.hardware_state, HARDWARE_SERVER))

@@ -6,18 +6,15 @@
 # does, and nothing is lost.
 #
 # From and to the device of HWVAULT_TEST_HARDWARE; where that is a TPM, also between it and a PKCS#11 token.
-import os
-import pty
 import re
 import shutil
 import sqlite3
 import subprocess
 
-from configured_vault import ConfiguredVault
-from harness import BIN, HARDWARE, Skip, Vault, check, expect, run
+from harness import HARDWARE, Vault, check, expect, run
+from recovery import Keys, at_terminal
 
 PAIRS = [(HARDWARE, HARDWARE)] if HARDWARE == "softhsm" else [(HARDWARE, HARDWARE), (HARDWARE, "softhsm"), ("softhsm", HARDWARE)]
-KEYS = {"EC": ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"], "RSA": ["-algorithm", "RSA"]}
 
 
 class Machine(Vault):
@@ -63,23 +60,6 @@ class Machine(Vault):
         self.stop()
         for device in ("tokens", "tpm", "hardware"):
             shutil.rmtree(self.folder / device, ignore_errors=True)
-
-
-class Keys:
-    """A recovery key pair, made as a person makes it, in a folder of its own."""
-
-    def __init__(self, home, name, kind="EC", certificate=False, passphrase=None):
-        self.private = home / f"{name}.key"
-        self.public = home / f"{name}.pem"
-        encryption = ["-aes256", "-pass", f"file:{passphrase}"] if passphrase else []
-        subprocess.run(["openssl", "genpkey", *KEYS[kind], *encryption, "-out", self.private], check=True, capture_output=True)
-        self.private.chmod(0o600)
-        passin = ["-passin", f"file:{passphrase}"] if passphrase else []
-        if certificate:
-            public = ["req", "-x509", "-new", "-key", self.private, *passin, "-subj", "/CN=recovery", "-days", "1"]
-        else:
-            public = ["pkey", "-in", self.private, *passin, "-pubout"]
-        subprocess.run(["openssl", *public, "-out", self.public], check=True, capture_output=True)
 
 
 def fill(machine):
@@ -162,45 +142,6 @@ def every_token_comes_back_on_another_device():
             fresh.call("Revoke")
             expect(not fresh.active(own), "a recovered token lives on after it was revoked")
             expect(fresh.active(fresh.token()) and fresh.token() != own, "no successor")
-
-
-@check
-def an_administrator_recovers_by_hand_on_a_configured_machine():
-    old, new = ConfiguredVault(), ConfiguredVault()
-    if old.missing:
-        raise Skip(old.missing)
-    try:
-        keys = Keys(old.home, "recovery")
-        for vault in (old, new):
-            vault.configure()
-            with open(vault.configuration, "a", encoding="utf-8") as configuration:
-                configuration.write(f"[recovery]\nrecipient = '{keys.public}'\n")
-            vault.start_hardware()
-        done = old.init()
-        expect(done.returncode == 0 and b"Keep it on another machine" in done.stdout, f"init: {done}")
-        signing = old.home / "signing.pem"
-        signing.write_bytes(re.search(b"-----BEGIN.*END PUBLIC KEY-----\n", done.stdout, re.DOTALL).group())
-        shown = old.administer("recover", "--show-signing-key")
-        expect(shown.returncode == 0 and signing.read_bytes() == shown.stdout, f"--show-signing-key: {shown}")
-        old.start()
-        own = old.token()
-        expect(own.startswith("acme_"), "the prefix")
-        old.stop()
-        old.kill_hardware()
-
-        keyed = subprocess.run([BIN / "hwvault-hardware", "init", "--config", new.configuration, *new.device.pin, "--state",
-                                new.hardware_state], env=new.environment, capture_output=True, check=False)
-        expect(keyed.returncode == 0, f"hwvault-hardware init: {keyed}")
-        wanting = new.administer("recover", "--from", old.store / "store.db")
-        expect(wanting.returncode == 2 and b"three files" in wanting.stderr, f"recover without keys: {wanting}")
-        done = new.administer("recover", "--from", old.store / "store.db", "--recovery-key", keys.private,
-                              "--signing-key", signing)
-        expect(done.returncode == 0 and b"Recovered to epoch" in done.stdout, f"recover: {done}")
-        new.start()
-        expect(new.token() == own and new.active(own), "another string")
-    finally:
-        old.__exit__(None, None, None)
-        new.__exit__(None, None, None)
 
 
 @check
@@ -375,7 +316,8 @@ def an_encrypted_key_takes_its_passphrase_from_a_file_or_from_the_terminal():
         wrong.chmod(0o600)
         refused(fresh, lost, keys.private, ["passphrase is wrong"], "--passphrase-file", wrong)
 
-        shown = at_terminal(fresh, lost, keys.private, b"correct horse\n")
+        shown = at_terminal([*fresh.command(), "recover", "--from", lost.store, "--recovery-key", keys.private,
+                             "--signing-key", lost.signing], fresh.environment, b"correct horse\n")
         expect(b"not shown" in shown and b"correct horse" not in shown, f"the terminal showed: {shown}")
         expect(b"Recovered to epoch" in shown, f"the terminal showed: {shown}")
         fresh.start()
@@ -384,33 +326,6 @@ def an_encrypted_key_takes_its_passphrase_from_a_file_or_from_the_terminal():
         fresh.store.unlink()
         outcome = fresh.recover(lost, keys.private, "--passphrase-file", passphrase)
         expect(outcome.returncode == 0, outcome.stderr.decode())
-
-
-def at_terminal(machine, lost, key, typed):
-    """Recovers at a terminal of its own, types when it is asked, and gives what was shown."""
-    arguments = [*machine.command(), "recover", "--from", lost.store, "--recovery-key", key, "--signing-key", lost.signing]
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execve(BIN / "hwvaultd", [str(argument) for argument in arguments], machine.environment)
-    shown = b""
-
-    def read():
-        nonlocal shown
-        try:
-            part = os.read(terminal, 4096)
-        except OSError:  # the other end is gone
-            return False
-        shown += part
-        return bool(part)
-
-    while b"not shown" not in shown and read():
-        pass
-    os.write(terminal, typed)  # echo is off before it asks
-    while read():
-        pass
-    os.waitpid(pid, 0)
-    os.close(terminal)
-    return shown
 
 
 run()

@@ -46,7 +46,8 @@ def as_it_was():
 
 def init():
     """`hwvault-hardware init`, on the vault's TPM; the daemon does not run."""
-    return subprocess.run([BIN / "hwvault-hardware", "init", "--config", SETTINGS, "--state", vault.folder / "hardware"],
+    return subprocess.run([BIN / "hwvault-hardware", "init", "--dev", "--config", SETTINGS, "--state",
+                           vault.folder / "hardware"],
                           env=vault.environment, capture_output=True, text=True, timeout=60)
 
 

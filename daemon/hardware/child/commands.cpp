@@ -30,7 +30,15 @@ bool has_pin(const Access& access, const HardwareConfig& config) {
     return !access.pin_file.empty() || !config.pin_credential.empty();
 }
 
+// Nothing for no file.
+Result<std::shared_ptr<const SecretBytes>> pin_in(const std::filesystem::path& file) {
+    if (file.empty()) return std::shared_ptr<const SecretBytes>();
+    HWVAULT_TRY(SecretBytes pin, read_pin_file(file));
+    return std::make_shared<const SecretBytes>(std::move(pin));
+}
+
 Result<SecretBytes> read_pin(const Access& access, const HardwareConfig& config) {
+    if (access.pin) return SecretBytes::copy_of(access.pin->reveal());
     if (!access.pin_file.empty()) return read_pin_file(access.pin_file);
     if (!config.pin_credential.empty()) return read_pin_credential(config.pin_credential);
     return Error{ErrorCode::kInvalidArgument,
@@ -87,6 +95,7 @@ bool names_current_pin(const Reseal& how) {
 
 // The PIN until now.
 Result<SecretBytes> read_current_pin(const Access& access, const HardwareConfig& config, const Reseal& how) {
+    if (how.current_pin) return SecretBytes::copy_of(how.current_pin->reveal());
     if (!how.current_pin_file.empty()) return read_pin_file(how.current_pin_file);
     if (!how.current_pin_credential.empty()) return read_pin_credential(how.current_pin_credential);
     return read_pin(access, config);
@@ -179,6 +188,12 @@ Result<Endpoint> open_door(const Door& door) {
 }
 
 }  // namespace
+
+Result<void> read_pin_files(Access& access, Reseal& reseal) {
+    HWVAULT_TRY(access.pin, pin_in(access.pin_file));
+    HWVAULT_TRY(reseal.current_pin, pin_in(reseal.current_pin_file));
+    return {};
+}
 
 Result<void> serve(const Access& access, const Door& door, const Log& log) {
     HWVAULT_TRY(Endpoint endpoint, open_door(door));

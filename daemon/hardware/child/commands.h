@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@
 
 #include "daemon/hardware/device.h"
 #include "foundation/result.h"
+#include "foundation/secret.h"
 
 namespace hwvault::hardware::child {
 
@@ -25,6 +27,7 @@ struct Access {
     std::filesystem::path config;    // hwvault.toml
     std::filesystem::path pin_file;  // empty: [hardware] pin_credential
     std::filesystem::path state;     // made with mode 0700; refused when others can enter it
+    std::shared_ptr<const SecretBytes> pin{};  // what pin_file held, if it was read before
 };
 
 // Where requests come from: the first of these that is set, else the socket that systemd handed over.
@@ -47,7 +50,11 @@ struct Reseal {
     std::string current_pin_credential;      // or the systemd credential that it is in
     std::vector<std::string> expected;       // "7=HEX": what PCRs will have after an update
     bool no_pin{false};                      // from now on; else a PIN is not left out by mistake
+    std::shared_ptr<const SecretBytes> current_pin{};  // what current_pin_file held, if it was read before
 };
+
+// Reads the PINs that files hold, for who may not read these files later.
+Result<void> read_pin_files(Access& access, Reseal& reseal);
 
 // Serves until an inherited connection ends; from a listening socket until that fails. There what is wrong with the
 // configuration, the PIN's place or the state folder is told to hwvaultd, and looked at again each time the device is to be

@@ -26,6 +26,7 @@
 #include <spdlog/spdlog.h>
 
 #include "daemon/hardware/child/commands.h"
+#include "os/apart.h"
 #include "os/identity.h"
 
 namespace {
@@ -46,6 +47,7 @@ struct Arguments {
     NewToken token;
     Reseal reseal;
     std::string accept;
+    bool development{false};
 };
 
 // No debugger of another process, no core file, no new privileges: the PIN is in this address space. And a device that
@@ -90,13 +92,24 @@ Result<uid_t> find_uid(const std::string& user) {
     return Error{ErrorCode::kInvalidArgument, "--accept-uid " + user + ": there is no such user."};
 }
 
-// What root makes here must be that user's who serves with it, and a vendor's module gets no right of root's: it may do what
-// it likes.
-Result<void> become_server(const Access& access) {
+// A vendor's module may do what it likes: it gets no right of root's, and not the terminal. What root makes here must be that
+// user's who serves with it. Of root's files the PINs are read before.
+Result<void> become_server(Access& access, Reseal& reseal) {
+    HWVAULT_CHECK(os::go_on_apart());
+    const bool by_root = ::geteuid() == 0;
     const auto own = os::become_owner_of(access.state);
-    if (!own && own.error().code == ErrorCode::kNotFound) return {};  // made, or named, later
-    HWVAULT_CHECK(own);
-    return os::give_up_reading();
+    const bool is_missing = !own && own.error().code == ErrorCode::kNotFound;
+    if (by_root && (is_missing || (own && ::geteuid() == 0))) {
+        const std::string folder = access.state.string();
+        return invalid_argument("The state folder " + folder + (is_missing ? " is not there" : " is root's") +
+                                ", and no device is opened as root. Make it that of the user who serves: `install -d -m 0700 -o "
+                                "hwvault-hardware -g hwvault-hardware " + folder + "`.");
+    }
+    if (!is_missing) HWVAULT_CHECK(own);
+    HWVAULT_CHECK(read_pin_files(access, reseal));
+    HWVAULT_CHECK(os::give_up_reading());
+    os::leave_terminal();
+    return {};
 }
 
 // A vendor's module as root would be root's to anybody who gets into it.
@@ -144,6 +157,10 @@ void add_access(CLI::App& command, Access& access) {
     command.add_option("--state", access.state, "folder for what must outlive a restart; mode 0700")->required();
 }
 
+void add_development(CLI::App& command, bool& development) {
+    command.add_flag("--dev", development, "for development: as whoever types it, also as root");
+}
+
 int run(int argc, char** argv) {
     Arguments arguments;
     CLI::App app("The hardware child of hwvault: the one process that opens the device.", "hwvault-hardware");
@@ -159,9 +176,11 @@ int run(int argc, char** argv) {
 
     CLI::App& init_command = *app.add_subcommand("init", "make the keys that are missing in the device");
     add_access(init_command, arguments.access);
+    add_development(init_command, arguments.development);
 
     CLI::App& reseal_command = *app.add_subcommand("reseal", "bind a TPM's keys to what the configuration says now");
     add_access(reseal_command, arguments.access);
+    add_development(reseal_command, arguments.development);
     reseal_command.add_option("--current-pin-file", arguments.reseal.current_pin_file,
                               "file of the PIN until now, if it is to be another");
     reseal_command.add_option("--current-pin-credential", arguments.reseal.current_pin_credential,
@@ -185,11 +204,13 @@ int run(int argc, char** argv) {
         return app.exit(usage) == 0 ? kDone : kUsedWrongly;
     }
     if (token_command.parsed()) return run_create_token(arguments);
-    if (serve_command.parsed() && arguments.door.fd < 0 && ::geteuid() == 0) return refuse_root();
-    if (arguments.door.fd < 0) {
-        if (const auto own = become_server(arguments.access); !own) return fail(own.error());
+    if (serve_command.parsed()) {
+        const bool by_itself = arguments.door.fd < 0;
+        return by_itself && ::geteuid() == 0 ? refuse_root() : run_serve(std::move(arguments));
     }
-    if (serve_command.parsed()) return run_serve(std::move(arguments));
+    if (!arguments.development) {
+        if (const auto own = become_server(arguments.access, arguments.reseal); !own) return fail(own.error());
+    }
     if (init_command.parsed()) return print(init(arguments.access));
     return print(reseal(arguments.access, arguments.reseal));
 }
