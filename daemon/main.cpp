@@ -278,7 +278,9 @@ awaitable<void> Daemon::close() {
     if (varlink_) varlink_->stop();
     if (credential_) credential_->stop();
     if (dbus_) co_await dbus_->drained();
-    dbus_.reset();  // the connection goes, so that who calls by its unique name is told at once
+    // The connection goes, and who calls by its unique name is told at once; where a call took longer than the door waits, with
+    // that one's answer.
+    dbus_.reset();
     if (varlink_) co_await varlink_->drained();
     if (credential_) co_await credential_->drained();
     co_await service_->stop();

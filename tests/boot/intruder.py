@@ -1,16 +1,19 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Whoever has taken over hwvaultd: started in its unit's place, as its user and in its sandbox, it tries what it must not be
+# Whoever has taken over a daemon: started in its unit's place, as its user and in its sandbox, it tries what it must not be
 # able to do, and prints `withheld: WHAT` or `given: WHAT` for each. Started as root and outside it gets all of it, which
 # shows that it tries in earnest.
 #
-#   intruder.py CHILD_PID PATH...     pid of hwvault-hardware, and files, devices, folders and sockets that are its alone
+#   intruder.py                       tries to leave the sandbox
+#   intruder.py CHILD_PID PATH...     and what hwvaultd must not reach: the pid of hwvault-hardware, and files, devices, folders
+#                                     and sockets that are its alone
 import ctypes
 import os
 import socket
 import stat
 import struct
+import subprocess
 import sys
 
 CHILD = "/run/hwvault-hardware/socket"
@@ -54,6 +57,41 @@ def field(content):
 
 def number(value):
     return field(struct.pack("<Q", value))
+
+
+def ask(service, path, interface, method, *arguments, seconds=60):
+    """A call on the system bus."""
+    done = subprocess.run(["busctl", f"--timeout={seconds}", "call", service, path, interface, method, *map(str, arguments)],
+                          capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise PermissionError(done.stderr.strip())
+
+
+def linger():
+    """Has logind start the user's own systemd, outside of every sandbox and at every boot. polkit lets every user."""
+    manager = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
+    ask(*manager, "SetUserLinger", "ubb", os.getuid(), "true", "false")
+    ask(*manager, "SetUserLinger", "ubb", os.getuid(), "false", "false")
+
+
+def unit():
+    ask("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager", "StartTransientUnit",
+        "ssa(sv)a(sa(sv))", "intruder.service", "fail", 1, "ExecStart", "a(sasb)", 1, "/bin/true", 1, "/bin/true", "false", 0)
+
+
+def service():
+    """Has the bus start a program that it knows."""
+    ask("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "StartServiceByName", "su",
+        "org.freedesktop.hostname1", 0)
+
+
+def resource_manager():
+    """Gets a call through to a TPM's. The one that stands in for it never answers."""
+    try:
+        ask("com.intel.tss2.Tabrmd", "/com/intel/tss2/Tabrmd/Tss2", "com.intel.tss2.TctiTabrmd", "CreateConnection", seconds=5)
+    except PermissionError as why:
+        if "timed out" not in str(why):
+            raise
 
 
 class Child:
@@ -102,11 +140,14 @@ class Signatures:
 
 
 def main():
-    pid, signatures = int(sys.argv[1]), Signatures()
-    attempts = [(f"reach {path}", reach, (path,)) for path in sys.argv[2:]]
-    attempts += [("attach to the child", attach, (pid,)), ("the child's memory", read_memory, (pid,)),
-                 ("the child's environment", read_environment, (pid,)), ("a first signature", signatures.first, ()),
-                 ("a second signature", signatures.second, ())]
+    attempts = [("a user manager", linger, ()), ("a unit of its own", unit, ()),
+                ("the TPM's resource manager", resource_manager, ())]
+    if len(sys.argv) > 1:
+        pid, signatures = int(sys.argv[1]), Signatures()
+        attempts += [(f"reach {path}", reach, (path,)) for path in sys.argv[2:]]
+        attempts += [("another service of the bus", service, ()), ("attach to the child", attach, (pid,)),
+                     ("the child's memory", read_memory, (pid,)), ("the child's environment", read_environment, (pid,)),
+                     ("a first signature", signatures.first, ()), ("a second signature", signatures.second, ())]
     for what, attempt, arguments in attempts:
         try:
             attempt(*arguments)

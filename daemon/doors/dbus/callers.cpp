@@ -11,9 +11,6 @@
 namespace hwvault::doors::dbus {
 namespace {
 
-constexpr const char* kBusName = "org.freedesktop.DBus";
-constexpr const char* kBusPath = "/org/freedesktop/DBus";
-
 Error busy(std::string message) {
     return {ErrorCode::kBusy, std::move(message)};
 }

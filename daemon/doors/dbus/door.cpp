@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/doors/dbus/door.h"
 
+#include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include <boost/asio/post.hpp>
@@ -42,7 +44,10 @@ Error cannot_serve(const sdbus::Error& failure) {
 class BusDoor final : public Door {
 public:
     BusDoor(std::shared_ptr<Vault1> vault, const boost::asio::any_io_executor& strand, Options options)
-        : vault_(std::move(vault)), options_(std::move(options)), end_(std::make_shared<End>(strand)) {
+        : vault_(std::move(vault)),
+          options_(std::move(options)),
+          end_(std::make_shared<End>(strand)),
+          bus_(sdbus::createProxy(vault_->bus(), ServiceName{kBusName}, sdbus::ObjectPath{kBusPath})) {
         loop_.emplace(vault_->bus(), vault_->outbox(),
                       Loop::Events{.idle = [this] { look_whether_drained(); },
                                    .lost = [this](const std::string& cause) { lose(cause); }});
@@ -50,8 +55,7 @@ public:
 
     ~BusDoor() override { end(); }
 
-    // On the loop's thread: what the bus has given us until it answers lies in our queue then, and is taken in before the
-    // loop is idle.
+    // On the loop's thread, so that it comes after what was put there before.
     void stop() override {
         vault_->outbox().put([this] { give_name_back(); });
     }
@@ -72,8 +76,10 @@ private:
         bool has_come{false};
     };
 
+    enum class Name { kOurs, kBeingGivenBack, kGone };
+
     void look_whether_drained() {
-        if (name_is_ours_ || !vault_->is_idle() || std::exchange(told_, true)) return;
+        if (name_ != Name::kGone || !vault_->is_idle() || std::exchange(told_, true)) return;
         tell_end();
     }
 
@@ -86,34 +92,53 @@ private:
 
     void lose(const std::string& cause) {
         spdlog::error("The message bus is gone ({}); nobody is served over D-Bus any more.", cause);
-        name_is_ours_ = false;
+        name_ = Name::kGone;
         vault_->close();
         tell_end();
         if (options_.lost) options_.lost();
     }
 
+    // Does not wait for the bus, which may hang. What it has given us by the name until its answer is taken in before that
+    // answer is.
     void give_name_back() {
-        if (!std::exchange(name_is_ours_, false)) return;
+        if (name_ != Name::kOurs) return;
+        name_ = Name::kBeingGivenBack;
+        const auto answered = [this](CallError failure, const std::uint32_t&) {
+            name_ = Name::kGone;
+            if (failure) log_kept(failure->getMessage());
+        };
         try {
-            vault_->bus().releaseName(ServiceName{kServiceName});
+            bus_->callMethodAsync("ReleaseName")
+                .onInterface(kBusName)
+                .withTimeout(options_.drain)
+                .withArguments(std::string(kServiceName))
+                .uponReplyInvoke(answered);
         } catch (const sdbus::Error& failure) {
-            spdlog::warn("{} could not be given back: {}", kServiceName, failure.getMessage());
+            name_ = Name::kGone;
+            log_kept(failure.getMessage());
         }
+    }
+
+    static void log_kept(const std::string& cause) {
+        spdlog::warn("{} could not be given back, so the bus keeps it until the connection goes: {}", kServiceName, cause);
     }
 
     void end() {
         if (!loop_) return;
         loop_.reset();
+        if (name_ == Name::kBeingGivenBack) log_kept("the bus did not answer in time");
         vault_->close();
         give_name_back();
+        bus_.reset();
     }
 
     std::shared_ptr<Vault1> vault_;
     Options options_;
     std::shared_ptr<End> end_;
     // Of the loop, or, once that has ended, of who ended it.
-    bool name_is_ours_{true};
+    Name name_{Name::kOurs};
     bool told_{false};
+    std::unique_ptr<sdbus::IProxy> bus_;
     std::optional<Loop> loop_;
 };
 

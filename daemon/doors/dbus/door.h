@@ -38,7 +38,8 @@ public:
     static Result<std::unique_ptr<Door>> create(service::Service& service, peer::Resolver& resolver, Options options);
 
     // Gives the name back, so that the bus keeps new calls for who takes it next, whom it starts. Calls that it gave us
-    // before are taken and answered, and so is who calls by the connection's unique name, all within Options::drain.
+    // before are taken and answered, and so is who calls by the connection's unique name, all within Options::drain, beyond
+    // which a bus that hangs is not waited for either.
     virtual void stop() = 0;
     // After stop(), on the executor, until all of them are answered; then the bus is read no more.
     virtual boost::asio::awaitable<void> drained() = 0;

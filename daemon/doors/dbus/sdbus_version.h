@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <sdbus-c++/sdbus-c++.h>
 
@@ -26,6 +27,10 @@ using ServiceName = sdbus::ServiceName;
 using CallError = const sdbus::Error*;
 using ServiceName = std::string;
 #endif
+
+// The bus itself, as one of those that it passes calls to.
+constexpr const char* kBusName = "org.freedesktop.DBus";
+constexpr const char* kBusPath = "/org/freedesktop/DBus";
 
 inline sdbus::Error make_error(std::string name, std::string message) {
 #ifdef HWVAULT_SDBUS_2
@@ -85,6 +90,20 @@ inline std::vector<pollfd> descriptors_to_poll(sdbus::IConnection& connection, i
 #else
     return {{data.fd, data.events, 0}};
 #endif
+}
+
+// To be called before a connection closes, which waits without end until the bus has taken what is not sent yet: of a bus
+// that takes nothing it is not waited for.
+inline void give_up_unsent(sdbus::IConnection& connection) {
+    constexpr int kPatienceMs = 250;
+    try {
+        int ignored = 0;
+        pollfd bus = descriptors_to_poll(connection, ignored).front();
+        bus.events &= POLLOUT;
+        if (bus.events != 0 && ::poll(&bus, 1, kPatienceMs) <= 0) ::shutdown(bus.fd, SHUT_RDWR);
+    } catch (const sdbus::Error&) {
+        // The bus has gone.
+    }
 }
 
 }  // namespace hwvault::doors::dbus

@@ -146,6 +146,7 @@ Vault1::Vault1(std::unique_ptr<sdbus::IConnection> connected, service::Service& 
 
 Vault1::~Vault1() {
     unregisterAdaptor();
+    give_up_unsent(*connection);
 }
 
 void Vault1::open() {

@@ -78,6 +78,11 @@ void PrivateBus::stop() {
     pid_ = -1;
 }
 
+void PrivateBus::hang() {
+    REQUIRE(::kill(pid_, SIGSTOP) == 0);
+    REQUIRE(::waitpid(pid_, nullptr, WUNTRACED) == pid_);
+}
+
 Strand::Strand()
     : thread_([this] {
           io_.run();

@@ -38,6 +38,7 @@ public:
     [[nodiscard]] const std::string& address() const { return address_; }
     [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
     void stop();
+    void hang();  // it is there, and neither reads nor answers
 
     // Everybody may own and send anything, as Debian's system bus with hwvault's own configuration lets it.
     static constexpr const char* kOpenPolicy =

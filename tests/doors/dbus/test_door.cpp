@@ -184,6 +184,37 @@ TEST_CASE("A bus that has gone has nothing to wait for") {
     CHECK(serving.strand.drains());
 }
 
+// How long the end of a door takes, whose strand does nothing else meanwhile.
+std::chrono::milliseconds time_to_end(Serving& serving, bool stops) {
+    const auto start = std::chrono::steady_clock::now();
+    if (stops) {
+        serving.strand.run([&] { serving.door->stop(); });
+        serving.strand.finish(serving.door->drained());
+    }
+    serving.strand.run([&] { serving.door.reset(); });
+    CHECK(serving.strand.drains());
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
+}
+
+TEST_CASE("A bus that hangs is not waited for beyond the door's time") {
+    Serving serving(std::chrono::milliseconds{200});
+    serving.bus.hang();
+    const bool stops = GENERATE(true, false);
+    INFO(stops);
+    CHECK(time_to_end(serving, stops) < std::chrono::seconds{5});
+}
+
+TEST_CASE("Nor is it when it does not take what is to be sent") {
+    if (!have_python_dbus(true)) return;
+    Serving serving(std::chrono::milliseconds{200});
+    Running subscriber(python(serving.bus.address(), {"subscribe", "1"}));
+    REQUIRE(subscriber.says("subscribed"));
+    serving.bus.hang();
+    // sd-bus asks for a buffer of 8 MiB, which Linux doubles.
+    for (int i = 0; i < 250; ++i) serving.service.publish(notice(std::string(100'000, 'n')));
+    CHECK(time_to_end(serving, true) < std::chrono::seconds{5});
+}
+
 TEST_CASE("A subscription does not outlive the door") {
     if (!have_python_dbus(true)) return;
     Serving serving;
