@@ -106,9 +106,9 @@ Result<Fd> open_regular_file(const path& file) {
 }
 
 Result<void> copy_to_new_file(const Fd& from, const path& file, unsigned mode) {
-    constexpr std::size_t kChunk = 64 << 10;
+    constexpr std::size_t kPart = 64 << 10;
     HWVAULT_TRY(const Fd to, open_file(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
-    for (Bytes chunk(kChunk);;) {
+    for (Bytes chunk(kPart);;) {
         HWVAULT_TRY(const std::size_t size, read_into(from, chunk, file));
         HWVAULT_CHECK(write_all(to, BytesView(chunk).first(size), file));
         if (size < chunk.size()) return {};

@@ -92,18 +92,24 @@ inline std::vector<pollfd> descriptors_to_poll(sdbus::IConnection& connection, i
 #endif
 }
 
-// To be called before a connection closes, which waits without end until the bus has taken what is not sent yet: of a bus
-// that takes nothing it is not waited for.
-inline void give_up_unsent(sdbus::IConnection& connection) {
-    constexpr int kPatienceMs = 250;
+// False when the bus has gone, or takes what is not sent yet within the time.
+inline bool holds_up(sdbus::IConnection& connection, int milliseconds) {
     try {
         int ignored = 0;
         pollfd bus = descriptors_to_poll(connection, ignored).front();
         bus.events &= POLLOUT;
-        if (bus.events != 0 && ::poll(&bus, 1, kPatienceMs) <= 0) ::shutdown(bus.fd, SHUT_RDWR);
+        return bus.events != 0 && ::poll(&bus, 1, milliseconds) <= 0;
     } catch (const sdbus::Error&) {
-        // The bus has gone.
+        return false;
     }
+}
+
+// To be called before a connection closes, which waits without end until the bus has taken what is not sent yet: of a bus
+// that takes nothing it is not waited for.
+inline void give_up_unsent(sdbus::IConnection& connection) {
+    constexpr int kPatienceMs = 250;
+    int ignored = 0;
+    if (holds_up(connection, kPatienceMs)) ::shutdown(descriptors_to_poll(connection, ignored).front().fd, SHUT_RDWR);
 }
 
 }  // namespace hwvault::doors::dbus
