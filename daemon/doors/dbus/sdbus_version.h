@@ -92,15 +92,15 @@ inline std::vector<pollfd> descriptors_to_poll(sdbus::IConnection& connection, i
 #endif
 }
 
-// False when the bus has gone, or takes what is not sent yet within the time.
-inline bool holds_up(sdbus::IConnection& connection, int milliseconds) {
+// The socket of a bus that does not take within the time what is not sent yet; -1 when it has taken it, or has gone.
+inline int socket_held_up(sdbus::IConnection& connection, int milliseconds) {
     try {
         int ignored = 0;
         pollfd bus = descriptors_to_poll(connection, ignored).front();
         bus.events &= POLLOUT;
-        return bus.events != 0 && ::poll(&bus, 1, milliseconds) <= 0;
+        return bus.events != 0 && ::poll(&bus, 1, milliseconds) <= 0 ? bus.fd : -1;
     } catch (const sdbus::Error&) {
-        return false;
+        return -1;
     }
 }
 
@@ -108,8 +108,8 @@ inline bool holds_up(sdbus::IConnection& connection, int milliseconds) {
 // that takes nothing it is not waited for.
 inline void give_up_unsent(sdbus::IConnection& connection) {
     constexpr int kPatienceMs = 250;
-    int ignored = 0;
-    if (holds_up(connection, kPatienceMs)) ::shutdown(descriptors_to_poll(connection, ignored).front().fd, SHUT_RDWR);
+    const int held_up = socket_held_up(connection, kPatienceMs);
+    if (held_up >= 0) ::shutdown(held_up, SHUT_RDWR);
 }
 
 }  // namespace hwvault::doors::dbus
