@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "tests/contract/faulty_module.h"
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <thread>
 
 #include <dlfcn.h>
 
@@ -61,7 +63,10 @@ CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR* pin, CK_U
     const int count = ++faults.logins;
     if (faults.wrong_pin_after != 0 && count >= faults.wrong_pin_after) return CKR_PIN_INCORRECT;
     if (faults.login_rv != CKR_OK) return faults.login_rv;
-    return real->C_Login(session, user, pin, size);
+    std::this_thread::sleep_for(std::chrono::milliseconds(faults.login_takes));
+    const CK_RV rv = real->C_Login(session, user, pin, size);
+    ++faults.logins_done;
+    return rv;
 }
 
 CK_RV find_objects(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE* objects, CK_ULONG most, CK_ULONG* count) {

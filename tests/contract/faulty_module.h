@@ -25,6 +25,8 @@ constexpr CK_ATTRIBUTE_TYPE kNoLie = ~CK_ATTRIBUTE_TYPE{0};
 struct Faults {
     std::atomic<int> logins{0};       // C_Login calls that came through
     std::atomic<int> loads{0};        // C_Initialize calls
+    std::atomic<int> login_takes{0};  // milliseconds, before the token sees it
+    std::atomic<int> logins_done{0};  // that came back from the token
     std::atomic<CK_FLAGS> extra_flags{0};                  // added to those of C_GetTokenInfo
     std::atomic<CK_ULONG> max_sessions{0};                 // C_OpenSession beyond it: CKR_SESSION_COUNT; 0: no limit
     std::atomic<CK_ATTRIBUTE_TYPE> attribute_lie{kNoLie};  // this flag reads as false

@@ -155,6 +155,36 @@ TEST_CASE("hwvault-hardware serves a SoftHSM2 token, and comes back with the sam
     CHECK(equal_in_constant_time(before->reveal(), after->reveal()));
 }
 
+TEST_CASE("a login under way when the daemon goes is let to its end, unless it hangs") {
+    if (softhsm_is_missing()) return;
+    SoftToken token;
+    testing::Faults& faults = token.make_faulty();
+    const bool hangs = GENERATE(false, true);
+    faults.login_takes = hangs ? 60'000 : 500;
+    Loop loop;
+    auto [daemon, end] = socket_pair();
+    auto child = ChildProcess::start(loop.executor(), token.serve(), std::move(end));
+    REQUIRE(child.has_value());
+    REQUIRE(loop.run_until([&] { return faults.logins == 1; }));
+    daemon = os::Fd();
+    CHECK(loop.run(child->ended(kPatience)) == "exit status 0");
+    CHECK(faults.logins_done == (hangs ? 0 : 1));
+}
+
+TEST_CASE("a device is opened once its last server has ended") {
+    if (softhsm_is_missing()) return;
+    SoftToken token;
+    testing::Faults& faults = token.make_faulty();
+    auto before = std::make_unique<Daemon>(token);
+    REQUIRE(before->becomes(std::nullopt));
+    Daemon after(token);
+    REQUIRE(after.becomes(ErrorCode::kHardwareUnavailable, "Another hwvault-hardware"));
+    CHECK(before->derive().has_value());
+    CHECK(faults.logins == 1);
+    before.reset();
+    CHECK(after.becomes(std::nullopt));
+}
+
 TEST_CASE("a wrong PIN is given to the token exactly once, across restarts, and another one is tried") {
     if (softhsm_is_missing()) return;
     const SoftToken token;

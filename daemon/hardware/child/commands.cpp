@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstdlib>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <variant>
 
@@ -19,12 +21,30 @@
 #include "daemon/hardware/pkcs11/pkcs11.h"
 #include "daemon/hardware/tpm/tpm.h"
 #include "foundation/hex.h"
+#include "os/fd.h"
 #include "os/file.h"
 
 namespace hwvault::hardware::child {
 namespace {
 
 constexpr unsigned kStateMode = 0700;
+constexpr std::chrono::milliseconds kLastCalls{2'000};  // for the calls under way when the daemon goes
+
+// Held as long as a process serves the device. Two that log in at once break each other's view of a token's files (SoftHSM2).
+Result<os::Fd> lock_device(const std::filesystem::path& state) {
+    auto lock = os::lock_folder(state);
+    if (lock || lock.error().code != ErrorCode::kBusy) return lock;
+    return hardware_unavailable("Another hwvault-hardware still serves the device of " + state.string() +
+                                ": it is opened when that one has ended.");
+}
+
+// A module that hangs must not keep a process that nobody needs any more.
+void end_within(std::chrono::milliseconds patience) {
+    std::thread([patience] {
+        std::this_thread::sleep_for(patience);
+        std::_Exit(EXIT_SUCCESS);
+    }).detach();
+}
 
 bool has_pin(const Access& access, const HardwareConfig& config) {
     return !access.pin_file.empty() || !config.pin_credential.empty();
@@ -141,10 +161,15 @@ public:
     ConfiguredDevice(const Access& access, HardwareConfig config)
         : backend_(std::visit([&](const auto& device) { return make_backend(access, device); }, config.device)),
           has_pin_(has_pin(access, config)),
+          state_(access.state),
           gate_(
               access.state, backend_.name, [access, config] { return read_pin(access, config); }, proves_nothing) {}
 
+    // For serving.
     Result<std::unique_ptr<Device>> open() {
+        if (!lock_) {
+            HWVAULT_TRY(lock_, lock_device(state_));
+        }
         HWVAULT_TRY(const bool needed, backend_.needs_pin());
         return with_pin(needed, backend_.open);
     }
@@ -165,6 +190,8 @@ private:
 
     Backend backend_;
     bool has_pin_;
+    std::filesystem::path state_;
+    os::Fd lock_;
     PinGate gate_;
 };
 
@@ -212,11 +239,14 @@ Result<void> serve(const Access& access, const Door& door, const Log& log) {
     const auto locked = [&](const Error& why) {
         if (device) device->withdraw_pin(why);
     };
-    Server server({.state = access.state, .open = open, .locked = locked, .log = log});
-    if (endpoint.listener) return server.listen(std::move(endpoint.listener), *door.accept_uid);
-    server.serve(std::move(endpoint.connection));
-    // The daemon is gone. A module that hangs must not keep this process: nothing is waited for.
-    std::_Exit(EXIT_SUCCESS);
+    {
+        Server server({.state = access.state, .open = open, .locked = locked, .log = log});
+        if (endpoint.listener) return server.listen(std::move(endpoint.listener), *door.accept_uid);
+        server.serve(std::move(endpoint.connection));
+        // The daemon is gone. SoftHSM2 writes its token's file at each login and loses it if the process ends meanwhile.
+        end_within(kLastCalls);
+    }
+    std::_Exit(EXIT_SUCCESS);  // what a module has registered for the end of a process is none of ours
 }
 
 Result<Description> init(const Access& access) {
