@@ -33,7 +33,8 @@ Error not_as_left(std::string_view what) {
     return {ErrorCode::kStoreTampered, std::string(what)};
 }
 
-// "20261126T195050Z"
+constexpr std::size_t kTimeSize = 16;  // "20261126T195050Z"
+
 std::string utc_text(std::time_t time) {
     std::tm parts{};
     ::gmtime_r(&time, &parts);
@@ -90,9 +91,10 @@ struct Current {
     Position end;
     vault::UnixTime time{0};  // of its latest event; 0 where that is not known
 
-    [[nodiscard]] std::string name() const {
+    // TIME-FIRST, with a time that is not before `earliest`.
+    [[nodiscard]] std::string name(const std::string& earliest = "") const {
         const std::time_t known = time == 0 ? std::time(nullptr) : static_cast<std::time_t>(time);
-        return utc_text(known) + "-" + padded(first);
+        return std::max(utc_text(known), earliest) + "-" + padded(first);
     }
 };
 
@@ -135,10 +137,15 @@ public:
     Result<void> append(std::span<const vault::EventLink> links) override;
 
 private:
-    // The newest full file of this vault, read; kNotFound when there is none.
+    // kNotFound when there is none.
+    Result<path> newest_of_full() const;
+    // That one, of this vault, read.
     Result<std::pair<path, Current>> newest_full() const;
     Result<void> read_start(Current& current) const;
     Result<void> read_end(Current& current) const;
+    // Gives the current file its name as a full one, behind all others: the name of one without an event, of which no time is
+    // known, has the clock's, and that of the one behind it, with an event from before, must not sort in front.
+    Result<void> put_among_full();
     Result<void> make(const Position& follows);
     // kStoreTampered unless the file of this name is still the one that is open, and as long.
     Result<void> check_untouched() const;
@@ -164,13 +171,18 @@ Result<std::optional<Position>> Files::end(const vault::Id& vault) {
 }
 
 Result<std::pair<path, Current>> Files::newest_full() const {
+    HWVAULT_TRY(path newest, newest_of_full());
+    HWVAULT_TRY(Current found, open_current(newest, O_RDONLY));
+    HWVAULT_CHECK(read_start(found));
+    HWVAULT_CHECK(read_end(found));
+    return std::pair{std::move(newest), std::move(found)};
+}
+
+Result<path> Files::newest_of_full() const {
     HWVAULT_TRY(const std::vector<path> files, files_in(folder_));
     const auto newest = std::ranges::find_if(files.rbegin(), files.rend(), [this](const path& file) { return file != file_; });
     if (newest == files.rend()) return Error{ErrorCode::kNotFound, "There is no full audit file in " + folder_.string() + "."};
-    HWVAULT_TRY(Current found, open_current(*newest, O_RDONLY));
-    HWVAULT_CHECK(read_start(found));
-    HWVAULT_CHECK(read_end(found));
-    return std::pair{*newest, std::move(found)};
+    return *newest;
 }
 
 std::optional<Position> Files::end_of_full(const vault::Id& vault) {
@@ -221,7 +233,13 @@ Result<void> Files::read_end(Current& current) const {
 
 Result<void> Files::retire() {
     HWVAULT_CHECK(check_untouched());
-    HWVAULT_CHECK(put_away(file_, current_->name(), kRotated));
+    return put_among_full();
+}
+
+Result<void> Files::put_among_full() {
+    const auto newest = newest_of_full();
+    const std::string earliest = newest ? newest->filename().string().substr(kPrefix.size(), kTimeSize) : "";
+    HWVAULT_CHECK(put_away(file_, current_->name(earliest), kRotated));
     current_.reset();
     return {};
 }
@@ -271,8 +289,7 @@ Result<void> Files::append(std::span<const vault::EventLink> links) {
     current_->time = std::max(current_->time, latest_time(links));
     if (current_->size < rotate_at_) return {};
     const Position follows = current_->end;
-    HWVAULT_CHECK(put_away(file_, current_->name(), kRotated));
-    current_.reset();
+    HWVAULT_CHECK(put_among_full());
     return make(follows);
 }
 

@@ -2,11 +2,11 @@
 //
 // The trail in files, for people and for whatever collects logs: FOLDER/audit.jsonl, which grows, and those before it.
 //
-// Each append is one write(2) and one fdatasync(2). A file of kRotateAt bytes is renamed to audit-TIME-FIRST.jsonl: the
-// time of its last event, in UTC, which never goes back as a clock may, and the number of its first entry. The next one
-// begins with its last hash, so that the chain goes on over all of them. A file that is not what hwvaultd left is renamed to
-// audit-TIME-FIRST.set-aside, never changed or deleted. An unfinished last line, as a crash leaves it, is cut off. Files
-// have mode 0640.
+// Each append is one write(2) and one fdatasync(2). A file of kRotateAt bytes is renamed to audit-TIME-FIRST.jsonl:
+// the time of its last event, in UTC, or that of the file before if this were earlier, and the number of its first
+// entry. The next one begins with its last hash, so that the chain goes on over all of them. A file that is not what
+// hwvaultd left is renamed to audit-TIME-FIRST.set-aside, never changed or deleted. An unfinished last line, as a
+// crash leaves it, is cut off. Files have mode 0640.
 //
 // What is looked at is a file's name, its length and its last line; that one was edited in its middle is for the verifier.
 #pragma once

@@ -52,6 +52,12 @@ std::vector<vault::EventLink> some_events(Trail& trail, std::size_t count) {
     return links;
 }
 
+vault::Event event_at(vault::UnixTime time) {
+    vault::Event event;
+    event.time = time;
+    return event;
+}
+
 // Every line of every file follows the one before; gives the last position.
 Position read_trail(const path& folder) {
     Trail trail;
@@ -161,6 +167,18 @@ TEST_CASE("A file that has just been put away is followed at the next start") {
     for (int round = 0; round < 30; ++round) REQUIRE(files->append(some_events(trail, 5)));
     CHECK(read_trail(folder.log()) == Position{150, trail.head()});
     CHECK(make_files(folder.log())->end(kVault).value() == Position{150, trail.head()});
+}
+
+TEST_CASE("A file of which no time is known sorts before those behind it") {
+    const LogFolder folder;
+    Trail trail;
+    const auto files = make_files(folder.log(), 1);
+    REQUIRE(files->begin(kVault, {}));
+    constexpr vault::UnixTime kBefore = 1'000'000'000;  // the clock, which names the first of them, is past that
+    for (const vault::UnixTime time : {vault::UnixTime{0}, kBefore, kBefore + 1}) {
+        REQUIRE(files->append(std::vector{trail.append(event_at(time))}));
+    }
+    CHECK(read_trail(folder.log()) == Position{3, trail.head()});
 }
 
 TEST_CASE("A file begun in the middle of a trail says after which entry") {
