@@ -2,10 +2,8 @@
 //
 // SHA-256 (FIPS 180-4), HMAC-SHA-256 (RFC 2104) and HKDF-SHA-256 (RFC 5869), over OpenSSL.
 //
-// The hash of a token is on the path of every verify: sha256() keeps one context a thread, so that it fetches and
-// locks nothing after a thread's first call, and allocates nothing of its own (OpenSSL 3.0 takes one small block
-// each time it starts a context anew). All are thread-safe. They can fail only when OpenSSL has no SHA-256 at all;
-// that ends the process, since nothing here could go on.
+// The hash of a token is on the path of every verify: sha256() allocates, locks and asks nobody anything. All are
+// thread-safe. They can fail only when OpenSSL has no SHA-256 at all; that ends the process, since nothing here could go on.
 #pragma once
 
 #include <initializer_list>

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include <boost/crc.hpp>
+#include <libdeflate.h>
 
 #include "crypto/random.h"
 
@@ -32,14 +32,9 @@ void write_base62(std::span<std::uint8_t> number, std::span<std::uint8_t> output
 }
 
 std::array<std::uint8_t, kTokenChecksumSize> checksum(BytesView bytes) {
-    boost::crc_32_type crc;
-    crc.process_bytes(bytes.data(), bytes.size());
-    const std::uint32_t sum = crc.checksum();
-    std::array<std::uint8_t, 4> number{
-        static_cast<std::uint8_t>(sum >> 24), static_cast<std::uint8_t>(sum >> 16),
-        static_cast<std::uint8_t>(sum >> 8), static_cast<std::uint8_t>(sum)};
+    std::uint32_t sum = ::libdeflate_crc32(0, bytes.data(), bytes.size());
     std::array<std::uint8_t, kTokenChecksumSize> text;
-    write_base62(number, text);
+    for (std::size_t i = text.size(); i-- > 0; sum /= kBase) text[i] = static_cast<std::uint8_t>(kBase62[sum % kBase]);
     return text;
 }
 
@@ -86,18 +81,24 @@ SecretBytes make_token_text(std::string_view prefix, const TokenId& id, const Se
     return text;
 }
 
-std::optional<TokenProof> prove_token_text(std::string_view prefix, BytesView text) {
+std::optional<TokenParts> split_token_text(std::string_view prefix, BytesView text) {
     if (text.size() != prefix.size() + kTokenBodySize || text_of(text.first(prefix.size())) != prefix) {
         return std::nullopt;
     }
     const BytesView body = text.subspan(prefix.size());
-    if (!std::ranges::all_of(body, is_base62)) return std::nullopt;
-    if (!std::ranges::equal(checksum(text.first(text.size() - kTokenChecksumSize)), text.last(kTokenChecksumSize))) {
-        return std::nullopt;
-    }
+    return TokenParts{body.first<kTokenIdSize>(), body.first<kTokenHashedSize>()};
+}
+
+bool has_right_checksum(BytesView text) {
+    return std::ranges::equal(checksum(text.first(text.size() - kTokenChecksumSize)), text.last(kTokenChecksumSize));
+}
+
+std::optional<TokenProof> prove_token_text(std::string_view prefix, BytesView text) {
+    const auto parts = split_token_text(prefix, text);
+    if (!parts || !std::ranges::all_of(parts->hashed, is_base62) || !has_right_checksum(text)) return std::nullopt;
     TokenProof proof;
-    std::memcpy(proof.id.data(), body.data(), kTokenIdSize);
-    proof.hash = sha256(body.first(kTokenIdSize + kTokenSecretSize));
+    std::memcpy(proof.id.data(), parts->id.data(), kTokenIdSize);
+    proof.hash = sha256(parts->hashed);
     return proof;
 }
 

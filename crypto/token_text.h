@@ -25,6 +25,7 @@ constexpr std::size_t kTokenIdSize = 10;
 constexpr std::size_t kTokenSecretSize = 43;  // ceil(256 / log2(62))
 constexpr std::size_t kTokenChecksumSize = 6;
 constexpr std::size_t kTokenBodySize = kTokenIdSize + kTokenSecretSize + kTokenChecksumSize;
+constexpr std::size_t kTokenHashedSize = kTokenIdSize + kTokenSecretSize;
 constexpr std::size_t kMaxPrefixSize = 7;  // "[a-z]{2,6}_"
 constexpr std::size_t kMaxTokenSize = kMaxPrefixSize + kTokenBodySize;
 constexpr std::string_view kDefaultPrefix = "hwv_";
@@ -43,6 +44,16 @@ std::optional<TokenId> parse_token_id(std::string_view text);
 
 // The token's text. `secret` is 32 bytes; `prefix` is valid.
 SecretBytes make_token_text(std::string_view prefix, const TokenId& id, const SecretBytes& secret);
+
+// What of a token's text is looked at.
+struct TokenParts {
+    std::span<const std::uint8_t, kTokenIdSize> id;
+    std::span<const std::uint8_t, kTokenHashedSize> hashed;  // id and secret
+};
+// nullopt when the text has another length or prefix. Which characters it has is not looked at: what is hashed tells.
+std::optional<TokenParts> split_token_text(std::string_view prefix, BytesView text);
+// Of a text that was split.
+bool has_right_checksum(BytesView text);
 
 // Where to look a token up, and what must be found there.
 struct TokenProof {

@@ -60,6 +60,7 @@ LIBRARIES = {
     "sdbus-c++": (r"sdbus-c\+\+/", ("daemon/doors/dbus/", "cli/bus_client", "cli/unit_bus")),
     "SQLite": (r"sqlite3", ("daemon/store/",)),
     "OpenSSL": (r"openssl/", ("crypto/", "daemon/hardware/pkcs11/")),
+    "libdeflate": (r"libdeflate\.h", ("crypto/token_text",)),
     "libcap-ng": (r"cap-ng\.h", ("os/identity",)),
     "sd-journal": (r"systemd/sd-journal", ("daemon/audit/journal",)),
     "spdlog": (r"spdlog/", ("daemon/doors/", "daemon/main", "daemon/hardware/child/main")),
