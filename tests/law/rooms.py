@@ -7,7 +7,8 @@ BOTTOM = {"foundation"}
 CORE = BOTTOM | {"crypto", "daemon/vault", "policy"}
 LOW = CORE | {"os"}
 SIBLINGS = {"daemon/peer", "daemon/hardware", "daemon/store", "daemon/audit"}
-SERVICE = LOW | SIBLINGS | {"daemon/service"}
+INDEX = {"daemon/index", "libclient/index"}
+SERVICE = LOW | SIBLINGS | INDEX | {"daemon/service"}
 
 # A room is the longest of these that a file's path starts with. A room may always include itself.
 MAY_INCLUDE = {
@@ -23,16 +24,18 @@ MAY_INCLUDE = {
     "daemon/hardware/tpm": LOW | {"daemon/hardware"},
     "daemon/store": LOW,
     "daemon/audit": LOW,
-    "daemon/service": LOW | SIBLINGS,
+    "daemon/index": BOTTOM | {"crypto", "os"} | {"libclient/index"},
+    "daemon/service": LOW | SIBLINGS | INDEX,
     "daemon/doors/credential": SERVICE,
     "daemon/doors/dbus": SERVICE | {"libclient/wire"},
     "daemon/doors/varlink": SERVICE | {"libclient/wire"},
     "libclient": BOTTOM | {"crypto", "os"},
     "libclient/include": set(),
+    "libclient/index": BOTTOM | {"crypto", "os"},
     "libclient/wire": BOTTOM | {"crypto", "os"},
     "cli": LOW | {"daemon/audit", "policy/files", "libclient", "libclient/include", "libclient/wire"},
 }
-MAY_INCLUDE["libclient"] |= {"libclient/include", "libclient/wire"}
+MAY_INCLUDE["libclient"] |= {"libclient/include", "libclient/index", "libclient/wire"}
 
 # Where everything meets: these files name concrete types, and include what they like of our own.
 COMPOSITION_ROOTS = ("daemon/main", "daemon/development", "daemon/settings")

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The one writer of a verify index (libclient/index/layout.h): one table of a fixed number of slots. A token that is in it stays
+// where it is.
+//
+// A token becomes visible when its publish word is stored, and is gone for every reader before revoke, as put() with `live`
+// false or drop(), returns. A crash anywhere in between leaves readers with a table that they do not trust, since the owner's
+// mark is the kernel's. Used by one thread, the one that made it, which must live as long as readers are to trust it; what is
+// left is then unmapped anywhere.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "crypto/digest.h"
+#include "libclient/index/view.h"
+#include "os/shared_memory.h"
+
+namespace hwvault::index {
+
+// One generation of a token.
+struct Entry {
+    crypto::TokenId id{};
+    crypto::Digest hash{};
+    bool live{true};               // not revoked; whether it has expired is the reader's to see
+    std::uint64_t generation{0};
+    std::uint64_t expires_at{0};   // Unix seconds; 0: never
+    std::string_view account;
+    std::string_view name;
+    std::span<const std::string> scopes;
+};
+
+class Writer {
+public:
+    // `slots` from kMinSlots to kMaxSlots. kInternal when there is no memory.
+    static Result<std::unique_ptr<Writer>> make(std::string_view prefix, std::uint32_t slots);
+    Writer(const Writer&) = delete;
+    Writer& operator=(const Writer&) = delete;
+    ~Writer();  // after retire(), on any thread; wipes
+
+    // Puts it in, or makes what is there so. False, and nothing is changed, when it has no place: a larger table is needed.
+    [[nodiscard]] bool put(const Entry& entry);
+    // Takes it out, if it is there.
+    void drop(const crypto::TokenId& id, const crypto::Digest& hash);
+
+    // hwvaultd is alive at `now`, and its time, which never goes back, is `mark`.
+    void beat(std::uint64_t now, std::uint64_t mark);
+    void set_time_mark(std::uint64_t mark);
+
+    // No reader trusts it any more; it may still be written and looked up here. Before anything changes in another table alone.
+    void give_up();
+
+    // As a reader finds it.
+    [[nodiscard]] const View& view() const { return view_; }
+    enum class Standing { kUnknown, kDead, kLive };
+    // Of the token with this text, whether or not it has expired; `found` is filled unless it is kUnknown.
+    [[nodiscard]] Standing recognise(BytesView token, Found& found) const;
+    // When it was last verified in some process, in Unix seconds; 0: never, as far as this table knows.
+    [[nodiscard]] std::uint32_t last_verified(const crypto::TokenId& id, const crypto::Digest& hash) const;
+
+    [[nodiscard]] std::size_t count() const { return count_; }
+    // The time to make a larger one.
+    [[nodiscard]] bool is_crowded() const { return count_ > slots() / 10 * 7; }
+    [[nodiscard]] std::uint32_t slots() const { return view_.slots(); }
+    // For readers.
+    [[nodiscard]] const os::Fd& index_descriptor() const { return index_.descriptor(); }
+    [[nodiscard]] const os::Fd& stamps_descriptor() const { return stamps_.descriptor(); }
+
+private:
+    // Where a token is: the `i`-th of `home`, `distance` behind it.
+    struct At {
+        std::uint32_t home;
+        unsigned i;
+        std::uint32_t distance;
+        [[nodiscard]] std::uint32_t slot() const { return home + distance; }
+    };
+
+    Writer(os::SharedMemory index, os::SharedMemory stamps, std::uint32_t slots);
+
+    [[nodiscard]] std::optional<At> locate(const Place& place, const crypto::Digest& hash) const;
+    [[nodiscard]] std::optional<At> find_room(const Place& place) const;
+    [[nodiscard]] std::optional<At> room_at(std::uint32_t home) const;
+    [[nodiscard]] bool has_room_for(std::string_view text) const;
+    void write(Slot& slot, const Entry& entry);
+    void write_text(Slot& slot);
+    void free_texts(const Slot& slot);
+    std::uint32_t take_text();
+
+    os::SharedMemory index_;
+    os::SharedMemory stamps_;
+    Header* header_;
+    Slot* table_;
+    MoreText* texts_;
+    Stamp* uses_;
+    View view_;
+    std::vector<bool> taken_;           // slots that have a token
+    std::vector<std::uint32_t> free_texts_;  // that were used before
+    std::uint32_t next_text_{1};        // the first that was never used
+    std::size_t count_{0};
+    std::string text_;                  // of the entry at hand
+    bool given_up_{false};
+};
+
+}  // namespace hwvault::index

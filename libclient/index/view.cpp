@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "libclient/index/view.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <new>
+#include <string>
+
+#include <linux/futex.h>
+
+namespace hwvault::index {
+namespace {
+
+// A home's slot and the three behind it, where nine of ten tokens are: 6 lines of a processor's cache.
+void fetch(const Slot& home) {
+    constexpr std::size_t kLine = 64;
+    const char* const bytes = reinterpret_cast<const char*>(&home);
+    for (std::size_t at = 0; at < 4 * sizeof(Slot); at += kLine) __builtin_prefetch(bytes + at);
+}
+
+template <std::size_t Size>
+std::size_t copy_words(const std::array<Count, Size>& from, char* to) {
+    for (std::size_t i = 0; i < Size; ++i) {
+        const std::uint64_t word = from[i].load(std::memory_order_acquire);
+        std::memcpy(to + i * 8, &word, 8);
+    }
+    return Size * 8;
+}
+
+// A bit, the highest of its four, for each tag in `home` that is this one: where a nibble is zero once the tag was taken off. What
+// lies above the lowest such may be a false one, as a borrow makes it, and is seen for what it is by its hash.
+std::uint32_t matches(std::uint64_t home, std::uint32_t tag) {
+    constexpr std::uint32_t kOnes = 0x111111;
+    const std::uint32_t rest = (static_cast<std::uint32_t>(home) & 0xffffff) ^ tag * kOnes;
+    return (rest - kOnes) & ~rest & (kOnes << 3);
+}
+
+}  // namespace
+
+Place place_of(const std::uint8_t* id, std::uint32_t slots) {
+    static_assert(crypto::kTokenIdSize == 10);
+    std::uint64_t low = 0;
+    std::uint16_t high = 0;
+    std::memcpy(&low, id, sizeof low);
+    std::memcpy(&high, id + sizeof low, sizeof high);
+    // The finaliser of MurmurHash3: every bit of the id reaches both halves. hwvaultd draws ids, so nobody can aim.
+    std::uint64_t mixed = low ^ std::uint64_t{high} << 48 ^ high;
+    mixed = (mixed ^ mixed >> 33) * 0xff51afd7ed558ccdULL;
+    mixed = (mixed ^ mixed >> 33) * 0xc4ceb9fe1a85ec53ULL;
+    mixed ^= mixed >> 33;
+    const auto home = [slots](std::uint64_t half) { return static_cast<std::uint32_t>((half & 0xffffffff) * slots >> 32); };
+    return {{home(mixed >> 32), home(mixed)}, static_cast<std::uint32_t>(1 + (mixed * 0x9e3779b97f4a7c15ULL >> 56) % 15)};
+}
+
+std::string_view Found::part(unsigned number) const {
+    std::string_view rest(text.data(), text_size);
+    for (; number > 0; --number) rest.remove_prefix(std::min(rest.find('\0'), rest.size() - 1) + 1);
+    return rest.substr(0, rest.find('\0'));
+}
+
+std::string_view Found::scope_texts() const {
+    const std::size_t before = account().size() + name().size() + 2;
+    return std::string_view(text.data(), text_size).substr(std::min<std::size_t>(before, text_size));
+}
+
+View::View(const std::byte* index, std::uint32_t slots)
+    : header_(std::launder(reinterpret_cast<const Header*>(index))),
+      table_(std::launder(reinterpret_cast<const Slot*>(index + kHeaderSize))),
+      texts_(std::launder(reinterpret_cast<const MoreText*>(index + texts_at(slots)))),
+      slots_(slots),
+      prefix_(header_->prefix.data(), ::strnlen(header_->prefix.data(), header_->prefix.size())) {}
+
+bool View::find(BytesView token, std::uint64_t now, Found& found) const {
+    const auto search = begin(token);
+    return search && finish(*search, now, found);
+}
+
+std::optional<View::Search> View::begin(BytesView token) const {
+    const auto parts = crypto::split_token_text(prefix_, token);
+    if (!parts) return std::nullopt;
+    const Place place = place_of(parts->id.data(), slots_);
+    fetch(table_[place.homes[0]]);
+    return Search{*parts, token, place};
+}
+
+// All that can be is done before the first look at the table, so that it is there by then.
+bool View::finish(const Search& search, std::uint64_t now, Found& found) const {
+    const crypto::Digest digest = crypto::sha256(search.parts.hashed);
+    const bool is_whole = crypto::has_right_checksum(search.token);
+    Hash hash;
+    static_assert(sizeof hash == sizeof digest);
+    std::memcpy(hash.data(), digest.data(), sizeof hash);
+    for (const std::uint32_t number : search.place.homes) {
+        const std::uint64_t home = table_[number].home.load(std::memory_order_acquire);
+        for (std::uint32_t left = matches(home, search.place.tag); left != 0; left &= left - 1) {
+            const auto i = static_cast<unsigned>(std::countr_zero(left)) / 4;
+            if (read(number + distance_in(home, i), hash, now, found)) return is_whole;
+        }
+        if ((home & kGoOn) == 0) break;
+    }
+    return false;
+}
+
+// What changes meanwhile shows in the state, which is read before and after. A token that was live when this began, and is not
+// any more, is answered with no.
+bool View::read(std::uint32_t number, const Hash& hash, std::uint64_t now, Found& found) const {
+    const Slot& slot = table_[number];
+    const State state = slot.state.load(std::memory_order_acquire);
+    std::uint64_t difference = 0;
+    for (std::size_t i = 0; i < hash.size(); ++i) difference |= slot.hash[i].load(std::memory_order_acquire) ^ hash[i];
+    if (difference != 0 || !is_live(state) || !describe(number, found)) return false;
+    const std::uint64_t time = std::max(now, header_->time_mark.load(std::memory_order_acquire));
+    if (found.expires_at != 0 && time >= found.expires_at) return false;
+    return slot.state.load(std::memory_order_acquire) == state;
+}
+
+// False for what cannot be: the cell is being written anew.
+bool View::describe(std::uint32_t number, Found& found) const {
+    const Slot& slot = table_[number];
+    const Terms terms = unpack(slot.terms.load(std::memory_order_acquire));
+    if (terms.text_size > kMaxTextSize) return false;
+    found.slot = number;
+    found.scopes = terms.scopes;
+    found.generation = generation_of(slot.state.load(std::memory_order_acquire));
+    found.expires_at = terms.expires_at;
+    found.text_size = terms.text_size;
+    std::size_t done = copy_words(slot.text, found.text.data());
+    if (terms.text_size <= done) return true;
+    done -= 8;  // the last word was a number
+    std::uint64_t next = slot.text.back().load(std::memory_order_acquire);
+    for (; done < terms.text_size && next != 0 && next < all_slots(slots_); done += sizeof(MoreText::text)) {
+        const MoreText& more = texts_[next];
+        copy_words(more.text, found.text.data() + done);
+        next = more.next.load(std::memory_order_acquire);
+    }
+    return done >= terms.text_size;
+}
+
+bool View::is_trusted(std::uint64_t now) const {
+    const auto& word = reinterpret_cast<const std::atomic<std::uint32_t>&>(header_->owner);
+    const std::uint32_t owner = word.load(std::memory_order_acquire);
+    const bool lives = (owner & FUTEX_TID_MASK) != 0 && (owner & FUTEX_OWNER_DIED) == 0;
+    const std::uint64_t beat = header_->beat.load(std::memory_order_acquire);
+    return lives && header_->moved.load(std::memory_order_acquire) == 0 && (now <= beat || now - beat <= kMaxSilence);
+}
+
+Result<std::uint32_t> check_layout(const std::byte* index, std::size_t size) {
+    if (size < kHeaderSize) return invalid_argument("The verify index is shorter than its header.");
+    const Header& header = *std::launder(reinterpret_cast<const Header*>(index));
+    if (header.magic != kMagic) return invalid_argument("What came as the verify index is none.");
+    if (header.version != kVersion) {
+        return invalid_argument("The verify index is of version " + std::to_string(header.version) +
+                                ", and this library reads version " + std::to_string(kVersion) + ": bring both up to date.");
+    }
+    const std::uint32_t slots = header.slots;
+    if (slots < kMinSlots || slots > kMaxSlots || size != size_of(slots)) {
+        return invalid_argument("The verify index has not the size that its header says.");
+    }
+    return slots;
+}
+
+}  // namespace hwvault::index
