@@ -7,6 +7,7 @@
 #include <span>
 
 #include "libclient/c_handles.h"
+#include "libclient/verification.h"
 #include "libclient/wire/varlink.h"
 
 using namespace hwvault;
@@ -51,29 +52,11 @@ Answer<void> give(Answer<Info> answer, hwvault_info** info) {
     return {};
 }
 
-template <std::size_t Size>
-void copy_text(char (&target)[Size], const std::string& text) {
-    const std::size_t length = std::min(text.size(), Size - 1);  // reply.cpp has refused what is longer
-    std::memcpy(target, text.data(), length);
-    target[length] = '\0';
-}
-
-// Fields beyond the active flag are written only where they are used: the struct is large.
-void write_result(const Verification& verification, hwvault_verification& result) {
-    result.active = verification.active ? 1 : 0;
-    result.generation = verification.info.generation;
-    result.expires_at = verification.info.expires_at;
-    copy_text(result.id, verification.info.id);
-    copy_text(result.name, verification.info.name);
-    copy_text(result.account, verification.info.account);
-    result.scope_count = 0;
-    std::span<char> room(result.scopes);
-    for (const std::string& scope : verification.info.scopes) {
-        if (scope.size() >= room.size()) break;
-        std::memcpy(room.data(), scope.c_str(), scope.size() + 1);
-        room = room.subspan(scope.size() + 1);
-        ++result.scope_count;
-    }
+Answer<void> check_size(const hwvault_verification& result) {
+    if (result.struct_size == sizeof result) return {};
+    return Failure{HWVAULT_ERROR_INVALID_ARGUMENT,
+                   "hwvault_verification.struct_size is not that of this library: set it to"
+                   " sizeof(hwvault_verification), and build against the library's own header."};
 }
 
 Answer<void> next_of(hwvault_listing& listing, const hwvault_info** info) {
@@ -152,16 +135,21 @@ int hwvault_rotate(hwvault_client* client, const hwvault_target* target, uint64_
 
 int hwvault_verify(hwvault_client* client, const void* token, size_t size, hwvault_verification* result) {
     return guarded([&]() -> Answer<void> {
-        if (result->struct_size != sizeof *result) {
-            return Failure{HWVAULT_ERROR_INVALID_ARGUMENT,
-                           "hwvault_verification.struct_size is not that of this library: set it to"
-                           " sizeof(hwvault_verification), and build against the library's own header."};
-        }
-        write_result({}, *result);
+        HWVAULT_CHECK(check_size(*result));
+        write_inactive(*result);
         HWVAULT_TRY(const BytesView bytes, checked_secret(token, size));
-        HWVAULT_TRY(const Verification verification, client->client.verify(bytes));
-        write_result(verification, *result);
-        return {};
+        return client->client.verify(bytes, *result);
+    });
+}
+
+int hwvault_verify_many(hwvault_client* client, const hwvault_token* tokens, size_t count, hwvault_verification* results) {
+    return guarded([&]() -> Answer<void> {
+        for (std::size_t i = 0; i < count; ++i) {
+            HWVAULT_CHECK(check_size(results[i]));
+            write_inactive(results[i]);
+            HWVAULT_CHECK(checked_secret(tokens[i].data, tokens[i].size));
+        }
+        return client->client.verify_many({tokens, count}, results);
     });
 }
 

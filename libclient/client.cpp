@@ -115,12 +115,6 @@ Answer<Info> Client::rotate(const Target& target, std::uint64_t overlap) {
     return read_info(reply);
 }
 
-Answer<Verification> Client::verify(BytesView token) {
-    const Request request = std::move(Request("Verify").secret("token", token));
-    HWVAULT_TRY(const Reply reply, call({request, Repeat::kOnce, deadline()}));
-    return read_verification(reply);
-}
-
 Answer<Info> Client::create(const Target& target, const Options& options) {
     const Request request = std::move(Request("Create").target(target).options(options));
     HWVAULT_TRY(const Reply reply, call({request, Repeat::kNever, deadline()}));

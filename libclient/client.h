@@ -9,10 +9,13 @@
 
 #include <atomic>
 #include <chrono>
+#include <span>
 #include <string>
 
 #include <unistd.h>
 
+#include "libclient/include/hwvault/hwvault.h"
+#include "libclient/local_index.h"
 #include "libclient/pool.h"
 #include "libclient/reply.h"
 #include "libclient/request.h"
@@ -30,7 +33,10 @@ public:
     Answer<Info> revoke(const Target& target);
     Answer<void> revoke_token(BytesView token);
     Answer<Info> rotate(const Target& target, std::uint64_t overlap);
-    Answer<Verification> verify(BytesView token);
+    // `result` says not active before; it is written when the token is.
+    Answer<void> verify(BytesView token, hwvault_verification& result);
+    // The same of each.
+    Answer<void> verify_many(std::span<const hwvault_token> tokens, hwvault_verification* results);
     Answer<Info> create(const Target& target, const Options& options);
     Answer<Info> import(const Target& target, BytesView secret, const Options& options);
     Answer<void> erase(const Target& target);
@@ -53,12 +59,17 @@ private:
     };
 
     Answer<Reply> call(const Call& call);
+    Answer<void> ask_to_verify(BytesView token, hwvault_verification& result, Deadline deadline);
+    // A table to look up in, when it was time to ask for one and there is one now; else null.
+    const index::Table* asked_table(Deadline deadline);
+    Answer<std::shared_ptr<const index::Table>> fetch_index(Deadline deadline);
     Answer<Reply> exchange(BytesView message, Deadline deadline, bool fresh, Reached& reached);
     Answer<Info> describe_by(const Target& target, Deadline deadline);
     Answer<Info> revoke_generation(const Target& target, std::uint64_t generation, Repeat repeat, Deadline deadline);
     Answer<Info> revoke_all(const Target& target, std::uint64_t current, Deadline deadline);
 
     Pool pool_;
+    LocalIndex local_;
     std::atomic<std::chrono::milliseconds> timeout_{std::chrono::seconds(10)};
     const pid_t process_{::getpid()};
 };

@@ -2,9 +2,11 @@
 #include "libclient/connection.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <climits>
 #include <cstring>
+#include <span>
 #include <system_error>
 
 #include <poll.h>
@@ -52,6 +54,28 @@ void limit_connect(const os::Fd& socket, Deadline deadline) {
     limit.tv_sec = left / 1'000;
     limit.tv_usec = (left % 1'000) * 1'000;
     ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+}
+
+// recvmsg(2), as recv(2) is used here: bytes, and what descriptors came with them.
+ssize_t receive_with(std::vector<os::Fd>& descriptors, const os::Fd& socket, std::span<std::uint8_t> space) {
+    iovec bytes{space.data(), space.size()};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(Connection::kMaxDescriptors * sizeof(int))> control;
+    msghdr message{};
+    message.msg_iov = &bytes;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    const ssize_t got = ::recvmsg(socket.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (got <= 0) return got;
+    for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
+        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
+        for (std::size_t at = 0; CMSG_LEN(at + sizeof(int)) <= part->cmsg_len; at += sizeof(int)) {
+            int fd = -1;
+            std::memcpy(&fd, CMSG_DATA(part) + at, sizeof fd);
+            descriptors.emplace_back(fd);
+        }
+    }
+    return got;
 }
 
 }  // namespace
@@ -110,7 +134,7 @@ Answer<void> Connection::send(BytesView message, Deadline deadline) {
     return {};
 }
 
-Answer<void> Connection::read_more(Deadline deadline) {
+Answer<void> Connection::read_more(Deadline deadline, std::vector<os::Fd>* descriptors) {
     if (filled_ == buffer_.size()) {
         if (filled_ == kLargestBuffer) {
             return Failure{HWVAULT_ERROR_BAD_ANSWER,
@@ -122,7 +146,8 @@ Answer<void> Connection::read_more(Deadline deadline) {
     }
     for (;;) {
         const auto space = buffer_.reveal_to_fill().subspan(filled_);
-        const ssize_t got = ::recv(socket_.get(), space.data(), space.size(), MSG_DONTWAIT);
+        const ssize_t got = descriptors == nullptr ? ::recv(socket_.get(), space.data(), space.size(), MSG_DONTWAIT)
+                                                   : receive_with(*descriptors, socket_, space);
         if (got > 0) {
             filled_ += static_cast<std::size_t>(got);
             return {};
@@ -133,6 +158,14 @@ Answer<void> Connection::read_more(Deadline deadline) {
 }
 
 Answer<BytesView> Connection::receive(Deadline deadline) {
+    return receive(deadline, nullptr);
+}
+
+Answer<BytesView> Connection::receive(Deadline deadline, std::vector<os::Fd>& descriptors) {
+    return receive(deadline, &descriptors);
+}
+
+Answer<BytesView> Connection::receive(Deadline deadline, std::vector<os::Fd>* descriptors) {
     forget();
     for (std::size_t searched = 0;;) {
         const BytesView unread = buffer_.reveal().first(filled_);
@@ -143,7 +176,7 @@ Answer<BytesView> Connection::receive(Deadline deadline) {
             return unread.first(size);
         }
         searched = filled_;
-        HWVAULT_CHECK(read_more(deadline));
+        HWVAULT_CHECK(read_more(deadline, descriptors));
     }
 }
 

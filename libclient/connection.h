@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <string>
+#include <vector>
 
 #include "foundation/bytes.h"
 #include "foundation/secret.h"
@@ -33,6 +34,9 @@ public:
 
     // The next message without its NUL, valid until the next receive(). BadAnswer when it is too long.
     Answer<BytesView> receive(Deadline deadline);
+    // The same, and the descriptors that come with it are added to `descriptors`, kMaxDescriptors at most.
+    static constexpr std::size_t kMaxDescriptors = 4;
+    Answer<BytesView> receive(Deadline deadline, std::vector<os::Fd>& descriptors);
     // Wipes what the last receive() gave.
     void forget();
 
@@ -44,7 +48,8 @@ public:
 private:
     Connection(os::Fd socket, std::string address);
 
-    Answer<void> read_more(Deadline deadline);
+    Answer<BytesView> receive(Deadline deadline, std::vector<os::Fd>* descriptors);
+    Answer<void> read_more(Deadline deadline, std::vector<os::Fd>* descriptors);
     Answer<void> wait_for(short events, Deadline deadline) const;
     [[nodiscard]] Failure lost() const;
 

@@ -224,6 +224,14 @@ Answer<Verification> read_verification(const Reply& reply) {
     return Verification{true, std::move(info)};
 }
 
+Answer<IndexPlaces> read_index_places(const Reply& reply) {
+    Fields fields(reply.parameters);
+    const auto index = static_cast<std::uint64_t>(fields.number("index"));
+    const auto stamps = static_cast<std::uint64_t>(fields.number("stamps"));
+    if (fields.failure()) return *fields.failure();
+    return IndexPlaces{index, stamps};
+}
+
 Answer<Info> read_info(const Reply& reply) {
     Fields fields(reply.parameters);
     const json::object* info = fields.object("info");

@@ -26,6 +26,7 @@ Answer<Reply> read_reply(BytesView message);
 Answer<Retrieved> read_retrieved(const Reply& reply);
 Answer<Verification> read_verification(const Reply& reply);
 Answer<Info> read_info(const Reply& reply);
+Answer<IndexPlaces> read_index_places(const Reply& reply);
 Answer<Page> read_page(const Reply& reply);
 Answer<Report> read_report(const Reply& reply);
 Answer<Event> read_event(const Reply& reply);

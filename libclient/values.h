@@ -53,6 +53,12 @@ struct Verification {
     Info info;  // empty when not active
 };
 
+// Which of the descriptors of an answer are the verify index and its stamps.
+struct IndexPlaces {
+    std::uint64_t index{0};
+    std::uint64_t stamps{0};
+};
+
 struct Options {
     std::optional<std::vector<std::string>> scopes;
     std::uint64_t expires_in{0};

@@ -62,6 +62,10 @@ public:
     // When it was last verified in some process, in Unix seconds; 0: never, as far as this table knows.
     [[nodiscard]] std::uint32_t last_verified(const crypto::TokenId& id, const crypto::Digest& hash) const;
 
+    // Calls `visit(found, at)` for each token that was verified at `since` or later.
+    template <class Visit>
+    void visit_stamps(std::uint64_t since, Visit visit) const;
+
     [[nodiscard]] std::size_t count() const { return count_; }
     // The time to make a larger one.
     [[nodiscard]] bool is_crowded() const { return count_ > slots() / 10 * 7; }
@@ -104,5 +108,16 @@ private:
     std::string text_;                  // of the entry at hand
     bool given_up_{false};
 };
+
+template <class Visit>
+void Writer::visit_stamps(std::uint64_t since, Visit visit) const {
+    Found found;
+    for (std::uint32_t number = 0; number < all_slots(slots()); ++number) {
+        const std::uint32_t at = uses_[number].load(std::memory_order_relaxed);
+        if (at == 0 || at < since || !taken_[number]) continue;
+        view_.describe(number, found);
+        visit(found, at);
+    }
+}
 
 }  // namespace hwvault::index

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// Keeps the verify index (daemon/index) in step with the vault: every generation that a verifier can meet is in it, from before
+// the change that made it is answered, and out of it before the one that ended it is.
+//
+// One table serves. It is replaced when it is nearly full, and when somebody may no longer have it: readers are told to let go
+// of it, the next one is filled a few tokens at a time, and then takes its place. hwvaultd's own doors look up in whichever
+// table is complete, at any moment.
+//
+// Lives on the service's strand; make() and its fill of the first table block. Not thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include "daemon/index/writer.h"
+#include "daemon/vault/vault.h"
+#include "os/fd.h"
+
+namespace hwvault::service {
+
+class VerifyIndex : public std::enable_shared_from_this<VerifyIndex> {
+public:
+    static constexpr std::size_t kAtOnce = 256;  // tokens that are copied before others have the strand: some 0.2 ms
+    static constexpr auto kBeat = std::chrono::seconds(1);  // how often readers are told that hwvaultd lives
+    static constexpr auto kHarvest = std::chrono::seconds(60);
+
+    struct Parts {
+        boost::asio::any_io_executor strand;
+        boost::asio::thread_pool& background;  // where a table that is over is wiped
+        const vault::Vault& vault;
+        std::function<vault::UnixTime()> clock;
+        // Called with each token that some process has verified since it was asked last, and when that was.
+        std::function<void(const vault::Token&, vault::UnixTime)> used;
+    };
+
+    // With all that is in the vault.
+    static Result<std::shared_ptr<VerifyIndex>> make(Parts parts);
+    explicit VerifyIndex(Parts parts);
+
+    // From now on readers are told each second that hwvaultd lives.
+    void start();
+    void stop();
+
+    // Called with each change when it is durable, just before the vault shows it.
+    void apply(const vault::Change& change);
+    // hwvaultd's time is `now`: what has expired by then is dead to every reader.
+    void advance(vault::UnixTime now) { current_->set_time_mark(now); }
+
+    [[nodiscard]] bool find(BytesView token, vault::UnixTime now, index::Found& found) const {
+        return current_->view().find(token, now, found);
+    }
+    [[nodiscard]] index::Writer::Standing recognise(BytesView token, index::Found& found) const {
+        return current_->recognise(token, found);
+    }
+    // When some process last verified it, as far as is known; 0: never.
+    [[nodiscard]] vault::UnixTime last_verified(const vault::Generation& generation) const;
+
+    // Descriptors of the table for a reader (libclient/index/table.h).
+    struct Ends {
+        os::Fd index;
+        os::Fd stamps;
+    };
+    // kBusy while the next table is being filled.
+    Result<Ends> hand_out();
+    // Who has the table may have it no longer, or it is not known: they are told to let go of it, and find nothing in it soon.
+    void withdraw();
+
+    [[nodiscard]] std::size_t count() const { return current_->count(); }
+
+private:
+    Result<std::unique_ptr<index::Writer>> make_table(std::size_t tokens) const;
+    Result<std::unique_ptr<index::Writer>> make_full_table(std::size_t tokens) const;
+    [[nodiscard]] bool put(index::Writer& table, const vault::Token& token, const std::string& account) const;
+    void apply(const vault::TokenWrite& write, const vault::AccountName& account);
+    void begin_next(std::size_t tokens);
+    boost::asio::awaitable<void> fill_next(std::uint64_t filling);
+    [[nodiscard]] bool fill_some(vault::Vault::Position& place);
+    void replace_by(std::unique_ptr<index::Writer> next);
+    void replace_now();
+    void harvest();
+    boost::asio::awaitable<void> beat();
+
+    Parts parts_;
+    std::unique_ptr<index::Writer> current_;
+    std::unique_ptr<index::Writer> next_;  // while it is filled
+    bool is_given_up_{false};              // the current one: readers have let go of it
+    std::uint64_t filling_{0};             // which next_ that is, so that an abandoned filling ends
+    boost::asio::steady_timer timer_;
+    std::chrono::steady_clock::time_point harvest_at_;
+    vault::UnixTime harvested_at_{0};
+    bool stopped_{false};
+};
+
+}  // namespace hwvault::service
