@@ -16,8 +16,10 @@ std::size_t LastUses::IdHash::operator()(const vault::Id& id) const noexcept {
     return hash;
 }
 
-void LastUses::saw(const vault::Id& token, vault::UnixTime at, std::string by) {
-    uses_[token] = {.at = at, .by = *names_.insert(std::move(by)).first};
+void LastUses::saw(const vault::Id& token, vault::UnixTime at, std::string_view by) {
+    auto name = names_.find(by);
+    if (name == names_.end()) name = names_.emplace(by).first;
+    uses_[token] = {.at = at, .by = *name};
 }
 
 std::optional<Use> LastUses::of(const vault::Id& token) const {

@@ -193,6 +193,7 @@ private:
     os::Turns device_turns_;
     Watchers watchers_;
     LastUses last_uses_;
+    std::string name_of_user_;  // in used(), which has its memory from one call to the next
     boost::asio::steady_timer retry_;
     bool stopping_{false};
     std::uint64_t verified_{0};
