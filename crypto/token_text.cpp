@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include <boost/crc.hpp>
-
 #include "crypto/random.h"
 
 namespace hwvault::crypto {
@@ -14,8 +12,46 @@ namespace {
 constexpr std::string_view kBase62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 constexpr unsigned kBase = 62;
 
-bool is_base62(std::uint8_t c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+// 1 for the characters of base62: a text is looked at without a branch for each.
+constexpr auto kIsBase62 = [] {
+    std::array<std::uint8_t, 256> is{};
+    for (const char c : kBase62) is[static_cast<std::uint8_t>(c)] = 1;
+    return is;
+}();
+
+bool is_base62(BytesView text) {
+    std::uint8_t all = 1;
+    for (const std::uint8_t c : text) all = static_cast<std::uint8_t>(all & kIsBase62[c]);
+    return all == 1;
+}
+
+// CRC-32 (IEEE 802.3) four bytes at a time: table `i` has what a byte comes to that `i` others follow.
+constexpr std::size_t kSlices = 4;
+constexpr auto kCrcTables = [] {
+    std::array<std::array<std::uint32_t, 256>, kSlices> tables{};
+    for (std::uint32_t byte = 0; byte < 256; ++byte) {
+        std::uint32_t sum = byte;
+        for (int bit = 0; bit < 8; ++bit) sum = sum >> 1 ^ (sum & 1 ? 0xEDB88320U : 0);
+        tables[0][byte] = sum;
+    }
+    for (std::size_t i = 1; i < kSlices; ++i) {
+        for (std::size_t byte = 0; byte < 256; ++byte) {
+            tables[i][byte] = tables[i - 1][byte] >> 8 ^ tables[0][tables[i - 1][byte] & 0xFF];
+        }
+    }
+    return tables;
+}();
+
+std::uint32_t crc32(BytesView bytes) {
+    std::uint32_t sum = 0xFFFFFFFFU;
+    for (; bytes.size() >= kSlices; bytes = bytes.subspan(kSlices)) {
+        sum ^= static_cast<std::uint32_t>(bytes[0]) | static_cast<std::uint32_t>(bytes[1]) << 8 |
+               static_cast<std::uint32_t>(bytes[2]) << 16 | static_cast<std::uint32_t>(bytes[3]) << 24;
+        sum = kCrcTables[3][sum & 0xFF] ^ kCrcTables[2][sum >> 8 & 0xFF] ^ kCrcTables[1][sum >> 16 & 0xFF] ^
+              kCrcTables[0][sum >> 24];
+    }
+    for (const std::uint8_t byte : bytes) sum = sum >> 8 ^ kCrcTables[0][(sum ^ byte) & 0xFF];
+    return ~sum;
 }
 
 // Writes the big-endian number in `number` as base62 over the whole of `output`; destroys `number`.
@@ -32,14 +68,9 @@ void write_base62(std::span<std::uint8_t> number, std::span<std::uint8_t> output
 }
 
 std::array<std::uint8_t, kTokenChecksumSize> checksum(BytesView bytes) {
-    boost::crc_32_type crc;
-    crc.process_bytes(bytes.data(), bytes.size());
-    const std::uint32_t sum = crc.checksum();
-    std::array<std::uint8_t, 4> number{
-        static_cast<std::uint8_t>(sum >> 24), static_cast<std::uint8_t>(sum >> 16),
-        static_cast<std::uint8_t>(sum >> 8), static_cast<std::uint8_t>(sum)};
+    std::uint32_t sum = crc32(bytes);
     std::array<std::uint8_t, kTokenChecksumSize> text;
-    write_base62(number, text);
+    for (std::size_t i = text.size(); i-- > 0; sum /= kBase) text[i] = static_cast<std::uint8_t>(kBase62[sum % kBase]);
     return text;
 }
 
@@ -66,7 +97,7 @@ Result<TokenId> random_token_id() {
 }
 
 std::optional<TokenId> parse_token_id(std::string_view text) {
-    if (text.size() != kTokenIdSize || !std::ranges::all_of(bytes_of(text), is_base62)) return std::nullopt;
+    if (text.size() != kTokenIdSize || !is_base62(bytes_of(text))) return std::nullopt;
     TokenId id;
     std::ranges::copy(text, id.begin());
     return id;
@@ -91,7 +122,7 @@ std::optional<TokenProof> prove_token_text(std::string_view prefix, BytesView te
         return std::nullopt;
     }
     const BytesView body = text.subspan(prefix.size());
-    if (!std::ranges::all_of(body, is_base62)) return std::nullopt;
+    if (!is_base62(body)) return std::nullopt;
     if (!std::ranges::equal(checksum(text.first(text.size() - kTokenChecksumSize)), text.last(kTokenChecksumSize))) {
         return std::nullopt;
     }
