@@ -45,6 +45,7 @@ private:
     };
     std::unordered_map<vault::Id, Use, IdHash> uses_;
     std::unordered_set<std::string, NameHash, std::equal_to<>> names_;
+    std::string_view last_name_;  // one of these
 };
 
 // What the trail tells, entry by entry from its beginning. It has a token by account and name, and one that had the name

@@ -53,9 +53,9 @@ void write_name(std::string& name, const policy::Caller& caller) {
 
 }  // namespace
 
-void VaultService::used(const vault::Token& token, const policy::Caller& by) {
+void VaultService::used(const vault::Token& token, const policy::Caller& by, vault::UnixTime now) {
     write_name(name_of_user_, by);
-    last_uses_.saw(token.id, open_->committer->now(), name_of_user_);
+    last_uses_.saw(token.id, now, name_of_user_);
 }
 
 void VaultService::forget_uses(const vault::Change& change) {
@@ -81,13 +81,14 @@ Result<Verification> VaultService::verify(const policy::Caller& caller, BytesVie
         const vault::Target target{.account = shown->account->name, .name = shown->token->name, .uid = caller.uid};
         if (!gate(caller, vault::Verb::kVerify, target)) return denied;
     }
-    const auto active = vault->vault->verify(token, vault->committer->now());
+    const vault::UnixTime now = vault->committer->now();
+    const auto active = vault->vault->verify(token, now);
     ++verified_;
     if (!active) {
         ++verified_inactive_;
         return Verification{};
     }
-    used(*active->token, caller);
+    used(*active->token, caller, now);
     return verification_of(*active);
 }
 

@@ -40,7 +40,7 @@ Listener::Listener(Session::Rooms rooms, os::ListeningSocket socket, const Limit
       drain_(rooms.service.executor()),
       connections_(std::make_shared<Connections>(limits)),
       closer_(std::make_shared<Closer>()),
-      workspace_(std::make_shared<Workspace>()) {}
+      workspace_(std::make_shared<Workspace>(rooms.service.executor())) {}
 
 Result<void> Listener::start() {
     const int fd = duplicate(socket_.fd());

@@ -65,7 +65,7 @@ void MessageStream::stop_clock() {
 
 asio::awaitable<bool> MessageStream::readable() {
     const auto [error] = co_await socket_.async_wait(Socket::wait_read, kAsTuple);
-    co_return !error;
+    co_return !error || (has_replies() && socket_.is_open());
 }
 
 std::size_t MessageStream::receive_at_once(std::span<std::uint8_t> space) {
@@ -76,7 +76,7 @@ std::size_t MessageStream::receive_at_once(std::span<std::uint8_t> space) {
 
 BytesView MessageStream::read_at_once() {
     if (begin_ != end_) return has_message() ? unread() : BytesView();
-    const auto space = workspace_->input.reveal_to_fill();
+    const auto space = workspace_->input();
     in_workspace_ = receive_at_once(space);
     return space.first(in_workspace_);
 }
@@ -89,8 +89,9 @@ void MessageStream::keep(BytesView rest) {
     end_ = rest.size();
 }
 
-void MessageStream::send_at_once(BytesView replies) {
-    if (replies.empty()) return;
+void MessageStream::send_now(BytesView replies) {
+    has_gathered_ = false;
+    if (!socket_.is_open()) return;
     const ssize_t size = ::send(socket_.native_handle(), replies.data(), replies.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (size < 0 && errno != EAGAIN && errno != EINTR) {
         close();
@@ -98,20 +99,24 @@ void MessageStream::send_at_once(BytesView replies) {
     }
     const BytesView rest = replies.subspan(size > 0 ? static_cast<std::size_t>(size) : 0);
     // No more than a small buffer: there is always memory for it.
-    if (!rest.empty()) static_cast<void>(queue(SecretBytes::copy_of(rest)));
+    if (rest.empty()) return;
+    static_cast<void>(queue(SecretBytes::copy_of(rest)));
+    error_code ignored;
+    socket_.cancel(ignored);
 }
 
 void MessageStream::answer(std::size_t taken, std::size_t written) {
-    const auto replies = reply_space().first(written);
-    send_at_once(replies);
-    wipe(replies.data(), replies.size());
+    if (written > 0) {
+        has_gathered_ = true;
+        workspace_->add(*this, written);
+    }
     if (in_workspace_ == 0) {
         returned_ = taken;
         forget();
         release();
         return;
     }
-    const auto read = workspace_->input.reveal_to_fill().first(std::exchange(in_workspace_, 0));
+    const auto read = workspace_->input().first(std::exchange(in_workspace_, 0));
     keep(read.subspan(taken));
     wipe(read.data(), read.size());
 }
@@ -233,6 +238,7 @@ bool MessageStream::is_full() const {
 }
 
 asio::awaitable<bool> MessageStream::flush() {
+    send_gathered();
     if (output_.empty()) co_return socket_.is_open();
     std::vector<asio::const_buffer> buffers;
     buffers.reserve(output_.size());
@@ -267,6 +273,7 @@ void MessageStream::finish() {
 }
 
 void MessageStream::close() {
+    send_gathered();
     error_code error;
     if (socket_.is_open() && may_bring_descriptors_) {
         const int client = socket_.release(error);

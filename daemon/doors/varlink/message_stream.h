@@ -46,17 +46,24 @@ public:
 
     // Nothing lies here: neither what was read, nor what is to be written.
     [[nodiscard]] bool is_at_rest() const { return begin_ == end_ && output_.empty(); }
-    // Until the client says more, or goes. False when the stream is closed. Has no deadline: it is for clients that have made
-    // a call.
+    // Until the client says more, or goes, or replies wait for flush(). False when the stream is closed. Has no deadline: it is
+    // for clients that have made a call.
     boost::asio::awaitable<bool> readable();
 
     // What was read, or can be without a wait; empty when that is nothing, or not a whole message. Valid until answer().
     BytesView read_at_once();
     // Where the replies to it are written.
-    [[nodiscard]] std::span<std::uint8_t> reply_space() { return workspace_->output.reveal_to_fill(); }
+    [[nodiscard]] std::span<std::uint8_t> reply_space() { return workspace_->room(); }
     // The first `taken` bytes of what was read are done with, and the first `written` of reply_space() answer them. They are
-    // sent; what the client does not take now waits for flush(), and what was read beyond `taken` for next().
+    // sent in the strand's next turn, or before anything else is; what was read beyond `taken` waits for next().
     void answer(std::size_t taken, std::size_t written);
+    // Sends replies that wait for that turn: none is gathered any more, and has_replies() is true if the client did not take
+    // all. So they go before what is queued.
+    void send_gathered() {
+        if (has_gathered_) workspace_->send_all();
+    }
+    // For the workspace. What the client does not take now waits for flush(), and readable() ends.
+    void send_now(BytesView replies);
 
     // The next message without its NUL, valid until forget() or the next call; nullopt when none will come: the
     // client went away or said nothing, or finish() was called and all that was sent has been read. An error is one for the
@@ -92,7 +99,6 @@ public:
 
 private:
     std::size_t receive_at_once(std::span<std::uint8_t> space);
-    void send_at_once(BytesView replies);
     void keep(BytesView rest);
     [[nodiscard]] BytesView unread() const { return input_.reveal().subspan(begin_, end_ - begin_); }
     std::optional<BytesView> whole_message();
@@ -109,6 +115,7 @@ private:
     std::shared_ptr<Closer> closer_;
     std::shared_ptr<Workspace> workspace_;
     std::size_t in_workspace_{0};  // bytes that were read there
+    bool has_gathered_{false};     // replies, there too
     const bool may_bring_descriptors_;
     boost::asio::steady_timer clock_;
     bool too_late_{false};  // the clock ran out and cancelled what the socket waited for

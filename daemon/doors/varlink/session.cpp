@@ -28,6 +28,7 @@ awaitable<void> Session::run() {
         if (going_on && identity_ && stream_->is_at_rest()) {
             going_on = co_await stream_->readable();
             calls_in_one_go_ = 0;
+            if (stream_->has_replies()) continue;
         }
         if (!going_on || verify_at_once()) continue;
         if (calls_in_one_go_ >= kMaxCallsInOneGo) going_on = co_await let_others();
@@ -37,14 +38,16 @@ awaitable<void> Session::run() {
     stream_->close();
 }
 
-// False when the next call is to be looked at otherwise: it is not here, or another one, or refused.
+// False when the next call is to be looked at otherwise: it is not here, or another one, or refused. Then all replies to
+// those before it were sent, or are queued.
 bool Session::verify_at_once() {
+    stream_->send_gathered();
     if (!identity_ || stream_->has_replies()) return false;
     const BytesView calls = stream_->read_at_once();
     const std::span<std::uint8_t> replies = stream_->reply_space();
     std::size_t taken = 0;
     std::size_t written = 0;
-    while (calls_in_one_go_ < kMaxCallsInOneGo && written < kMaxQueuedBytes) {
+    while (calls_in_one_go_ < kMaxCallsInOneGo && replies.size() - written >= kMaxVerification) {
         const BytesView left = calls.subspan(taken);
         const std::size_t nul = text_of(left).find('\0');
         if (nul == std::string_view::npos) break;

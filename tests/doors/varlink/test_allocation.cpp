@@ -37,7 +37,7 @@ void verify(Client& client, const std::string& calls, std::size_t count) {
 std::size_t allocations_of_calls(Served<WillingService>& served, Client& client, std::size_t count) {
     std::string calls;
     for (std::size_t i = 0; i < count; ++i) calls += vault_call("Verify", R"({"token":"hwv_x"})") + '\0';
-    verify(client, calls, count);
+    for (int i = 0; i < 2; ++i) verify(client, calls, count);  // what is gathered has two lists, in turns
     std::size_t before = 0;
     std::size_t after = 0;
     served.on_strand([&] { before = allocations; });
