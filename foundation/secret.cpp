@@ -203,9 +203,16 @@ void SecretBytes::shorten(std::size_t size) {
 
 bool equal_in_constant_time(BytesView left, BytesView right) {
     if (left.size() != right.size()) return false;
-    volatile std::uint8_t difference = 0;
-    for (std::size_t i = 0; i < left.size(); ++i) {
-        difference = static_cast<std::uint8_t>(difference | (left[i] ^ right[i]));
+    std::uint64_t difference = 0;
+    for (std::size_t at = 0; at < left.size();) {
+        const std::size_t size = std::min(left.size() - at, sizeof difference);
+        std::uint64_t left_word = 0;
+        std::uint64_t right_word = 0;
+        std::memcpy(&left_word, left.data() + at, size);
+        std::memcpy(&right_word, right.data() + at, size);
+        difference |= left_word ^ right_word;
+        asm volatile("" : "+r"(difference));  // keeps the compiler from leaving the loop when it could
+        at += size;
     }
     return difference == 0;
 }

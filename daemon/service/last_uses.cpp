@@ -16,8 +16,14 @@ std::size_t LastUses::IdHash::operator()(const vault::Id& id) const noexcept {
     return hash;
 }
 
-void LastUses::saw(const vault::Id& token, vault::UnixTime at, std::string by) {
-    uses_[token] = {.at = at, .by = *names_.insert(std::move(by)).first};
+void LastUses::saw(const vault::Id& token, vault::UnixTime at, std::string_view by) {
+    // Most often whoever was seen last; names never go.
+    if (last_name_.data() == nullptr || last_name_ != by) {
+        auto name = names_.find(by);
+        if (name == names_.end()) name = names_.emplace(by).first;
+        last_name_ = *name;
+    }
+    uses_[token] = {.at = at, .by = last_name_};
 }
 
 std::optional<Use> LastUses::of(const vault::Id& token) const {

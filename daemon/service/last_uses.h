@@ -6,6 +6,7 @@
 // A name is kept once, however many tokens it has used. Pure; not thread-safe.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,7 +29,8 @@ public:
     LastUses(LastUses&&) = default;
     LastUses& operator=(LastUses&&) = default;
 
-    void saw(const vault::Id& token, vault::UnixTime at, std::string by);
+    // Allocates only what was not seen before.
+    void saw(const vault::Id& token, vault::UnixTime at, std::string_view by);
     void forget(const vault::Id& token) { uses_.erase(token); }
     [[nodiscard]] std::optional<Use> of(const vault::Id& token) const;
     [[nodiscard]] std::size_t count() const { return uses_.size(); }
@@ -37,8 +39,13 @@ private:
     struct IdHash {
         std::size_t operator()(const vault::Id& id) const noexcept;
     };
+    struct NameHash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view name) const noexcept { return std::hash<std::string_view>{}(name); }
+    };
     std::unordered_map<vault::Id, Use, IdHash> uses_;
-    std::unordered_set<std::string> names_;
+    std::unordered_set<std::string, NameHash, std::equal_to<>> names_;
+    std::string_view last_name_;  // one of these
 };
 
 // What the trail tells, entry by entry from its beginning. It has a token by account and name, and one that had the name

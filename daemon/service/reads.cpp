@@ -28,10 +28,34 @@ vault::Vault::Position position_of(const std::string& cursor) {
     return {cursor.substr(0, space), cursor.substr(space + 1)};
 }
 
+Verification verification_of(const vault::Verified& verified) {
+    Verification active{.active = true,
+                        .account = verified.account->name.text(),
+                        .name = verified.token->name.text(),
+                        .id = crypto::id_text(verified.generation->id),
+                        .generation = verified.generation->number,
+                        .expires_at = verified.generation->expires_at,
+                        .scopes = {}};
+    for (const std::string& scope : verified.token->scopes) active.scopes.push_back(scope);
+    return active;
+}
+
+// As vault::name_of() has it, into memory that is there already.
+void write_name(std::string& name, const policy::Caller& caller) {
+    if (caller.unit && !caller.unit->empty()) {
+        name.assign("unit:").append(*caller.unit);
+    } else if (caller.user && !caller.user->empty()) {
+        name.assign("user:").append(*caller.user);
+    } else {
+        name.assign("uid:").append(std::to_string(caller.uid));
+    }
+}
+
 }  // namespace
 
-void VaultService::used(const vault::Token& token, const policy::Caller& by) {
-    last_uses_.saw(token.id, open_->committer->now(), vault::name_of(actor_of(by)));
+void VaultService::used(const vault::Token& token, const policy::Caller& by, vault::UnixTime now) {
+    write_name(name_of_user_, by);
+    last_uses_.saw(token.id, now, name_of_user_);
 }
 
 void VaultService::forget_uses(const vault::Change& change) {
@@ -57,15 +81,15 @@ Result<Verification> VaultService::verify(const policy::Caller& caller, BytesVie
         const vault::Target target{.account = shown->account->name, .name = shown->token->name, .uid = caller.uid};
         if (!gate(caller, vault::Verb::kVerify, target)) return denied;
     }
-    const auto active = vault->vault->verify(token, vault->committer->now());
+    const vault::UnixTime now = vault->committer->now();
+    const auto active = vault->vault->verify(token, now);
     ++verified_;
     if (!active) {
         ++verified_inactive_;
         return Verification{};
     }
-    used(*active->token, caller);
-    return Verification{.active = true,
-                        .info = vault::brief_info(*active->account, *active->token, *active->generation)};
+    used(*active->token, caller, now);
+    return verification_of(*active);
 }
 
 // Who has a former user's name is told so: to show nothing would say that there is nothing.

@@ -155,7 +155,7 @@ Result<void> VaultService::settle(const policy::Caller& caller, const vault::Tar
                                             .token_id = std::string(crypto::id_text(token.current().id)),
                                             .generation = token.current().number,
                                             .decided_by = decision.rule}));
-    used(token, caller);
+    used(token, caller, when.now);
     return {};
 }
 

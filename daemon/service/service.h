@@ -16,10 +16,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/container/static_vector.hpp>
 
 #include "daemon/peer/peer.h"
 #include "daemon/service/status.h"
@@ -41,9 +43,16 @@ struct Retrieved {
     vault::Info info;    // brief
 };
 
+// What follows `active` is of a token that is. Its texts are the vault's own, not copies: they are there until the strand's
+// next turn, or the service's next call. So Verify allocates nothing.
 struct Verification {
     bool active{false};
-    std::optional<vault::Info> info;  // brief; none when not active
+    std::string_view account{};
+    std::string_view name{};
+    std::string_view id{};
+    std::uint64_t generation{0};
+    vault::UnixTime expires_at{vault::kNever};
+    boost::container::static_vector<std::string_view, vault::kMaxScopes> scopes{};
 };
 
 struct Page {
@@ -76,7 +85,8 @@ public:
     virtual Awaitable<std::optional<vault::Info>> revoke_token(policy::Caller caller, SecretBytes token) = 0;
     virtual Awaitable<vault::Info> rotate(policy::Caller caller, std::string account, std::string name,
                                           std::uint64_t generation, std::uint64_t overlap_seconds) = 0;
-    // Never waits: no device, no disk. A wrong checksum is "not active" without a look-up.
+    // Never waits, for no device and no disk, and allocates nothing for who may verify any token. A wrong checksum is "not
+    // active" without a look-up.
     virtual Result<Verification> verify(const policy::Caller& caller, BytesView token) = 0;
     virtual Awaitable<vault::Info> create(policy::Caller caller, std::string account, std::string name,
                                           vault::CreateOptions options) = 0;

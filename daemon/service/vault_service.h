@@ -180,7 +180,7 @@ private:
     };
     bool look_further(const policy::Caller& caller, Listing& listing) const;
     void publish(const vault::Change& change);
-    void used(const vault::Token& token, const policy::Caller& by);
+    void used(const vault::Token& token, const policy::Caller& by, vault::UnixTime now);
     void forget_uses(const vault::Change& change);
     [[nodiscard]] vault::Info with_last_use(vault::Info info, const vault::Id& token) const;
 
@@ -193,6 +193,7 @@ private:
     os::Turns device_turns_;
     Watchers watchers_;
     LastUses last_uses_;
+    std::string name_of_user_;  // in used(), which has its memory from one call to the next
     boost::asio::steady_timer retry_;
     bool stopping_{false};
     std::uint64_t verified_{0};

@@ -139,7 +139,14 @@ public:
         record(std::move(given));
         service::Verification answer;
         answer.active = text_of(token) == kToken;
-        if (answer.active) answer.info = brief();
+        if (answer.active) {
+            answer.account = shown_.account;
+            answer.name = shown_.name;
+            answer.id = shown_.id;
+            answer.generation = shown_.generation;
+            answer.expires_at = shown_.expires_at;
+            answer.scopes.assign(shown_.scopes.begin(), shown_.scopes.end());
+        }
         return answer;
     }
 
@@ -337,6 +344,7 @@ private:
     }
 
     boost::asio::any_io_executor executor_;
+    const vault::Info shown_{brief()};
     boost::asio::steady_timer held_;
     bool released_{false};
     std::optional<std::string> imported_;

@@ -2,15 +2,18 @@
 //
 // Any bytes as a Varlink message: they are refused with a sentence, or are a tree whose own text is a message again,
 // and perhaps a call whose parameters can be read. As a secret they come back from their text the same. A token in them is
-// in no sentence and in no refusal.
+// in no sentence and in no refusal. A plain Verify is the same call to both of its readers.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "daemon/doors/varlink/call.h"
 #include "daemon/doors/varlink/parameters.h"
+#include "daemon/doors/varlink/plain_verify.h"
 #include "libclient/wire/varlink.h"
 #include "tests/fuzz/canary.h"
 
@@ -54,6 +57,16 @@ void read_message(BytesView message) {
     }
 }
 
+void read_plainly(BytesView message) {
+    const auto token = doors::varlink::token_of_plain_verify(message);
+    if (!token) return;
+    auto call = doors::varlink::read_call(message);
+    require(call.has_value() && call->method == "org.hwvault.Vault.Verify" && !call->oneway && !call->more && !call->upgrade);
+    doors::varlink::Parameters in(std::move(call->parameters));
+    const SecretBytes same = in.secret("token", wire::kMaxMessageSize);
+    require(!in.refusal() && text_of(same.reveal()) == text_of(*token));
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -61,6 +74,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (fuzz::knows_canary(text_of(message))) return fuzz::kNotLookedAt;
     read_message(message);
     read_message(bytes_of(fuzz::with_canary(text_of(message))));
+    read_plainly(message);
+    for (const std::string_view tail : {"\"}}", ""}) {
+        read_plainly(bytes_of(std::string(R"({"method":"org.hwvault.Vault.Verify","parameters":{"token":")")
+                                  .append(text_of(message))
+                                  .append(tail)));
+    }
     const auto encoded = wire::encode_secret(message);
     const auto decoded = wire::decode_secret(encoded.text, encoded.base64, size);
     require(decoded.has_value() && text_of(decoded->reveal()) == text_of(message));

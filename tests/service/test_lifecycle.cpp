@@ -94,7 +94,7 @@ TEST_CASE("An ordinary caller verifies its own tokens only, and cannot tell anot
     const auto own = vault.service().verify(vault.alice, bytes_of(mine));
     REQUIRE(own);
     CHECK(own->active);
-    CHECK(own->info->account == "user:alice");
+    CHECK(own->account == "user:alice");
     const auto theirs = vault.service().verify(vault.alice, bytes_of(other));
     const auto unknown = vault.service().verify(vault.alice, bytes_of("hwv_nonsense"));
     REQUIRE_FALSE(theirs);

@@ -1,48 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Verify is the fastest verb: looking a string up allocates nothing, hit or miss. This file replaces the global
-// operator new of its whole test program by one that counts.
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
+// Verify is the fastest verb: looking a string up allocates nothing, hit or miss.
 #include "tests/catch.h"
+#include "tests/counted_new.h"
 #include "tests/vault/world.h"
-
-namespace {
-
-std::atomic<std::size_t> allocations{0};
-
-void* counted(std::size_t size) {
-    ++allocations;
-    if (void* block = std::malloc(size)) return block;
-    throw std::bad_alloc();
-}
-
-}  // namespace
-
-void* operator new(std::size_t size) {
-    return counted(size);
-}
-void* operator new[](std::size_t size) {
-    return counted(size);
-}
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-    ++allocations;
-    return std::malloc(size);
-}
-void operator delete(void* block) noexcept {
-    std::free(block);
-}
-void operator delete[](void* block) noexcept {
-    std::free(block);
-}
-void operator delete(void* block, std::size_t) noexcept {
-    std::free(block);
-}
-void operator delete[](void* block, std::size_t) noexcept {
-    std::free(block);
-}
 
 namespace hwvault::vault {
 namespace {
@@ -62,17 +23,17 @@ TEST_CASE("Looking a string up allocates nothing") {
 
     const SecretBytes* const texts[] = {&*old, &*current, &changed, &unknown, &forged};
     std::size_t active = 0;
-    const std::size_t before = allocations;
+    const std::size_t before = tests::allocations;
     for (int i = 0; i < 100; ++i) {
         for (const SecretBytes* text : texts) {
             if (world.vault.verify(text->reveal(), world.now)) ++active;
             if (world.vault.recognise(text->reveal())) ++active;
         }
     }
-    const std::size_t after = allocations;
+    const std::size_t after = tests::allocations;
     CHECK(after == before);
     CHECK(active == 400);
-    CHECK(allocations > 0);  // that it counts at all
+    CHECK(tests::allocations > 0);  // that it counts at all
 }
 
 }  // namespace

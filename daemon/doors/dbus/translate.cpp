@@ -106,6 +106,17 @@ Dictionary brief_dictionary(const vault::Info& info) {
     return dictionary;
 }
 
+Dictionary brief_dictionary(const service::Verification& active) {
+    Dictionary dictionary;
+    put(dictionary, "account", std::string(active.account));
+    put(dictionary, "name", std::string(active.name));
+    put(dictionary, "id", std::string(active.id));
+    put(dictionary, "generation", active.generation);
+    if (active.expires_at != vault::kNever) put(dictionary, "expires_at", active.expires_at);
+    put(dictionary, "scopes", std::vector<std::string>(active.scopes.begin(), active.scopes.end()));
+    return dictionary;
+}
+
 Dictionary full_dictionary(const vault::Info& info) {
     auto dictionary = brief_dictionary(info);
     put(dictionary, "origin", std::string(word(info.origin)));

@@ -10,6 +10,7 @@
 
 #include "daemon/doors/dbus/sdbus_version.h"
 #include "daemon/peer/peer.h"
+#include "daemon/service/service.h"
 #include "daemon/service/status.h"
 #include "daemon/vault/info.h"
 #include "daemon/vault/lifecycle.h"
@@ -22,6 +23,7 @@ using Dictionary = std::map<std::string, sdbus::Variant>;  // a{sv}
 
 // Retrieve and Verify give the six keys of the brief form alone.
 Dictionary brief_dictionary(const vault::Info& info);
+Dictionary brief_dictionary(const service::Verification& active);
 Dictionary full_dictionary(const vault::Info& info);
 Dictionary status_dictionary(const service::Status& status);
 

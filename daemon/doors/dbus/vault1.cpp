@@ -253,8 +253,8 @@ void Vault1::Verify(sdbus::Result<bool, Dictionary>&& result, sdbus::UnixFd toke
                if (!text) co_return std::move(text).error();
                const auto verified = service_.verify(who.caller, text->reveal());
                if (!verified) co_return verified.error();
-               if (!verified->active || !verified->info) co_return std::tuple{false, Dictionary{}};
-               co_return std::tuple{true, brief_dictionary(*verified->info)};
+               if (!verified->active) co_return std::tuple{false, Dictionary{}};
+               co_return std::tuple{true, brief_dictionary(*verified)};
            });
 }
 

@@ -24,7 +24,8 @@ struct Limits {
     std::chrono::milliseconds drain{5'000};           // for calls that were sent before stop()
 };
 
-// Buffers up to here cost only their connection; an idle connection has none at all.
+// Buffers up to here cost only their connection; an idle connection has none at all. The workspace that all share has one
+// to read and one to answer (workspace.h): a read takes no more at once.
 constexpr std::size_t kSmallBuffer = 64 << 10;
 constexpr std::size_t kFirstBuffer = 4 << 10;  // for the first read of a message
 // Pipelined calls that are answered before their replies are written, and the bytes of these replies: half a small

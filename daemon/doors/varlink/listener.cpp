@@ -39,7 +39,8 @@ Listener::Listener(Session::Rooms rooms, os::ListeningSocket socket, const Limit
       pause_(rooms.service.executor()),
       drain_(rooms.service.executor()),
       connections_(std::make_shared<Connections>(limits)),
-      closer_(std::make_shared<Closer>()) {}
+      closer_(std::make_shared<Closer>()),
+      workspace_(std::make_shared<Workspace>(rooms.service.executor())) {}
 
 Result<void> Listener::start() {
     const int fd = duplicate(socket_.fd());
@@ -117,8 +118,9 @@ void Listener::admit(os::Fd& client) {
 }
 
 void Listener::begin(Socket client, Connections::Place place) {
+    MessageStream::Shared shared{.connections = connections_, .closer = closer_, .workspace = workspace_};
     auto session = std::make_shared<Session>(
-        rooms_, std::make_shared<MessageStream>(std::move(client), connections_, closer_), std::move(place));
+        rooms_, std::make_shared<MessageStream>(std::move(client), std::move(shared)), std::move(place));
     sessions_.insert(session);
     asio::co_spawn(
         readiness_.get_executor(), [session] { return session->run(); },

@@ -16,6 +16,7 @@
 #include "daemon/doors/varlink/connections.h"
 #include "daemon/doors/varlink/passed_descriptors.h"
 #include "daemon/doors/varlink/session.h"
+#include "daemon/doors/varlink/workspace.h"
 #include "os/listening_socket.h"
 
 namespace hwvault::doors::varlink {
@@ -49,6 +50,7 @@ private:
     boost::asio::steady_timer drain_;  // the deadline after stop()
     std::shared_ptr<Connections> connections_;
     std::shared_ptr<Closer> closer_;
+    std::shared_ptr<Workspace> workspace_;
     std::unordered_set<std::shared_ptr<Session>> sessions_;
     bool stopping_{false};
     bool told_of_shortage_{false};

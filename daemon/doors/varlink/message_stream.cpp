@@ -2,8 +2,11 @@
 #include "daemon/doors/varlink/message_stream.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <string>
 #include <utility>
+
+#include <sys/socket.h>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/buffer.hpp>
@@ -34,15 +37,15 @@ struct MessageStream::Read {
     bool brings_descriptors{false};
 };
 
-MessageStream::MessageStream(Socket socket, const std::shared_ptr<Connections>& connections,
-                             std::shared_ptr<Closer> closer)
+MessageStream::MessageStream(Socket socket, Shared shared)
     : socket_(std::move(socket)),
-      connections_(connections),
-      closer_(std::move(closer)),
+      connections_(std::move(shared.connections)),
+      closer_(std::move(shared.closer)),
+      workspace_(std::move(shared.workspace)),
       may_bring_descriptors_(varlink::may_bring_descriptors(socket_.native_handle())),
       clock_(socket_.get_executor()),
-      input_memory_(connections),
-      output_memory_(connections) {}
+      input_memory_(connections_),
+      output_memory_(connections_) {}
 
 void MessageStream::start_clock(std::chrono::milliseconds limit) {
     too_late_ = false;
@@ -58,6 +61,64 @@ void MessageStream::start_clock(std::chrono::milliseconds limit) {
 
 void MessageStream::stop_clock() {
     clock_.expires_at(std::chrono::steady_clock::time_point::max());
+}
+
+asio::awaitable<bool> MessageStream::readable() {
+    const auto [error] = co_await socket_.async_wait(Socket::wait_read, kAsTuple);
+    co_return !error || (has_replies() && socket_.is_open());
+}
+
+std::size_t MessageStream::receive_at_once(std::span<std::uint8_t> space) {
+    if (may_bring_descriptors_) return receive_bytes(socket_.native_handle(), space).size;
+    const ssize_t size = ::recv(socket_.native_handle(), space.data(), space.size(), MSG_DONTWAIT);
+    return size > 0 ? static_cast<std::size_t>(size) : 0;
+}
+
+BytesView MessageStream::read_at_once() {
+    if (begin_ != end_) return has_message() ? unread() : BytesView();
+    const auto space = workspace_->input();
+    in_workspace_ = receive_at_once(space);
+    return space.first(in_workspace_);
+}
+
+// In a buffer of this stream's own, which is a small one.
+void MessageStream::keep(BytesView rest) {
+    if (rest.empty()) return;
+    input_ = SecretBytes(std::max(rest.size(), kFirstBuffer));
+    std::copy(rest.begin(), rest.end(), input_.reveal_to_fill().begin());
+    end_ = rest.size();
+}
+
+void MessageStream::send_now(BytesView replies) {
+    has_gathered_ = false;
+    if (!socket_.is_open()) return;
+    const ssize_t size = ::send(socket_.native_handle(), replies.data(), replies.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (size < 0 && errno != EAGAIN && errno != EINTR) {
+        close();
+        return;
+    }
+    const BytesView rest = replies.subspan(size > 0 ? static_cast<std::size_t>(size) : 0);
+    // No more than a small buffer: there is always memory for it.
+    if (rest.empty()) return;
+    static_cast<void>(queue(SecretBytes::copy_of(rest)));
+    error_code ignored;
+    socket_.cancel(ignored);
+}
+
+void MessageStream::answer(std::size_t taken, std::size_t written) {
+    if (written > 0) {
+        has_gathered_ = true;
+        workspace_->add(*this, written);
+    }
+    if (in_workspace_ == 0) {
+        returned_ = taken;
+        forget();
+        release();
+        return;
+    }
+    const auto read = workspace_->input().first(std::exchange(in_workspace_, 0));
+    keep(read.subspan(taken));
+    wipe(read.data(), read.size());
 }
 
 std::optional<BytesView> MessageStream::whole_message() {
@@ -177,6 +238,7 @@ bool MessageStream::is_full() const {
 }
 
 asio::awaitable<bool> MessageStream::flush() {
+    send_gathered();
     if (output_.empty()) co_return socket_.is_open();
     std::vector<asio::const_buffer> buffers;
     buffers.reserve(output_.size());
@@ -211,6 +273,7 @@ void MessageStream::finish() {
 }
 
 void MessageStream::close() {
+    send_gathered();
     error_code error;
     if (socket_.is_open() && may_bring_descriptors_) {
         const int client = socket_.release(error);

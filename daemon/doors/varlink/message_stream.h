@@ -2,14 +2,16 @@
 //
 // One connection's bytes: whole messages in, replies out, in order, each wait with its deadline.
 //
-// What is read and what is written may hold a token, so it lies in locked memory only, in buffers that exist while
-// they are needed: an idle connection has none. A client that passes descriptors ends its connection where the
-// kernel did not refuse them (passed_descriptors.h). Not thread-safe: lives on the service's strand.
+// What is read and what is written may hold a token, so it lies in locked memory only. Calls that can be answered at once
+// are read and answered in the workspace of all connections, with one read and one send; what needs a wait has buffers of
+// its own, while it needs them: an idle connection has none. A client that passes descriptors ends its connection where
+// the kernel did not refuse them (passed_descriptors.h). Not thread-safe: lives on the service's strand.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -20,6 +22,7 @@
 
 #include "daemon/doors/varlink/connections.h"
 #include "daemon/doors/varlink/passed_descriptors.h"
+#include "daemon/doors/varlink/workspace.h"
 #include "foundation/bytes.h"
 #include "foundation/result.h"
 #include "foundation/secret.h"
@@ -30,10 +33,37 @@ using Socket = boost::asio::basic_stream_socket<boost::asio::local::stream_proto
 
 class MessageStream : public std::enable_shared_from_this<MessageStream> {
 public:
-    MessageStream(Socket socket, const std::shared_ptr<Connections>& connections, std::shared_ptr<Closer> closer);
+    // What all streams of a door share.
+    struct Shared {
+        std::shared_ptr<Connections> connections;
+        std::shared_ptr<Closer> closer;
+        std::shared_ptr<Workspace> workspace;
+    };
+    MessageStream(Socket socket, Shared shared);
     MessageStream(const MessageStream&) = delete;
     MessageStream& operator=(const MessageStream&) = delete;
     ~MessageStream() { close(); }
+
+    // Nothing lies here: neither what was read, nor what is to be written.
+    [[nodiscard]] bool is_at_rest() const { return begin_ == end_ && output_.empty(); }
+    // Until the client says more, or goes, or replies wait for flush(). False when the stream is closed. Has no deadline: it is
+    // for clients that have made a call.
+    boost::asio::awaitable<bool> readable();
+
+    // What was read, or can be without a wait; empty when that is nothing, or not a whole message. Valid until answer().
+    BytesView read_at_once();
+    // Where the replies to it are written.
+    [[nodiscard]] std::span<std::uint8_t> reply_space() { return workspace_->room(); }
+    // The first `taken` bytes of what was read are done with, and the first `written` of reply_space() answer them. They are
+    // sent in the strand's next turn, or before anything else is; what was read beyond `taken` waits for next().
+    void answer(std::size_t taken, std::size_t written);
+    // Sends replies that wait for that turn: none is gathered any more, and has_replies() is true if the client did not take
+    // all. So they go before what is queued.
+    void send_gathered() {
+        if (has_gathered_) workspace_->send_all();
+    }
+    // For the workspace. What the client does not take now waits for flush(), and readable() ends.
+    void send_now(BytesView replies);
 
     // The next message without its NUL, valid until forget() or the next call; nullopt when none will come: the
     // client went away or said nothing, or finish() was called and all that was sent has been read. An error is one for the
@@ -50,6 +80,7 @@ public:
 
     // False when there is no memory for a reply of this size now: nothing was queued.
     [[nodiscard]] bool queue(SecretBytes reply);
+    [[nodiscard]] bool has_replies() const { return !output_.empty(); }
     // True when so much is queued that it should be written before more is.
     [[nodiscard]] bool is_full() const;
     // Writes what is queued. False when the client does not take it in time, or is gone: the stream is then closed.
@@ -67,6 +98,8 @@ public:
     [[nodiscard]] int fd() { return socket_.native_handle(); }
 
 private:
+    std::size_t receive_at_once(std::span<std::uint8_t> space);
+    void keep(BytesView rest);
     [[nodiscard]] BytesView unread() const { return input_.reveal().subspan(begin_, end_ - begin_); }
     std::optional<BytesView> whole_message();
     Result<void> make_room();
@@ -80,6 +113,9 @@ private:
     Socket socket_;
     std::shared_ptr<Connections> connections_;
     std::shared_ptr<Closer> closer_;
+    std::shared_ptr<Workspace> workspace_;
+    std::size_t in_workspace_{0};  // bytes that were read there
+    bool has_gathered_{false};     // replies, there too
     const bool may_bring_descriptors_;
     boost::asio::steady_timer clock_;
     bool too_late_{false};  // the clock ran out and cancelled what the socket waited for

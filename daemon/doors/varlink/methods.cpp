@@ -75,7 +75,7 @@ awaitable<Reply> verify(Service& service, const Identity& who, Parameters in) {
     if (!verification) co_return failure(verification.error());
     Reply reply = success();
     reply.parameters.emplace("active", verification->active);
-    if (verification->info) reply.parameters.emplace("info", brief(*verification->info));
+    if (verification->active) reply.parameters.emplace("info", brief(*verification));
     co_return reply;
 }
 

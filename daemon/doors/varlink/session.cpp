@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/doors/varlink/session.h"
 
+#include <span>
 #include <string>
 #include <utility>
 
@@ -11,6 +12,7 @@
 #include "daemon/doors/varlink/limits.h"
 #include "daemon/doors/varlink/methods.h"
 #include "daemon/doors/varlink/parameters.h"
+#include "daemon/doors/varlink/plain_verify.h"
 #include "daemon/doors/varlink/watch.h"
 #include "libclient/wire/varlink.h"
 
@@ -21,21 +23,56 @@ using boost::asio::awaitable;
 awaitable<void> Session::run() {
     const auto self = shared_from_this();
     bool going_on = true;
-    while (going_on) going_on = co_await serve_one();
+    while (going_on) {
+        if (stream_->has_replies() && (!stream_->has_message() || stream_->is_full())) going_on = co_await stream_->flush();
+        if (going_on && identity_ && stream_->is_at_rest()) {
+            going_on = co_await stream_->readable();
+            calls_in_one_go_ = 0;
+            if (stream_->has_replies()) continue;
+        }
+        if (!going_on || verify_at_once()) continue;
+        if (calls_in_one_go_ >= kMaxCallsInOneGo) going_on = co_await let_others();
+        else going_on = co_await serve_one();
+    }
     co_await stream_->flush();
     stream_->close();
 }
 
+// False when the next call is to be looked at otherwise: it is not here, or another one, or refused. Then all replies to
+// those before it were sent, or are queued.
+bool Session::verify_at_once() {
+    stream_->send_gathered();
+    if (!identity_ || stream_->has_replies()) return false;
+    const BytesView calls = stream_->read_at_once();
+    const std::span<std::uint8_t> replies = stream_->reply_space();
+    std::size_t taken = 0;
+    std::size_t written = 0;
+    while (calls_in_one_go_ < kMaxCallsInOneGo && replies.size() - written >= kMaxVerification) {
+        const BytesView left = calls.subspan(taken);
+        const std::size_t nul = text_of(left).find('\0');
+        if (nul == std::string_view::npos) break;
+        const auto token = token_of_plain_verify(left.first(nul));
+        if (!token) break;
+        const auto verification = rooms_.service.verify(identity_->caller, *token);
+        if (!verification) break;
+        written += write_verification(replies.subspan(written), *verification);
+        taken += nul + 1;
+        ++calls_in_one_go_;
+    }
+    stream_->answer(taken, written);
+    return taken > 0;
+}
+
+// False when the stream was closed.
+awaitable<bool> Session::let_others() {
+    const bool written = co_await stream_->flush();
+    calls_in_one_go_ = 0;
+    if (written) co_await boost::asio::post(rooms_.service.executor(), boost::asio::use_awaitable);
+    co_return written;
+}
+
 awaitable<bool> Session::serve_one() {
-    const bool is_enough = ++calls_in_one_go_ > kMaxCallsInOneGo;
-    if (!stream_->has_message() || stream_->is_full() || is_enough) {
-        const bool written = co_await stream_->flush();
-        if (!written) co_return false;
-    }
-    if (is_enough) {
-        calls_in_one_go_ = 1;
-        co_await boost::asio::post(rooms_.service.executor(), boost::asio::use_awaitable);
-    }
+    ++calls_in_one_go_;
     const auto message = co_await stream_->next();
     if (!message) {
         queue(failure(message.error()));

@@ -3,7 +3,8 @@
 // One client's connection: reads a call, has it answered, and goes on to the next, in order.
 //
 // Calls that were pipelined are answered from what is buffered, and their replies written together; after
-// kMaxCallsInOneGo of them, oneway or not, others on the strand have their turn. The caller is asked for at the first
+// kMaxCallsInOneGo of them, oneway or not, others on the strand have their turn. Verify, which waits for nothing, is
+// answered as it is read, without a coroutine of its own (plain_verify.h); all else goes call by call. The caller is asked for at the first
 // call that needs one, once: the kernel's answer is that of connect(2), whenever it is asked.
 // Not thread-safe: lives on the service's strand.
 #pragma once
@@ -39,6 +40,8 @@ public:
     void close() { stream_->close(); }
 
 private:
+    bool verify_at_once();
+    boost::asio::awaitable<bool> let_others();
     boost::asio::awaitable<bool> serve_one();
     boost::asio::awaitable<bool> answer(Call call);
     boost::asio::awaitable<std::optional<Reply>> dispatch(Call call);

@@ -20,15 +20,16 @@ void put_unless_zero(json::object& object, std::string_view name, std::uint64_t 
     if (number != 0) object.emplace(name, number);
 }
 
-json::array array_of(const std::vector<std::string>& texts) {
+template <class Texts>
+json::array array_of(const Texts& texts) {
     json::array array(wire::locked_storage());
     for (const auto& text : texts) array.emplace_back(text);
     return array;
 }
 
-}  // namespace
-
-json::object brief(const vault::Info& info) {
+// Of an Info or a Verification.
+template <class Told>
+json::object brief_of(const Told& info) {
     json::object object = empty_object();
     object.emplace("account", info.account);
     object.emplace("name", info.name);
@@ -37,6 +38,16 @@ json::object brief(const vault::Info& info) {
     put_unless_zero(object, "expires_at", info.expires_at);
     object.emplace("scopes", array_of(info.scopes));
     return object;
+}
+
+}  // namespace
+
+json::object brief(const vault::Info& info) {
+    return brief_of(info);
+}
+
+json::object brief(const service::Verification& active) {
+    return brief_of(active);
 }
 
 json::object full(const vault::Info& info) {

@@ -5,6 +5,7 @@
 
 #include <boost/json/object.hpp>
 
+#include "daemon/service/service.h"
 #include "daemon/service/status.h"
 #include "daemon/vault/info.h"
 #include "foundation/bytes.h"
@@ -13,6 +14,7 @@ namespace hwvault::doors::varlink {
 
 // What Retrieve and Verify give of an Info, and what the others do (contract, "D-Bus").
 boost::json::object brief(const vault::Info& info);
+boost::json::object brief(const service::Verification& active);
 boost::json::object full(const vault::Info& info);
 
 boost::json::object to_json(const service::Status& status);

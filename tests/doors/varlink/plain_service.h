@@ -24,7 +24,7 @@ inline std::uint8_t canary_byte(std::size_t i) {
     return static_cast<std::uint8_t>('a' + (i * 11 + i / 7) % 26);
 }
 
-class PlainService final : public service::Service {
+class PlainService : public service::Service {
 public:
     explicit PlainService(boost::asio::any_io_executor executor) : executor_(std::move(executor)) {}
 
@@ -48,7 +48,9 @@ public:
         co_return nothing();
     }
     Result<service::Verification> verify(const policy::Caller&, BytesView token) override {
-        return service::Verification{is_canary(token), std::nullopt};
+        service::Verification answer;
+        answer.active = is_canary(token);
+        return answer;
     }
     service::Awaitable<vault::Info> create(policy::Caller, std::string, std::string, vault::CreateOptions) override {
         co_return nothing();

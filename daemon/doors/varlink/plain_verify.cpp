@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "daemon/doors/varlink/plain_verify.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
+#include <string_view>
+
+namespace hwvault::doors::varlink {
+namespace {
+
+// What stands before and after the token.
+struct Form {
+    std::string_view head;
+    std::string_view tail;
+};
+constexpr std::array kForms{
+    Form{R"({"method":"org.hwvault.Vault.Verify","parameters":{"token":")", R"("}})"},        // libhwvault, and most
+    Form{R"({"method": "org.hwvault.Vault.Verify", "parameters": {"token": ")", R"("}})"},    // Python's json
+    Form{R"({"parameters":{"token":")", R"("},"method":"org.hwvault.Vault.Verify"})"},        // keys in another order
+};
+
+// No longer than any token; a longer text is none, but that is not for this file to say.
+constexpr std::size_t kMaxToken = 128;
+
+// Stands for itself in a JSON string, and is one character: ASCII but for controls, the quote and the backslash.
+constexpr bool is_plain(std::uint8_t byte) {
+    return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
+}
+constexpr auto kPlain = [] {
+    std::array<bool, 256> plain{};
+    for (std::size_t byte = 0; byte < plain.size(); ++byte) plain[byte] = is_plain(static_cast<std::uint8_t>(byte));
+    return plain;
+}();
+
+class Writer {
+public:
+    explicit Writer(std::span<std::uint8_t> space) : space_(space) {}
+
+    void raw(std::string_view text) {
+        std::memcpy(space_.data() + size_, text.data(), text.size());
+        size_ += text.size();
+    }
+    void number(std::uint64_t number) {
+        char* const begin = reinterpret_cast<char*>(space_.data());
+        size_ = static_cast<std::size_t>(std::to_chars(begin + size_, begin + space_.size(), number).ptr - begin);
+    }
+    // Of the vault's names: of all that JSON escapes, only the backslash is in any.
+    void name(std::string_view text) {
+        raw("\"");
+        for (std::size_t at = text.find('\\'); at != std::string_view::npos; at = text.find('\\')) {
+            raw(text.substr(0, at));
+            raw("\\\\");
+            text.remove_prefix(at + 1);
+        }
+        raw(text);
+        raw("\"");
+    }
+    [[nodiscard]] std::size_t size() const { return size_; }
+
+private:
+    std::span<std::uint8_t> space_;
+    std::size_t size_{0};
+};
+
+constexpr std::string_view kInactive{"{\"parameters\":{\"active\":false}}\0", 32};
+
+}  // namespace
+
+std::optional<BytesView> token_of_plain_verify(BytesView message) {
+    const std::string_view text = text_of(message);
+    for (const auto& [head, tail] : kForms) {
+        if (text.size() < head.size() + tail.size() || !text.starts_with(head)) continue;
+        const BytesView token = message.subspan(head.size(), text.size() - head.size() - tail.size());
+        if (!text.ends_with(tail) || token.size() > kMaxToken) continue;
+        if (std::ranges::all_of(token, [](std::uint8_t byte) { return kPlain[byte]; })) return token;
+    }
+    return std::nullopt;
+}
+
+std::size_t write_verification(std::span<std::uint8_t> space, const service::Verification& verification) {
+    Writer out(space);
+    if (!verification.active) {
+        out.raw(kInactive);
+        return out.size();
+    }
+    out.raw(R"({"parameters":{"active":true,"info":{"account":)");
+    out.name(verification.account);
+    out.raw(R"(,"name":)");
+    out.name(verification.name);
+    out.raw(R"(,"id":)");
+    out.name(verification.id);
+    out.raw(R"(,"generation":)");
+    out.number(verification.generation);
+    if (verification.expires_at != vault::kNever) {
+        out.raw(R"(,"expires_at":)");
+        out.number(verification.expires_at);
+    }
+    out.raw(R"(,"scopes":[)");
+    bool is_first = true;
+    for (const std::string_view scope : verification.scopes) {
+        if (!is_first) out.raw(",");
+        is_first = false;
+        out.name(scope);
+    }
+    out.raw(std::string_view("]}}}\0", 5));
+    return out.size();
+}
+
+}  // namespace hwvault::doors::varlink
