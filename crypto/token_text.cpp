@@ -98,6 +98,10 @@ std::optional<TokenParts> split_token_text(std::string_view prefix, BytesView te
     return TokenParts{body.first<kTokenIdSize>(), body.first<kTokenHashedSize>()};
 }
 
+std::string_view id_in_token_text(BytesView text) {
+    return text_of(text.last(kTokenBodySize).first(kTokenIdSize));
+}
+
 bool has_right_checksum(BytesView text) {
     return std::ranges::equal(checksum(text.first(text.size() - kTokenChecksumSize)), text.last(kTokenChecksumSize));
 }

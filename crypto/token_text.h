@@ -52,6 +52,8 @@ struct TokenParts {
 };
 // nullopt when the text has another length or prefix. Which characters it has is not looked at: what is hashed tells.
 std::optional<TokenParts> split_token_text(std::string_view prefix, BytesView text);
+// The id in a text of a token's size.
+std::string_view id_in_token_text(BytesView text);
 // Of a text that was split.
 bool has_right_checksum(BytesView text);
 

@@ -2,11 +2,9 @@
 #include "libclient/connection.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <climits>
 #include <cstring>
-#include <span>
 #include <system_error>
 
 #include <poll.h>
@@ -15,6 +13,7 @@
 #include <sys/un.h>
 
 #include "libclient/wire/varlink.h"
+#include "os/passing.h"
 
 namespace hwvault::libclient {
 namespace {
@@ -54,28 +53,6 @@ void limit_connect(const os::Fd& socket, Deadline deadline) {
     limit.tv_sec = left / 1'000;
     limit.tv_usec = (left % 1'000) * 1'000;
     ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-}
-
-// recvmsg(2), as recv(2) is used here: bytes, and what descriptors came with them.
-ssize_t receive_with(std::vector<os::Fd>& descriptors, const os::Fd& socket, std::span<std::uint8_t> space) {
-    iovec bytes{space.data(), space.size()};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(Connection::kMaxDescriptors * sizeof(int))> control;
-    msghdr message{};
-    message.msg_iov = &bytes;
-    message.msg_iovlen = 1;
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    const ssize_t got = ::recvmsg(socket.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    if (got <= 0) return got;
-    for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr; part = CMSG_NXTHDR(&message, part)) {
-        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-        for (std::size_t at = 0; CMSG_LEN(at + sizeof(int)) <= part->cmsg_len; at += sizeof(int)) {
-            int fd = -1;
-            std::memcpy(&fd, CMSG_DATA(part) + at, sizeof fd);
-            descriptors.emplace_back(fd);
-        }
-    }
-    return got;
 }
 
 }  // namespace
@@ -147,7 +124,7 @@ Answer<void> Connection::read_more(Deadline deadline, std::vector<os::Fd>* descr
     for (;;) {
         const auto space = buffer_.reveal_to_fill().subspan(filled_);
         const ssize_t got = descriptors == nullptr ? ::recv(socket_.get(), space.data(), space.size(), MSG_DONTWAIT)
-                                                   : receive_with(*descriptors, socket_, space);
+                                                   : os::receive_with(socket_.get(), space, *descriptors);
         if (got > 0) {
             filled_ += static_cast<std::size_t>(got);
             return {};

@@ -34,8 +34,7 @@ public:
 
     // The next message without its NUL, valid until the next receive(). BadAnswer when it is too long.
     Answer<BytesView> receive(Deadline deadline);
-    // The same, and the descriptors that come with it are added to `descriptors`, kMaxDescriptors at most.
-    static constexpr std::size_t kMaxDescriptors = 4;
+    // The same, and the descriptors that come with it are added to `descriptors`.
     Answer<BytesView> receive(Deadline deadline, std::vector<os::Fd>& descriptors);
     // Wipes what the last receive() gave.
     void forget();

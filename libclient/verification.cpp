@@ -18,11 +18,6 @@ void copy_text(char (&target)[Size], std::string_view text) {
     target[length] = '\0';
 }
 
-// The id comes before the last 49 characters of a token.
-std::string_view id_in(BytesView token) {
-    return text_of(token.last(crypto::kTokenBodySize).first(crypto::kTokenIdSize));
-}
-
 }  // namespace
 
 void write_inactive(hwvault_verification& result) {
@@ -57,7 +52,7 @@ void write(BytesView token, const index::Found& found, hwvault_verification& res
     result.active = 1;
     result.generation = found.generation;
     result.expires_at = static_cast<std::int64_t>(found.expires_at);
-    copy_text(result.id, id_in(token));
+    copy_text(result.id, crypto::id_in_token_text(token));
     copy_text(result.name, name);
     copy_text(result.account, account);
     copy_text(result.scopes, scopes);  // each with its NUL already

@@ -59,6 +59,10 @@ public:
     enum class Standing { kUnknown, kDead, kLive };
     // Of the token with this text, whether or not it has expired; `found` is filled unless it is kUnknown.
     [[nodiscard]] Standing recognise(BytesView token, Found& found) const;
+    // The token in this slot, as it was found, was verified.
+    void note_use(std::uint32_t slot, std::uint64_t now) {
+        uses_[slot].store(static_cast<std::uint32_t>(now), std::memory_order_relaxed);
+    }
     // When it was last verified in some process, in Unix seconds; 0: never, as far as this table knows.
     [[nodiscard]] std::uint32_t last_verified(const crypto::TokenId& id, const crypto::Digest& hash) const;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // The verbs that change the vault. Each is a plan of daemon/vault/lifecycle.h, carried out by the committer.
+#include <algorithm>
 #include <utility>
 
 #include "daemon/service/strings.h"
@@ -19,6 +20,14 @@ policy::Wanted wanted_by(const vault::CreateOptions& options, bool makes_string)
             .string = makes_string,
             .scopes = options.scopes.value_or(std::vector<std::string>()),
             .expires_in = options.expires_in};
+}
+
+// Whether the generation with this id is on record still.
+bool has_generation(const vault::Vault& state, const vault::Target& target, std::string_view id) {
+    const auto token = state.find(target.account, target.name);
+    return token && std::ranges::any_of(token->generations, [id](const vault::Generation& generation) {
+        return crypto::id_text(generation.id) == id;
+    });
 }
 
 }  // namespace
@@ -44,7 +53,7 @@ Awaitable<Committed> VaultService::change(Ask ask, Planning planning) {
 vault::Info VaultService::info_after(const vault::Target& target, const Committed& committed) const {
     vault::Info info;
     if (const vault::Token* token = open_->vault->find(target.account, target.name)) {
-        info = with_last_use(vault::full_info(*open_->vault->find(target.account), *token), token->id);
+        info = with_last_use(vault::full_info(*open_->vault->find(target.account), *token), *token);
     }
     info.rollback_protected = committed.rollback_protected;
     return info;
@@ -120,14 +129,14 @@ Awaitable<vault::Info> VaultService::revoke(policy::Caller caller, std::string a
 Awaitable<std::optional<vault::Info>> VaultService::revoke_token(policy::Caller caller, SecretBytes token) {
     HWVAULT_CO_TRY(const auto place, admit(caller));
     HWVAULT_CO_TRY(Open* const vault, open());
-    const auto shown = vault->vault->recognise(token.reveal());
-    if (!shown) co_return std::optional<vault::Info>{};
-    const vault::Target target{
-        .account = shown->account->name, .name = shown->token->name, .uid = shown->account->uid};
+    const auto shown = recognise(token.reveal());
+    const vault::Account* const account = shown ? vault->vault->find(shown->account) : nullptr;
+    if (account == nullptr) co_return std::optional<vault::Info>{};
+    const vault::Target target{.account = shown->account, .name = shown->name, .uid = account->uid};
     // Meant is the string that was shown: a generation of the same number may by now be another token's.
-    Planning planning = [target, generation = shown->generation->number, id = shown->generation->id](
+    Planning planning = [target, generation = shown->generation, id = shown->id](
                             const vault::Vault& state, const vault::Occasion& now) -> Result<vault::Plan> {
-        if (!state.knows_id(id)) return vault::Plan{vault::Unchanged{}};
+        if (!has_generation(state, target, id)) return vault::Plan{vault::Unchanged{}};
         HWVAULT_TRY(auto plan, vault::revoke(state, target, generation, now));
         if (auto* withdraws = std::get_if<vault::Withdraws>(&plan); withdraws && withdraws->change.event) {
             withdraws->change.event->verb = vault::Verb::kRevokeToken;

@@ -28,15 +28,17 @@ vault::Vault::Position position_of(const std::string& cursor) {
     return {cursor.substr(0, space), cursor.substr(space + 1)};
 }
 
-Verification verification_of(const vault::Verified& verified) {
+Verification verification_of(const index::Found& found, BytesView token) {
     Verification active{.active = true,
-                        .account = verified.account->name.text(),
-                        .name = verified.token->name.text(),
-                        .id = crypto::id_text(verified.generation->id),
-                        .generation = verified.generation->number,
-                        .expires_at = verified.generation->expires_at,
+                        .account = found.account(),
+                        .name = found.name(),
+                        .id = crypto::id_in_token_text(token),
+                        .generation = found.generation,
+                        .expires_at = found.expires_at,
                         .scopes = {}};
-    for (const std::string& scope : verified.token->scopes) active.scopes.push_back(scope);
+    for (std::string_view rest = found.scope_texts(); !rest.empty(); rest.remove_prefix(active.scopes.back().size() + 1)) {
+        active.scopes.push_back(rest.substr(0, rest.find('\0')));
+    }
     return active;
 }
 
@@ -64,10 +66,16 @@ void VaultService::forget_uses(const vault::Change& change) {
     }
 }
 
-vault::Info VaultService::with_last_use(vault::Info info, const vault::Id& token) const {
-    if (const auto use = last_uses_.of(token)) {
+// Of a verification it is known when it was, and not by whom.
+vault::Info VaultService::with_last_use(vault::Info info, const vault::Token& token) const {
+    if (const auto use = last_uses_.of(token.id)) {
         info.last_used_at = use->at;
         info.last_used_by = use->by;
+    }
+    const vault::UnixTime verified_at = open_->index->last_verified(token.current());
+    if (verified_at > info.last_used_at) {
+        info.last_used_at = verified_at;
+        info.last_used_by.clear();
     }
     return info;
 }
@@ -75,21 +83,31 @@ vault::Info VaultService::with_last_use(vault::Info info, const vault::Id& token
 Result<Verification> VaultService::verify(const policy::Caller& caller, BytesView token) {
     HWVAULT_TRY(Open* const vault, open());
     if (!parts_.policy->may_verify_any(caller)) {
-        const auto shown = vault->vault->recognise(token);
-        const Error denied{ErrorCode::kAccessDenied, "You may verify the tokens of your own accounts only, and this is none."};
-        if (!shown) return denied;
-        const vault::Target target{.account = shown->account->name, .name = shown->token->name, .uid = caller.uid};
-        if (!gate(caller, vault::Verb::kVerify, target)) return denied;
+        const auto shown = recognise(token);
+        if (!shown || !gate(caller, vault::Verb::kVerify, {.account = shown->account, .name = shown->name, .uid = caller.uid})) {
+            return Error{ErrorCode::kAccessDenied, "You may verify the tokens of your own accounts only, and this is none."};
+        }
     }
     const vault::UnixTime now = vault->committer->now();
-    const auto active = vault->vault->verify(token, now);
+    const bool active = vault->index->verify(token, now, shown_);
     ++verified_;
-    if (!active) {
-        ++verified_inactive_;
-        return Verification{};
-    }
-    used(*active->token, caller, now);
-    return verification_of(*active);
+    if (!active) ++verified_inactive_;
+    return active ? verification_of(shown_, token) : Verification{};
+}
+
+std::optional<VaultService::Shown> VaultService::recognise(BytesView token) const {
+    index::Found found;
+    if (open_->index->recognise(token, found) == index::Writer::Standing::kUnknown) return std::nullopt;
+    auto account = vault::AccountName::parse(std::string(found.account()));
+    auto name = vault::TokenName::parse(std::string(found.name()));
+    if (!account || !name) return std::nullopt;
+    return Shown{std::move(*account), std::move(*name), std::string(crypto::id_in_token_text(token)), found.generation};
+}
+
+Result<IndexDescriptors> VaultService::verify_index(const policy::Caller& caller) {
+    HWVAULT_TRY(const Open* const vault, open());
+    if (parts_.policy->may_verify_any(caller)) return vault->index->hand_out();
+    return Error{ErrorCode::kAccessDenied, "The verify index is for who may verify any token. Ask for the tokens of your own accounts one by one."};
 }
 
 // Who has a former user's name is told so: to show nothing would say that there is nothing.
@@ -128,7 +146,7 @@ bool VaultService::look_further(const policy::Caller& caller, Listing& listing) 
                 page.next = cursor_of(page.infos.back());
                 return false;
             }
-            page.infos.push_back(with_last_use(vault::full_info(owner, token), token.id));
+            page.infos.push_back(with_last_use(vault::full_info(owner, token), token));
         }
         if (++looked_at < kLookedAtAtOnce) return true;
         listing.place = {owner.name.text(), token.name.text()};
@@ -148,7 +166,7 @@ Result<vault::Info> VaultService::describe(const policy::Caller& caller, std::st
     if (token == nullptr) {
         return Error{ErrorCode::kNotFound, "There is no token `" + token_name.text() + "` in " + account_name.text() + "."};
     }
-    return with_last_use(vault::full_info(*vault->vault->find(account_name), *token), token->id);
+    return with_last_use(vault::full_info(*vault->vault->find(account_name), *token), *token);
 }
 
 Result<std::unique_ptr<Watch>> VaultService::watch(const policy::Caller& caller, std::string account) {

@@ -29,6 +29,7 @@
 #include "daemon/vault/lifecycle.h"
 #include "foundation/result.h"
 #include "foundation/secret.h"
+#include "os/fd.h"
 #include "policy/caller.h"
 
 namespace hwvault::service {
@@ -53,6 +54,12 @@ struct Verification {
     std::uint64_t generation{0};
     vault::UnixTime expires_at{vault::kNever};
     boost::container::static_vector<std::string_view, vault::kMaxScopes> scopes{};
+};
+
+// The verify index for a reader in another process (libclient/index/table.h).
+struct IndexDescriptors {
+    os::Fd index;
+    os::Fd stamps;
 };
 
 struct Page {
@@ -88,6 +95,8 @@ public:
     // Never waits, for no device and no disk, and allocates nothing for who may verify any token. A wrong checksum is "not
     // active" without a look-up.
     virtual Result<Verification> verify(const policy::Caller& caller, BytesView token) = 0;
+    // For who may verify any token; else kAccessDenied. kBusy while it is being made.
+    virtual Result<IndexDescriptors> verify_index(const policy::Caller& caller) = 0;
     virtual Awaitable<vault::Info> create(policy::Caller caller, std::string account, std::string name,
                                           vault::CreateOptions options) = 0;
     virtual Awaitable<vault::Info> import(policy::Caller caller, std::string account, std::string name,

@@ -101,6 +101,7 @@ awaitable<void> VaultService::stop() {
     open_->committer->stop();
     const auto deadline = steady_clock::now() + kDeviceAtStop;
     if (parts_.hardware.state()) (void)co_await open_->epochs->reached(open_->epochs->epoch(), deadline);
+    open_->index->stop();
     co_await open_->checkpoints->stop();
     co_await open_->audit->stop();
     open_->epochs->stop();
@@ -108,7 +109,10 @@ awaitable<void> VaultService::stop() {
 
 void VaultService::set_policy(Result<std::shared_ptr<const policy::Policy>> policy) {
     reload_trouble_ = policy ? "" : policy.error().message;
-    if (policy) parts_.policy = std::move(*policy);
+    if (!policy) return;
+    const bool is_another = (*policy)->digest() != parts_.policy->digest();
+    parts_.policy = std::move(*policy);
+    if (is_another && open_) open_->index->withdraw();  // who may have it by these rules asks again
 }
 
 void VaultService::set_quotas(const vault::Quotas& quotas) {
@@ -151,13 +155,24 @@ awaitable<Result<void>> VaultService::try_to_open() {
                        .administered_by = parts_.administered_by};
     auto opened = co_await open_vault(std::move(parts));
     if (!opened) co_return opened.error();
-    adopt(std::move(*opened));
+    HWVAULT_CO_CHECK(adopt(std::move(*opened)));
     announce();
     co_return Result<void>{};
 }
 
-void VaultService::adopt(Opened opened) {
+Result<std::shared_ptr<VerifyIndex>> VaultService::make_index(const vault::Vault& vault) {
+    const auto used = [this](const vault::Token& token, vault::UnixTime at) { last_uses_.saw(token.id, at, ""); };
+    return VerifyIndex::make({.strand = parts_.strand,
+                              .background = parts_.store_thread,
+                              .vault = vault,
+                              .clock = parts_.clock,
+                              .used = used});
+}
+
+Result<void> VaultService::adopt(Opened opened) {
+    HWVAULT_TRY(auto index, make_index(*opened.vault));
     open_ = std::make_unique<Open>();
+    open_->index = std::move(index);
     open_->store = std::move(opened.store);
     open_->vault = std::move(opened.vault);
     open_->vault->set_quotas(parts_.quotas);  // those of now: opening takes a while
@@ -176,6 +191,8 @@ void VaultService::adopt(Opened opened) {
     open_->epochs->on_change([this] { announce(); });
     open_->epochs->on_batch_end([this] { open_->committer->start(); });
     open_->epochs->start();
+    open_->index->start();
+    return {};
 }
 
 void VaultService::begin_exporting(const Opened& opened) {
@@ -396,6 +413,7 @@ Result<vault::Occasion> VaultService::occasion(const policy::Caller& caller, con
 
 // Comes before the change is in the vault: what it erases is there still, and what it makes is in the change alone.
 void VaultService::publish(const vault::Change& change) {
+    open_->index->apply(change);
     forget_uses(change);
     if (open_->recipient) open_->checkpoints->changed();
     if (!change.notice) return;

@@ -27,6 +27,7 @@
 #include "daemon/service/limiter.h"
 #include "daemon/service/opening.h"
 #include "daemon/service/service.h"
+#include "daemon/service/verify_index.h"
 #include "daemon/service/watchers.h"
 #include "os/turns.h"
 #include "policy/policy.h"
@@ -77,6 +78,7 @@ public:
     Awaitable<vault::Info> rotate(policy::Caller caller, std::string account, std::string name,
                                   std::uint64_t generation, std::uint64_t overlap_seconds) override;
     Result<Verification> verify(const policy::Caller& caller, BytesView token) override;
+    Result<IndexDescriptors> verify_index(const policy::Caller& caller) override;
     Awaitable<vault::Info> create(policy::Caller caller, std::string account, std::string name,
                                   vault::CreateOptions options) override;
     Awaitable<vault::Info> import(policy::Caller caller, std::string account, std::string name, SecretBytes secret,
@@ -100,12 +102,14 @@ private:
         std::optional<crypto::Recipient> recipient;
         std::shared_ptr<Checkpointer> checkpoints;
         std::shared_ptr<AuditExport> audit;
+        std::shared_ptr<VerifyIndex> index;
     };
 
     // Startup.
     boost::asio::awaitable<void> bring_up();
     boost::asio::awaitable<void> calls_end();
-    void adopt(Opened opened);
+    Result<void> adopt(Opened opened);
+    Result<std::shared_ptr<VerifyIndex>> make_index(const vault::Vault& vault);
     void begin_committing(const Opened& opened);
     void begin_exporting(const Opened& opened);
     void audit_touched(const std::string& what);
@@ -133,6 +137,14 @@ private:
     [[nodiscard]] bool may_describe(const policy::Caller& caller, const policy::Object& object) const;
     [[nodiscard]] bool may_describe(const policy::Caller& caller, const policy::Object& object,
                                     const vault::Account* account) const;
+    // A token of the vault's that somebody has shown, active or not.
+    struct Shown {
+        vault::AccountName account;
+        vault::TokenName name;
+        std::string id;
+        std::uint64_t generation;
+    };
+    [[nodiscard]] std::optional<Shown> recognise(BytesView token) const;
     static vault::Actor actor_of(const policy::Caller& caller);
     Result<vault::Occasion> occasion(const policy::Caller& caller, const policy::Decision& decision);
 
@@ -182,7 +194,7 @@ private:
     void publish(const vault::Change& change);
     void used(const vault::Token& token, const policy::Caller& by, vault::UnixTime now);
     void forget_uses(const vault::Change& change);
-    [[nodiscard]] vault::Info with_last_use(vault::Info info, const vault::Id& token) const;
+    [[nodiscard]] vault::Info with_last_use(vault::Info info, const vault::Token& token) const;
 
     Parts parts_;
     std::unique_ptr<Open> open_;
@@ -193,6 +205,7 @@ private:
     os::Turns device_turns_;
     Watchers watchers_;
     LastUses last_uses_;
+    index::Found shown_;         // what the last Verify has found, for whoever asked to read
     std::string name_of_user_;  // in used(), which has its memory from one call to the next
     boost::asio::steady_timer retry_;
     bool stopping_{false};

@@ -137,15 +137,23 @@ void VerifyIndex::apply(const vault::TokenWrite& write, const vault::AccountName
     static_cast<void>(put(*current_, write.token, account.text()));
 }
 
+// That it has expired by now must hold for every reader from now on, whatever its clock says.
+bool VerifyIndex::verify(BytesView token, vault::UnixTime now, index::Found& found) {
+    current_->set_time_mark(now);
+    if (!current_->view().find(token, now, found)) return false;
+    current_->note_use(found.slot, now);
+    return true;
+}
+
 vault::UnixTime VerifyIndex::last_verified(const vault::Generation& generation) const {
     return generation.hash ? current_->last_verified(generation.id, *generation.hash) : vault::kNever;
 }
 
-Result<VerifyIndex::Ends> VerifyIndex::hand_out() {
+Result<IndexDescriptors> VerifyIndex::hand_out() const {
     if (is_given_up_) return Error{ErrorCode::kBusy, "The verify index is being made anew. Try again in a second."};
     HWVAULT_TRY(os::Fd index, copy_of(current_->index_descriptor()));
     HWVAULT_TRY(os::Fd stamps, copy_of(current_->stamps_descriptor()));
-    return Ends{std::move(index), std::move(stamps)};
+    return IndexDescriptors{std::move(index), std::move(stamps)};
 }
 
 void VerifyIndex::withdraw() {

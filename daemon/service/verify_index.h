@@ -20,8 +20,8 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include "daemon/index/writer.h"
+#include "daemon/service/service.h"
 #include "daemon/vault/vault.h"
-#include "os/fd.h"
 
 namespace hwvault::service {
 
@@ -50,25 +50,17 @@ public:
 
     // Called with each change when it is durable, just before the vault shows it.
     void apply(const vault::Change& change);
-    // hwvaultd's time is `now`: what has expired by then is dead to every reader.
-    void advance(vault::UnixTime now) { current_->set_time_mark(now); }
 
-    [[nodiscard]] bool find(BytesView token, vault::UnixTime now, index::Found& found) const {
-        return current_->view().find(token, now, found);
-    }
+    // Whether it is active at `now`; then its use is noted. Allocates nothing.
+    [[nodiscard]] bool verify(BytesView token, vault::UnixTime now, index::Found& found);
     [[nodiscard]] index::Writer::Standing recognise(BytesView token, index::Found& found) const {
         return current_->recognise(token, found);
     }
     // When some process last verified it, as far as is known; 0: never.
     [[nodiscard]] vault::UnixTime last_verified(const vault::Generation& generation) const;
 
-    // Descriptors of the table for a reader (libclient/index/table.h).
-    struct Ends {
-        os::Fd index;
-        os::Fd stamps;
-    };
     // kBusy while the next table is being filled.
-    Result<Ends> hand_out();
+    Result<IndexDescriptors> hand_out() const;
     // Who has the table may have it no longer, or it is not known: they are told to let go of it, and find nothing in it soon.
     void withdraw();
 

@@ -7,11 +7,13 @@
 #include <functional>
 #include <thread>
 
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "os/passing.h"
 #include "tests/index/harness.h"
 
 using namespace hwvault;
@@ -96,7 +98,8 @@ public:
         if (pid_ == 0) {
             const auto writer = make_writer();
             writer->beat(clock_now(), clock_now());
-            send(theirs, {writer->index_descriptor().get(), writer->stamps_descriptor().get()});
+            const std::array descriptors{copy_of(writer->index_descriptor()), copy_of(writer->stamps_descriptor())};
+            os::send_with(theirs.get(), bytes_of("x"), descriptors);
             then(*writer);
             for (;;) ::pause();
         }
@@ -115,40 +118,14 @@ public:
     [[nodiscard]] const Table& table() const { return *table_; }
 
 private:
-    union Control {
-        cmsghdr header;
-        std::array<char, CMSG_SPACE(2 * sizeof(int))> bytes;
-    };
-
-    static void send(const os::Fd& to, const std::array<int, 2>& fds) {
-        char byte = 0;
-        iovec data{&byte, 1};
-        Control control{};
-        msghdr message{};
-        message.msg_iov = &data;
-        message.msg_iovlen = 1;
-        message.msg_control = &control;
-        message.msg_controllen = sizeof control.bytes;
-        cmsghdr& header = *CMSG_FIRSTHDR(&message);
-        header.cmsg_level = SOL_SOCKET;
-        header.cmsg_type = SCM_RIGHTS;
-        header.cmsg_len = CMSG_LEN(sizeof fds);
-        std::memcpy(CMSG_DATA(&header), fds.data(), sizeof fds);
-        ::sendmsg(to.get(), &message, 0);
-    }
     static std::shared_ptr<const Table> receive(const os::Fd& from) {
-        char byte = 0;
-        iovec data{&byte, 1};
-        Control control{};
-        msghdr message{};
-        message.msg_iov = &data;
-        message.msg_iovlen = 1;
-        message.msg_control = &control;
-        message.msg_controllen = sizeof control.bytes;
-        REQUIRE(::recvmsg(from.get(), &message, MSG_CMSG_CLOEXEC) == 1);
-        std::array<int, 2> fds{};
-        std::memcpy(fds.data(), CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fds);
-        return Table::map(os::Fd{fds[0]}, os::Fd{fds[1]}).value();
+        pollfd ready{from.get(), POLLIN, 0};
+        ::poll(&ready, 1, -1);
+        std::array<std::uint8_t, 1> byte{};
+        std::vector<os::Fd> descriptors;
+        REQUIRE(os::receive_with(from.get(), byte, descriptors) == 1);
+        REQUIRE(descriptors.size() == 2);
+        return Table::map(std::move(descriptors[0]), std::move(descriptors[1])).value();
     }
 
     pid_t pid_{-1};

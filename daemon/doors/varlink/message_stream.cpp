@@ -15,6 +15,7 @@
 
 #include "libclient/wire/varlink.h"
 #include "os/asio.h"
+#include "os/passing.h"
 
 namespace hwvault::doors::varlink {
 namespace {
@@ -226,8 +227,9 @@ asio::awaitable<Result<std::optional<BytesView>>> MessageStream::next() {
     co_return Message();
 }
 
-bool MessageStream::queue(SecretBytes reply) {
+bool MessageStream::queue(SecretBytes reply, std::vector<os::Fd> descriptors) {
     if (!output_memory_.resize(output_size_ + reply.size())) return false;
+    if (!descriptors.empty()) descriptors_ = std::move(descriptors);
     output_size_ += reply.size();
     output_.push_back(std::move(reply));
     return true;
@@ -240,11 +242,17 @@ bool MessageStream::is_full() const {
 asio::awaitable<bool> MessageStream::flush() {
     send_gathered();
     if (output_.empty()) co_return socket_.is_open();
+    writing_ = true;
+    start_clock(connections_->limits().write);
+    const bool has_descriptors = !descriptors_.empty();
+    if (has_descriptors) {
+        const bool handed_over = co_await send_descriptors();
+        if (!handed_over) close();
+    }
     std::vector<asio::const_buffer> buffers;
     buffers.reserve(output_.size());
     for (const auto& reply : output_) buffers.emplace_back(reply.reveal().data(), reply.size());
-    writing_ = true;
-    start_clock(connections_->limits().write);
+    if (has_descriptors) buffers.front() += 1;
     const auto [error, size] = co_await asio::async_write(socket_, buffers, kAsTuple);
     stop_clock();
     writing_ = false;
@@ -253,6 +261,18 @@ asio::awaitable<bool> MessageStream::flush() {
     output_memory_.resize(0);
     if (error) close();
     co_return !error;
+}
+
+// With the first byte of the output, which is then gone.
+asio::awaitable<bool> MessageStream::send_descriptors() {
+    const std::vector<os::Fd> descriptors = std::exchange(descriptors_, {});
+    const BytesView first = output_.front().reveal().first(1);
+    while (os::send_with(socket_.native_handle(), first, descriptors) != 1) {
+        if (errno != EAGAIN && errno != EINTR) co_return false;
+        const auto [failure] = co_await socket_.async_wait(Socket::wait_write, kAsTuple);
+        if (failure) co_return false;
+    }
+    co_return true;
 }
 
 void MessageStream::watch_client(std::function<void()> gone) {

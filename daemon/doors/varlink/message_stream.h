@@ -78,8 +78,8 @@ public:
     // True when the next message is here already.
     [[nodiscard]] bool has_message();
 
-    // False when there is no memory for a reply of this size now: nothing was queued.
-    [[nodiscard]] bool queue(SecretBytes reply);
+    // False when there is no memory for a reply of this size now: nothing was queued. With descriptors it is the first.
+    [[nodiscard]] bool queue(SecretBytes reply, std::vector<os::Fd> descriptors = {});
     [[nodiscard]] bool has_replies() const { return !output_.empty(); }
     // True when so much is queued that it should be written before more is.
     [[nodiscard]] bool is_full() const;
@@ -107,6 +107,7 @@ private:
     boost::asio::awaitable<Read> read();
     boost::asio::awaitable<Read> read_bytes_only();
     boost::asio::awaitable<bool> wait_for_first_byte();
+    boost::asio::awaitable<bool> send_descriptors();
     void start_clock(std::chrono::milliseconds limit);
     void stop_clock();
 
@@ -133,6 +134,7 @@ private:
 
     std::vector<SecretBytes> output_;
     std::size_t output_size_{0};
+    std::vector<os::Fd> descriptors_;  // that go with its first byte
     Connections::Memory output_memory_;
 };
 

@@ -168,11 +168,25 @@ awaitable<Reply> status(Service& service, const Identity&, Parameters in) {
     co_return success(to_json(service.status()));
 }
 
+// The answer goes alone, as the methods' do that wait, so that the descriptors go with its first byte.
+awaitable<Reply> get_verify_index(Service& service, const Identity& who, Parameters in) {
+    if (auto refusal = in.refusal()) co_return std::move(*refusal);
+    auto descriptors = service.verify_index(who.caller);
+    if (!descriptors) co_return failure(descriptors.error());
+    Reply reply = success();
+    reply.parameters.emplace("index", 0);
+    reply.parameters.emplace("stamps", 1);
+    reply.descriptors.push_back(std::move(descriptors->index));
+    reply.descriptors.push_back(std::move(descriptors->stamps));
+    co_return reply;
+}
+
 constexpr std::array kMethods{
     Method{"Retrieve", true, retrieve},    Method{"Revoke", true, revoke},     Method{"RevokeToken", true, revoke_token},
     Method{"Rotate", true, rotate},        Method{"Verify", false, verify},    Method{"Create", true, create},
     Method{"Import", true, import},        Method{"Delete", true, erase},      Method{"List", true, list},
     Method{"Describe", false, describe},   Method{"Status", false, status},
+    Method{"GetVerifyIndex", true, get_verify_index},
 };
 
 }  // namespace

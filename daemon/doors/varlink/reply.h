@@ -5,11 +5,13 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <boost/json/object.hpp>
 
 #include "foundation/result.h"
 #include "foundation/secret.h"
+#include "os/fd.h"
 
 namespace hwvault::doors::varlink {
 
@@ -19,6 +21,7 @@ struct Reply {
     boost::json::object parameters;  // in locked memory
     std::string error;               // empty: a success
     bool continues{false};
+    std::vector<os::Fd> descriptors{};  // that go with it
 };
 
 // A name that the caller sent, short enough to be sent back, and no token; a character of UTF-8 stays whole.

@@ -99,7 +99,8 @@ awaitable<bool> Session::answer(Call call) {
 }
 
 void Session::queue(Reply reply) {
-    if (stream_->queue(message_of(std::move(reply)))) return;
+    std::vector<os::Fd> descriptors = std::move(reply.descriptors);
+    if (stream_->queue(message_of(std::move(reply)), std::move(descriptors))) return;
     const Error busy{ErrorCode::kBusy, "The vault has too many large answers under way at once. Try again in a while."};
     // Small enough for the memory that every connection has.
     static_cast<void>(stream_->queue(message_of(failure(busy))));

@@ -52,6 +52,7 @@ public:
         answer.active = is_canary(token);
         return answer;
     }
+    Result<service::IndexDescriptors> verify_index(const policy::Caller&) override { return nothing(); }
     service::Awaitable<vault::Info> create(policy::Caller, std::string, std::string, vault::CreateOptions) override {
         co_return nothing();
     }
