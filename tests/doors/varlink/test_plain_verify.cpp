@@ -4,6 +4,7 @@
 #include "daemon/doors/varlink/plain_verify.h"
 
 #include "daemon/doors/varlink/call.h"
+#include "daemon/doors/varlink/limits.h"
 #include "daemon/doors/varlink/parameters.h"
 #include "daemon/doors/varlink/translate.h"
 #include "tests/doors/varlink/harness.h"
@@ -132,19 +133,73 @@ TEST_CASE("calls of all kinds in one write are answered in order, whichever way 
     CHECK(served.service.calls_of("Verify") == 201);
 }
 
-TEST_CASE("a client that does not read its verifications is asked to, and none is lost") {
+TEST_CASE("a client that does not read its verifications is asked to, and none is lost or out of its order") {
     constexpr std::size_t kCalls = 20'000;
+    constexpr std::size_t kPlain = 60;  // of those that are answered in one go
+    constexpr std::size_t kRounds = kCalls / kMaxCallsInOneGo;
     Served served;
     Client client = served.connect();
     client.ask(vault_call("Status"));
-    const std::string plain = kHead + std::string(FakeService::kToken) + "\"}}" + '\0';
+    std::string round;
+    for (std::size_t i = 0; i < kPlain; ++i) round += kHead + std::string(FakeService::kToken) + "\"}}" + '\0';
+    for (std::size_t i = kPlain; i < kMaxCallsInOneGo; ++i) round += vault_call("Verify", R"( {"token":"hwv_wrong"})") + '\0';
     std::thread sender([&] {
-        for (std::size_t i = 0; i < kCalls; ++i) client.send(plain);
+        for (std::size_t i = 0; i < kRounds; ++i) client.send(round);
     });
     // What the sockets take is some thousands of answers; then calls stay unread.
     std::size_t calls = 0;
     REQUIRE(eventually([&] { return std::exchange(calls, served.service.calls_of("Verify")) == calls && calls > 0; }));
-    CHECK(calls < kCalls);
-    for (std::size_t i = 0; i < kCalls; ++i) REQUIRE(client.receive_parameters().at("active").as_bool());
+    CHECK(calls < kRounds * kMaxCallsInOneGo);
+    for (std::size_t i = 0; i < kRounds * kMaxCallsInOneGo; ++i) {
+        REQUIRE(client.receive_parameters().at("active").as_bool() == (i % kMaxCallsInOneGo < kPlain));
+    }
     sender.join();
+}
+
+namespace {
+
+// Sends `most` times as many calls as are answered together, each when those before were taken; ends where the door takes no
+// more in that time. How many times it sent.
+std::size_t send_unread(Served<>& served, Client& client, std::size_t most, std::chrono::milliseconds patience) {
+    std::string calls;
+    for (std::size_t i = 0; i < kMaxCallsInOneGo; ++i) calls += kHead + std::string(FakeService::kToken) + "\"}}" + '\0';
+    const std::size_t before = served.service.calls_of("Verify");
+    for (std::size_t sent = 1; sent <= most; ++sent) {
+        client.send(calls);
+        const auto end = std::chrono::steady_clock::now() + patience;
+        while (served.service.calls_of("Verify") < before + sent * kMaxCallsInOneGo) {
+            if (std::chrono::steady_clock::now() > end) return sent;
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+    }
+    return most;
+}
+
+}  // namespace
+
+TEST_CASE("verifications that the client's socket does not take come when it does") {
+    Served served;
+    Client probe = served.connect();
+    probe.ask(vault_call("Status"));
+    const std::size_t taken = send_unread(served, probe, 1'000, std::chrono::milliseconds(200)) - 1;
+    REQUIRE(taken < 999);
+    // The answers to the last of these were not taken.
+    SECTION("and nothing is asked behind them") {
+        Client client = served.connect();
+        client.ask(vault_call("Status"));
+        REQUIRE(send_unread(served, client, taken, kPatience) == taken);
+        for (std::size_t i = 0; i < taken * kMaxCallsInOneGo; ++i) REQUIRE(client.receive_parameters().at("active").as_bool());
+    }
+    SECTION("and before what is asked behind them") {
+        Client client = served.connect();
+        client.ask(vault_call("Status"));
+        REQUIRE(send_unread(served, client, taken - 1, kPatience) == taken - 1);
+        std::string last;
+        for (std::size_t i = 1; i < kMaxCallsInOneGo; ++i) last += kHead + std::string(FakeService::kToken) + "\"}}" + '\0';
+        const std::size_t before = served.service.calls_of("Verify");
+        client.send(last + vault_call("Verify", R"( {"token":"hwv_wrong"})") + '\0');
+        REQUIRE(eventually([&] { return served.service.calls_of("Verify") == before + kMaxCallsInOneGo; }));
+        for (std::size_t i = 1; i < taken * kMaxCallsInOneGo; ++i) REQUIRE(client.receive_parameters().at("active").as_bool());
+        CHECK_FALSE(client.receive_parameters().at("active").as_bool());
+    }
 }
