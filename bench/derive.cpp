@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // Derivations per second in a simulated TPM: called directly, in one process and in one salted, encrypted session; and
-// through the daemon's client, the private socket and the hardware child. Many in flight must come to 0.8 of the direct
-// rate. One at a time is printed with what the way there and back adds to a derivation: that is a constant, of which a
-// TPM of 5 ms notices nothing, and tpm2-tss 4 on a simulated one of 50 us much.
+// through the daemon's client, the private socket and the hardware child, many in flight and one at a time. What the way
+// there and back adds to one is a constant, of which a TPM of 5 ms notices nothing, and tpm2-tss 4 on a simulated one of
+// 50 us much.
 //
 //     bench_derive HWVAULT-HARDWARE    the child's program
 #include <chrono>
@@ -18,6 +18,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "bench/folder.h"
+#include "bench/measured.h"
 #include "daemon/hardware/client.h"
 #include "daemon/hardware/tpm/tpm.h"
 #include "os/file.h"
@@ -32,7 +33,6 @@ namespace asio = boost::asio;
 
 constexpr auto kDuration = std::chrono::seconds(2);  // of each measurement
 constexpr int kInFlight = 16;
-constexpr double kLimit = 0.8;
 const Bytes kContext(120, 1);  // what an issued token's derivation takes, more or less
 
 std::string start_tpm(const std::filesystem::path& folder) {
@@ -107,11 +107,7 @@ int main(int argc, char** argv) {
     const double limit = directly(config);
     const double alone = through_child(child, 1);
     const double many = through_child(child, kInFlight);
-    std::printf("derive: TPM2_HMAC called directly, salted and encrypted session   %7.0f/s\n", limit);
-    std::printf("derive: through daemon and child, one at a time                   %7.0f/s  %.2f of it, %.0f us more each\n",
-                alone, alone / limit, 1e6 / alone - 1e6 / limit);
-    std::printf("derive: through daemon and child, %2d in flight                    %7.0f/s  %.2f of it\n", kInFlight, many,
-                many / limit);
-    std::printf("derive: at least %.1f: %s\n", kLimit, many >= kLimit * limit ? "holds" : "does not hold");
+    bench::print({"derive/tpm/alone", alone, limit, "/s"});
+    bench::print({"derive/tpm/many", many, limit, "/s"});
     return 0;
 }

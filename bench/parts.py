@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The parts of dev/bench: each starts the servers that it compares, runs the programs that measure, and keeps what they say.
+import json
+import os
+import subprocess
+import sys
+import traceback
+
+import servers
+from servers import BIN
+
+FEW, MANY = 1_000, 1_000_000
+
+
+class Bench:
+    def __init__(self, quick):
+        self.quick = quick
+        self.turns = 8 if quick else 30
+        self.measured = []
+
+    def program(self, name, *arguments, cores=frozenset(servers.CORES)):
+        """Runs it and keeps its measurements. What else it says is passed on."""
+        run = subprocess.run([BIN / name, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                             check=True, preexec_fn=lambda: os.sched_setaffinity(0, cores))
+        return self.keep(run.stdout)
+
+    def keep(self, output):
+        found = []
+        for line in output.splitlines():
+            if line.startswith('{"measured"'):
+                found.append(json.loads(line))
+            else:
+                print(line, file=sys.stderr)
+        self.measured += found
+        return found
+
+    def unmeasured(self, names, why):
+        self.measured += [{"measured": name, "note": why} for name in names]
+
+    def load(self, name, vault, redis, tokens, connections, in_flight):
+        return self.program("bench_load", name, vault.vault, vault.socket, redis, tokens, connections, in_flight, self.turns,
+                            cores=servers.CLIENT)[0]
+
+
+def load(bench):
+    """Varlink against Redis."""
+    with servers.vault(MANY) as vault, servers.redis() as redis:
+        servers.give_core(vault.daemon.pid)
+        bench.program("bench_load", "--fill", vault.vault, redis, MANY)
+        bench.load("load/1", vault, redis, FEW, 1, 1)
+        sixteen = bench.load("load/16", vault, redis, FEW, 16, 1)
+        bench.load("load/16x16/hot", vault, redis, FEW, 16, 16)
+        bench.load("load/16x16/all", vault, redis, MANY, 16, 16)
+        rate = int(min(sixteen["ours"], sixteen["limit"]) / 2)
+        for found in bench.program("bench_load", "--open", "open", vault.vault, vault.socket, redis, FEW, 16, rate, bench.turns,
+                                   cores=servers.CLIENT):
+            found["rate"] = f"{rate:,}"
+
+
+def derive(bench):
+    bench.program("bench_derive", BIN / "hwvault-hardware")
+
+
+def decision(bench):
+    bench.program("bench_decision")
+
+
+def audit(bench):
+    bench.program("bench_audit", BIN / "hwvault-hardware")
+
+
+ALL = {part.__name__: part for part in (load, derive, decision, audit)}
+
+# What a part measures, so that where it fails that is in the table.
+NAMES = {
+    "load": ("load/1", "load/16", "load/16x16/hot", "load/16x16/all"),
+    "derive": ("derive/tpm/alone", "derive/tpm/many"),
+    "decision": ("decision",),
+    "audit": ("audit/",),
+}
+
+
+def measure(bench, name):
+    part = ALL[name]
+    try:
+        part(bench)
+    except Exception as failure:
+        traceback.print_exc()
+        known = {measured["measured"] for measured in bench.measured}
+        bench.unmeasured([missing for missing in NAMES[name] if missing not in known], f"not measured: {failure}")

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The servers that dev/bench measures, each for as long as its `with`: hwvaultd on a vault of so many tokens, Redis,
+# gnome-keyring. What is started here is ended here, by its process alone.
+#
+# Cores: a server has the first of the cores that this process may use, with all its threads, and the client the second, in
+# every comparison with a peer; so both servers have the same, and neither client nor server waits for the other's core. A
+# server that is not being asked sleeps.
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests/system"))
+import harness  # noqa: E402
+
+BIN = harness.BIN
+KEPT = ROOT / "build/bench"  # vaults and keyrings of another run
+CORES = sorted(os.sched_getaffinity(0))
+SERVER, CLIENT = ({CORES[0]}, {CORES[1]}) if len(CORES) > 1 else (set(CORES), set(CORES))
+
+
+def give_core(pid):
+    """To a server that runs: all its threads, and those that it starts later."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setaffinity(int(task.name), SERVER)
+
+
+def end(process):
+    process.terminate()
+    process.wait()
+
+
+def made_vault(tokens):
+    """The folder of a vault of so many tokens; made, when there is none, in some 25 s a million."""
+    folder = KEPT / f"vault-{tokens}"
+    if not (folder / "whole").exists() or f"'{folder}/" not in (folder / "hwvault.toml").read_text():
+        shutil.rmtree(folder, ignore_errors=True)  # half made, or made elsewhere
+        KEPT.mkdir(parents=True, exist_ok=True)
+        print(f"making a vault of {tokens:,} tokens", file=sys.stderr)
+        subprocess.run([BIN / "bench_make_vault", folder, str(tokens), BIN / "hwvault-hardware"], check=True)
+        (folder / "whole").touch()
+    return folder
+
+
+@contextlib.contextmanager
+def vault(tokens, bus=False):
+    """hwvaultd as the system tests have it, `took` to start, and stopped as a service manager does."""
+    folder = made_vault(tokens)
+    with harness.Vault(bus=bus, folder=folder) as served:
+        served.vault = folder
+        yield served
+        served.stop()
+
+
+@contextlib.contextmanager
+def redis():
+    """Its socket. It keeps nothing on the disk, and listens nowhere else."""
+    home = Path(tempfile.mkdtemp(prefix="hwvault-bench-"))
+    process = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", home / "socket", "--save", "", "--appendonly", "no",
+                                "--dir", home], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        harness.until((home / "socket").exists, 10, "Redis")
+        give_core(process.pid)
+        yield home / "socket"
+    finally:
+        end(process)
+        shutil.rmtree(home)
+
+
+@contextlib.contextmanager
+def keyring(bus):
+    """gnome-keyring on this bus, its login keyring open; what is in it stays for the next run."""
+    home = Path(tempfile.mkdtemp(prefix="hwvault-bench-"))
+    data = KEPT / "keyring"
+    data.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "DBUS_SESSION_BUS_ADDRESS": bus.address, "XDG_DATA_HOME": str(data), "XDG_RUNTIME_DIR": str(home),
+                   "HOME": str(home)}
+    process = subprocess.Popen(["gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets"], env=environment,
+                               stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        process.stdin.write(b"bench")
+        process.stdin.close()
+        yield process
+    finally:
+        end(process)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def memory(pid):
+    """Bytes of memory of a process, its part of what it shares included."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"no Pss of {pid}")
+
+
+def seconds_to_serve(tokens):
+    """From exec until hwvaultd serves a vault of so many."""
+    began = time.monotonic()
+    with vault(tokens):
+        return time.monotonic() - began
