@@ -10,7 +10,7 @@ import traceback
 import servers
 from servers import BIN
 
-FEW, MANY = 1_000, 1_000_000
+FEW, KEYRING, MANY = 1_000, 5_000, 1_000_000  # tokens
 
 
 class Bench:
@@ -58,6 +58,31 @@ def load(bench):
             found["rate"] = f"{rate:,}"
 
 
+def verify(bench):
+    """libhwvault within the process of who verifies."""
+    repetitions = 5 if bench.quick else 15
+    for tokens in (FEW, MANY):
+        with servers.vault(tokens) as vault:
+            servers.give_core(vault.daemon.pid)
+            found = bench.program("bench_verify", vault.vault, vault.socket, repetitions, cores=servers.CLIENT)
+            if tokens == FEW:
+                with servers.redis() as redis:
+                    bench.program("bench_load", "--fill", vault.vault, redis, FEW)
+                    alone = bench.load("load/1", vault, redis, FEW, 1, 1)
+                bench.measured.remove(alone)
+                bench.measured.append({"measured": "verify/redis", "ours": 1e9 / found[0]["ours"], "limit": alone["limit"],
+                                       "unit": "/s"})
+    bench.unmeasured(["verify/10000000/hit"], "a vault has 2,000,000 tokens at most")
+
+
+def bus(bench):
+    """The D-Bus door against the bus itself, and against gnome-keyring."""
+    with servers.vault(KEYRING, bus=True) as vault:
+        bench.program("bench_bus", "retrieve", vault.bus.address, bench.turns)
+        with servers.keyring() as keyring:
+            bench.program("bench_bus", "keyring", vault.bus.address, keyring, KEYRING, bench.turns)
+
+
 def derive(bench):
     bench.program("bench_derive", BIN / "hwvault-hardware")
 
@@ -70,10 +95,12 @@ def audit(bench):
     bench.program("bench_audit", BIN / "hwvault-hardware")
 
 
-ALL = {part.__name__: part for part in (load, derive, decision, audit)}
+ALL = {part.__name__: part for part in (verify, load, bus, derive, decision, audit)}
 
 # What a part measures, so that where it fails that is in the table.
 NAMES = {
+    "verify": ("verify/1000/hit", "verify/1000000/hit", "verify/1000000/miss", "verify/10000000/hit", "verify/redis"),
+    "bus": ("bus/retrieve", "keyring/get", "keyring/create"),
     "load": ("load/1", "load/16", "load/16x16/hot", "load/16x16/all"),
     "derive": ("derive/tpm/alone", "derive/tpm/many"),
     "decision": ("decision",),

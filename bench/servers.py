@@ -75,11 +75,12 @@ def redis():
 
 
 @contextlib.contextmanager
-def keyring(bus):
-    """gnome-keyring on this bus, its login keyring open; what is in it stays for the next run."""
+def keyring():
+    """The address of a bus with gnome-keyring on it, whose login keyring is open; what is in it stays for the next run."""
     home = Path(tempfile.mkdtemp(prefix="hwvault-bench-"))
     data = KEPT / "keyring"
     data.mkdir(parents=True, exist_ok=True)
+    bus = harness.Bus(home)
     environment = {**os.environ, "DBUS_SESSION_BUS_ADDRESS": bus.address, "XDG_DATA_HOME": str(data), "XDG_RUNTIME_DIR": str(home),
                    "HOME": str(home)}
     process = subprocess.Popen(["gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets"], env=environment,
@@ -87,10 +88,16 @@ def keyring(bus):
     try:
         process.stdin.write(b"bench")
         process.stdin.close()
-        yield process
+        harness.until(lambda: b"org.freedesktop.secrets" in names_on(bus), 10, "gnome-keyring")
+        yield bus.address
     finally:
         end(process)
+        bus.stop()
         shutil.rmtree(home, ignore_errors=True)
+
+
+def names_on(bus):
+    return subprocess.run(["busctl", "--address", bus.address, "list"], stdin=subprocess.DEVNULL, capture_output=True).stdout
 
 
 def memory(pid):
