@@ -13,13 +13,9 @@
 #include <stdexcept>
 #include <string>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
-
 #include "bench/folder.h"
 #include "bench/measured.h"
-#include "daemon/hardware/client.h"
+#include "bench/through_child.h"
 #include "daemon/hardware/tpm/tpm.h"
 #include "os/file.h"
 #include "os/run.h"
@@ -29,11 +25,9 @@ namespace {
 using namespace hwvault;
 using namespace hwvault::hardware;
 using std::chrono::steady_clock;
-namespace asio = boost::asio;
 
 constexpr auto kDuration = std::chrono::seconds(2);  // of each measurement
-constexpr int kInFlight = 16;
-const Bytes kContext(120, 1);  // what an issued token's derivation takes, more or less
+constexpr std::size_t kInFlight = 16;
 
 std::string start_tpm(const std::filesystem::path& folder) {
     const std::string at = "type=unixio,path=" + (folder / "socket").string();
@@ -54,36 +48,8 @@ double directly(const tpm::Config& config) {
     const auto device = tpm::open(config, SecretBytes()).value();
     const auto began = steady_clock::now();
     int made = 0;
-    for (; steady_clock::now() < began + kDuration; ++made) device->derive(Label::kToken, kContext).value();
+    for (; steady_clock::now() < began + kDuration; ++made) device->derive(Label::kToken, bench::kContext).value();
     return per_second(made, began);
-}
-
-// Derives one after the other until `end`.
-asio::awaitable<void> work(Client& client, steady_clock::time_point end, int& made) {
-    for (; steady_clock::now() < end; ++made) {
-        (co_await client.derive(Label::kToken, kContext, steady_clock::now() + std::chrono::seconds(60))).value();
-    }
-}
-
-double through_child(const Spawn& child, int in_flight) {
-    asio::io_context io(1);
-    const auto client = Client::create(io.get_executor(), {.child = child});
-    while (!client->state()) io.run_one();
-    int made = 0;
-    int working = in_flight;
-    const auto began = steady_clock::now();
-    for (int i = 0; i < in_flight; ++i) {
-        asio::co_spawn(io, work(*client, began + kDuration, made), [&working](const std::exception_ptr& failure) {
-            if (failure) std::rethrow_exception(failure);
-            --working;
-        });
-    }
-    while (working > 0) io.run_one();
-    const double rate = per_second(made, began);
-    bool stopped = false;
-    asio::co_spawn(io, client->stop(), [&stopped](const std::exception_ptr&) { stopped = true; });
-    while (!stopped) io.run_one();
-    return rate;
 }
 
 }  // namespace
@@ -105,8 +71,8 @@ int main(int argc, char** argv) {
     const Spawn child{argv[1], {"serve", "--config", configuration.string(), "--state", state.string()}, {}};
 
     const double limit = directly(config);
-    const double alone = through_child(child, 1);
-    const double many = through_child(child, kInFlight);
+    const double alone = bench::through_child(child, 1, kDuration);
+    const double many = bench::through_child(child, kInFlight, kDuration);
     bench::print({"derive/tpm/alone", alone, limit, "/s"});
     bench::print({"derive/tpm/many", many, limit, "/s"});
     return 0;

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 import traceback
 
 import servers
@@ -83,6 +84,18 @@ def bus(bench):
             bench.program("bench_bus", "keyring", vault.bus.address, keyring, KEYRING, bench.turns)
 
 
+def revoke(bench):
+    with servers.vault(FEW) as vault:
+        bench.program("bench_revoke", vault.socket, bench.turns)
+
+
+def sign(bench):
+    """Derivation in SoftHSM2, in a vault that nobody serves meanwhile."""
+    folder = servers.made_vault(FEW)
+    module = tomllib.loads((folder / "hwvault.toml").read_text())["hardware"]["module"]
+    bench.program("bench_sign", folder, module, BIN / "hwvault-hardware", bench.turns)
+
+
 def derive(bench):
     bench.program("bench_derive", BIN / "hwvault-hardware")
 
@@ -95,13 +108,15 @@ def audit(bench):
     bench.program("bench_audit", BIN / "hwvault-hardware")
 
 
-ALL = {part.__name__: part for part in (verify, load, bus, derive, decision, audit)}
+ALL = {part.__name__: part for part in (verify, load, bus, revoke, sign, derive, decision, audit)}
 
 # What a part measures, so that where it fails that is in the table.
 NAMES = {
     "verify": ("verify/1000/hit", "verify/1000000/hit", "verify/1000000/miss", "verify/10000000/hit", "verify/redis"),
     "bus": ("bus/retrieve", "keyring/get", "keyring/create"),
     "load": ("load/1", "load/16", "load/16x16/hot", "load/16x16/all"),
+    "revoke": ("revoke/alone", "revoke/many"),
+    "sign": ("derive/pkcs11",),
     "derive": ("derive/tpm/alone", "derive/tpm/many"),
     "decision": ("decision",),
     "audit": ("audit/",),
