@@ -7,8 +7,8 @@
 //     bench_load --open NAME VAULT OURS REDIS TOKENS CONNECTIONS RATE TURNS    prints how long calls take, of which RATE a second come
 //     bench_load --fill VAULT REDIS TOKENS                                   puts what is asked for into Redis
 //
-// VAULT is the folder with the texts; OURS and REDIS are sockets; the first TOKENS of the vault are asked for. On a machine
-// of two cores, or confined to two, it has one core for itself and each server has the other one: bench/run.py sees to that.
+// VAULT is the folder with the texts; OURS and REDIS are sockets; the first TOKENS of the vault are asked for. Which core
+// client and servers have is in bench/servers.py, which sees to it.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>

@@ -3,6 +3,7 @@
 # The parts of dev/bench: each starts the servers that it compares, runs the programs that measure, and keeps what they say.
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tomllib
@@ -12,6 +13,7 @@ import servers
 from servers import BIN
 
 FEW, KEYRING, MANY = 1_000, 5_000, 1_000_000  # tokens
+SERIES = (FEW, 10_000, 100_000, MANY)
 
 
 class Bench:
@@ -39,9 +41,9 @@ class Bench:
     def unmeasured(self, names, why):
         self.measured += [{"measured": name, "note": why} for name in names]
 
-    def load(self, name, vault, redis, tokens, connections, in_flight):
+    def load(self, name, vault, redis, tokens, connections, in_flight, cores=servers.CLIENT):
         return self.program("bench_load", name, vault.vault, vault.socket, redis, tokens, connections, in_flight, self.turns,
-                            cores=servers.CLIENT)[0]
+                            cores=cores)[0]
 
 
 def load(bench):
@@ -50,6 +52,7 @@ def load(bench):
         servers.give_core(vault.daemon.pid)
         bench.program("bench_load", "--fill", vault.vault, redis, MANY)
         bench.load("load/1", vault, redis, FEW, 1, 1)
+        bench.load("load/1/one-core", vault, redis, FEW, 1, 1, cores=servers.SERVER)
         sixteen = bench.load("load/16", vault, redis, FEW, 16, 1)
         bench.load("load/16x16/hot", vault, redis, FEW, 16, 16)
         bench.load("load/16x16/all", vault, redis, MANY, 16, 16)
@@ -96,6 +99,29 @@ def sign(bench):
     bench.program("bench_sign", folder, module, BIN / "hwvault-hardware", bench.turns)
 
 
+def compare_verbs(bench, tokens):
+    with servers.vault(FEW) as small, servers.vault(tokens) as large:
+        return bench.program("bench_verbs", 200 if bench.quick else 800, large.vault, small.vault)
+
+
+def verbs(bench):
+    compare_verbs(bench, MANY)
+
+
+def size(bench):
+    """What a million tokens take of the daemon's memory, and of its start."""
+    with servers.vault(0) as empty:
+        nothing = servers.memory(empty.daemon.pid)
+    with servers.vault(MANY) as full:
+        each = (servers.memory(full.daemon.pid) - nothing) / MANY
+    bench.measured.append({"measured": "memory", "ours": each, "limit": 256, "unit": "B"})
+    bench.measured.append({"measured": "start", "ours": start(bench, MANY), "limit": 3, "unit": "s"})
+
+
+def start(bench, tokens):
+    return statistics.median(servers.seconds_to_serve(tokens) for _ in range(3 if bench.quick else 7))
+
+
 def derive(bench):
     bench.program("bench_derive", BIN / "hwvault-hardware")
 
@@ -108,7 +134,7 @@ def audit(bench):
     bench.program("bench_audit", BIN / "hwvault-hardware")
 
 
-ALL = {part.__name__: part for part in (verify, load, bus, revoke, sign, derive, decision, audit)}
+ALL = {part.__name__: part for part in (verify, load, bus, revoke, sign, verbs, size, derive, decision, audit)}
 
 # What a part measures, so that where it fails that is in the table.
 NAMES = {
@@ -117,6 +143,8 @@ NAMES = {
     "load": ("load/1", "load/16", "load/16x16/hot", "load/16x16/all"),
     "revoke": ("revoke/alone", "revoke/many"),
     "sign": ("derive/pkcs11",),
+    "verbs": ("verb/",),
+    "size": ("memory", "start"),
     "derive": ("derive/tpm/alone", "derive/tpm/many"),
     "decision": ("decision",),
     "audit": ("audit/",),
@@ -131,3 +159,18 @@ def measure(bench, name):
         traceback.print_exc()
         known = {measured["measured"] for measured in bench.measured}
         bench.unmeasured([missing for missing in NAMES[name] if missing not in known], f"not measured: {failure}")
+
+
+def series(bench):
+    """Latency in microseconds, memory in bytes and the seconds of a start, by the number of tokens: for bench/plot.py."""
+    latencies = {}
+    for tokens in SERIES[1:]:
+        found = compare_verbs(bench, tokens)
+        latencies[tokens] = {measured["measured"].removeprefix("verb/"): measured["ours"] for measured in found}
+        latencies.setdefault(FEW, {measured["measured"].removeprefix("verb/"): measured["limit"] for measured in found})
+    points = []
+    for tokens in SERIES:
+        with servers.vault(tokens) as vault:
+            memory = servers.memory(vault.daemon.pid)
+        points.append({"tokens": tokens, "memory": memory, "start": start(bench, tokens), "latency": latencies[tokens]})
+    return points

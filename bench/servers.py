@@ -3,9 +3,10 @@
 # The servers that dev/bench measures, each for as long as its `with`: hwvaultd on a vault of so many tokens, Redis,
 # gnome-keyring. What is started here is ended here, by its process alone.
 #
-# Cores: a server has the first of the cores that this process may use, with all its threads, and the client the second, in
-# every comparison with a peer; so both servers have the same, and neither client nor server waits for the other's core. A
-# server that is not being asked sleeps.
+# Cores, in every comparison over a Unix socket: a server has the first of the cores that this process may use, with all its
+# threads, and the client has the second, so that neither waits for the other's. Both peers have it alike. With one call at a
+# time only one of the two works, and most of what it takes is to wake up the core that slept; so that is shown once more
+# with both on one core. On the bus there are three processes, and the kernel places them. A server that is not asked sleeps.
 import contextlib
 import os
 import shutil

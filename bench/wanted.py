@@ -37,6 +37,7 @@ WANTED = {
     "verify/10000000/hit": ("in-process verify, 10,000,000 tokens, against one SHA-256", at_most(4)),
     "verify/redis": ("in-process verify, 1,000 tokens, against Redis GET on one connection", at_least(150)),
     "load/1": ("Varlink Verify against Redis GET, 1 connection", at_least(0.95)),
+    "load/1/one-core": ("the same, client and server on one core", TO_BE_SEEN),
     "load/16": ("Varlink Verify against Redis GET, 16 connections", at_least(1.05)),
     "load/16x16/hot": ("Varlink Verify against Redis GET, 16 connections, 16 in flight, 1,000 hot tokens", at_least(1.25)),
     "load/16x16/all": ("Varlink Verify against Redis GET, 16 connections, 16 in flight, 1,000,000 tokens", at_least(1.8)),
