@@ -3,12 +3,13 @@
 // Revoke over the Unix socket: one caller, who waits for the disk, against SQLite's durable commit of one row on the same disk; and
 // 64 callers, who share commits, against one. In turns; medians.
 //
-//     bench_revoke SOCKET TURNS    hwvaultd on a vault of bench_make_vault's; works in a folder beside itself, on the disk that
-//                                  has the build
+//     bench_revoke NAME SOCKET TURNS    hwvaultd on a vault of bench_make_vault's; works in a folder beside itself, on the disk that
+//                                       has the build
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <string>
 #include <vector>
 
 #include "bench/folder.h"
@@ -33,7 +34,7 @@ double commits_per_second(RawCommits& raw) {
     return static_cast<double>(made) / std::chrono::duration<double>(steady_clock::now() - began).count();
 }
 
-void measure(const char* socket, std::size_t turns) {
+void measure(const std::string& name, const char* socket, std::size_t turns) {
     const Folder folder(os::own_folder());
     RawCommits raw(folder.path());
     LoadSide alone(socket, varlink_revoke(), {.connections = 1, .in_flight = 1, .tokens = 1});
@@ -51,19 +52,19 @@ void measure(const char* socket, std::size_t turns) {
         of_one.push_back(one_rate);
         of_many.push_back(many_rate);
     }
-    print({"revoke/alone", median(of_one), median(of_raw), "/s"});
-    print({"revoke/many", median(of_many), median(of_one), "/s"});
+    print({(name + "/alone").c_str(), median(of_one), median(of_raw), "/s"});
+    print({(name + "/many").c_str(), median(of_many), median(of_one), "/s"});
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc != 3) {
-        std::fprintf(stderr, "usage: bench_revoke SOCKET TURNS\n");
+    if (argc != 4) {
+        std::fprintf(stderr, "usage: bench_revoke NAME SOCKET TURNS\n");
         return 2;
     }
     try {
-        measure(argv[1], std::strtoul(argv[2], nullptr, 10));
+        measure(argv[1], argv[2], std::strtoul(argv[3], nullptr, 10));
     } catch (const std::exception& failure) {
         std::fprintf(stderr, "bench_revoke: %s\n", failure.what());
         return 1;

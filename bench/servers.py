@@ -9,6 +9,7 @@
 # with both on one core. On the bus there are three processes, and the kernel places them. A server that is not asked sleeps.
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,22 +39,25 @@ def end(process):
     process.wait()
 
 
-def made_vault(tokens):
-    """The folder of a vault of so many tokens; made, when there is none, in some 25 s a million."""
-    folder = KEPT / f"vault-{tokens}"
+def made_vault(tokens, hardware=""):
+    """The folder of a vault of so many tokens; made, when there is none, in some 25 s a million. `hardware`: a line more of
+    that table in its hwvault.toml."""
+    folder = KEPT / f"vault-{tokens}{re.sub('[^a-z]+', '-', '-' + hardware).rstrip('-')}"
     if not (folder / "whole").exists() or f"'{folder}/" not in (folder / "hwvault.toml").read_text():
         shutil.rmtree(folder, ignore_errors=True)  # half made, or made elsewhere
         KEPT.mkdir(parents=True, exist_ok=True)
         print(f"making a vault of {tokens:,} tokens", file=sys.stderr)
         subprocess.run([BIN / "bench_make_vault", folder, str(tokens), BIN / "hwvault-hardware"], check=True)
+        with open(folder / "hwvault.toml", "a") as settings:  # whose last table is [hardware]
+            settings.write(hardware + "\n")
         (folder / "whole").touch()
     return folder
 
 
 @contextlib.contextmanager
-def vault(tokens, bus=False):
-    """hwvaultd as the system tests have it, `took` to start, and stopped as a service manager does."""
-    folder = made_vault(tokens)
+def vault(tokens, bus=False, hardware=""):
+    """hwvaultd as the system tests have it, and stopped as a service manager does."""
+    folder = made_vault(tokens, hardware)
     with harness.Vault(bus=bus, folder=folder) as served:
         served.vault = folder
         yield served
