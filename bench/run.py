@@ -37,7 +37,7 @@ def print_table(rows):
                  for column, (cell, width) in enumerate(zip(line, widths))]
         print("  ".join([*cells, line[6]]).rstrip())
     judged = [row for row in rows if row["holds"] is not None]
-    print(f"{sum(row['holds'] for row in judged)} of {len(judged)} hold")
+    print(f"{sum(row['holds'] for row in judged)} of {len(judged)} hold", flush=True)
 
 
 def main():

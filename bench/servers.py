@@ -60,6 +60,8 @@ def vault(tokens, bus=False, hardware=""):
     folder = made_vault(tokens, hardware)
     with harness.Vault(bus=bus, folder=folder) as served:
         served.vault = folder
+        state = served.state()
+        harness.expect(state == "serving", f"hwvaultd says `{state}` of {folder}. Remove it, and it is made anew.")
         yield served
         served.stop()
 
