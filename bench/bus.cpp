@@ -13,7 +13,7 @@ constexpr std::uint64_t kDeadline = 60'000'000;  // microseconds
 class Failure {
 public:
     ~Failure() { sd_bus_error_free(&error); }
-    sd_bus_error error = SD_BUS_ERROR_NULL;
+    sd_bus_error error{};
 };
 
 }  // namespace

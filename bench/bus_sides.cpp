@@ -23,14 +23,11 @@ constexpr std::size_t kSecretSize = 63;  // as a token's
 // A token of ours that create() made.
 struct Created {
     explicit Created(std::size_t number)
-        : account("app:made-" + std::to_string(number / kOfAccount)), name("m" + std::to_string(number % kOfAccount)) {}
+        : account("app:made-" + std::to_string(::getpid()) + "-" + std::to_string(number / kOfAccount)),
+          name("m" + std::to_string(number % kOfAccount)) {}
     std::string account;
     std::string name;
 };
-
-void append_variant(const Message& message, const char* key, const char* type, const char* value) {
-    check_bus("sd_bus_message_append", sd_bus_message_append(message.get(), "{sv}", key, type, value));
-}
 
 }  // namespace
 
@@ -95,7 +92,8 @@ void KeyringOnBus::find_items() {
 std::string KeyringOnBus::add(const std::string& label) {
     const Message call = bus_.call(kKeyring, kLogin, "org.freedesktop.Secret.Collection", "CreateItem");
     check_bus("sd_bus_message_open_container", sd_bus_message_open_container(call.get(), 'a', "{sv}"));
-    append_variant(call, "org.freedesktop.Secret.Item.Label", "s", label.c_str());
+    check_bus("sd_bus_message_append",
+              sd_bus_message_append(call.get(), "{sv}", "org.freedesktop.Secret.Item.Label", "s", label.c_str()));
     check_bus("sd_bus_message_close_container", sd_bus_message_close_container(call.get()));
     const std::string secret(kSecretSize, 's');
     check_bus("sd_bus_message_open_container", sd_bus_message_open_container(call.get(), 'r', "oayays"));

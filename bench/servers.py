@@ -70,15 +70,14 @@ def vault(tokens, bus=False, hardware=""):
 def redis():
     """Its socket. It keeps nothing on the disk, and listens nowhere else."""
     home = Path(tempfile.mkdtemp(prefix="hwvault-bench-"))
-    process = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", home / "socket", "--save", "", "--appendonly", "no",
-                                "--dir", home], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    try:
+    with contextlib.ExitStack() as ending:
+        ending.callback(shutil.rmtree, home)
+        process = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", home / "socket", "--save", "", "--appendonly",
+                                    "no", "--dir", home], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        ending.callback(end, process)
         harness.until((home / "socket").exists, 10, "Redis")
         give_core(process.pid)
         yield home / "socket"
-    finally:
-        end(process)
-        shutil.rmtree(home)
 
 
 @contextlib.contextmanager
@@ -87,20 +86,19 @@ def keyring():
     home = Path(tempfile.mkdtemp(prefix="hwvault-bench-"))
     data = KEPT / "keyring"
     data.mkdir(parents=True, exist_ok=True)
-    bus = harness.Bus(home)
-    environment = {**os.environ, "DBUS_SESSION_BUS_ADDRESS": bus.address, "XDG_DATA_HOME": str(data), "XDG_RUNTIME_DIR": str(home),
-                   "HOME": str(home)}
-    process = subprocess.Popen(["gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets"], env=environment,
-                               stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        process.stdin.write(b"bench")
+    with contextlib.ExitStack() as ending:
+        ending.callback(shutil.rmtree, home, ignore_errors=True)
+        bus = harness.Bus(home)
+        ending.callback(bus.stop)
+        environment = {**os.environ, "DBUS_SESSION_BUS_ADDRESS": bus.address, "XDG_DATA_HOME": str(data),
+                       "XDG_RUNTIME_DIR": str(home), "HOME": str(home)}
+        process = subprocess.Popen(["gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets"], env=environment,
+                                   stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        ending.callback(end, process)
+        process.stdin.write(b"bench")  # opens the keyring
         process.stdin.close()
         harness.until(lambda: b"org.freedesktop.secrets" in names_on(bus), 10, "gnome-keyring")
         yield bus.address
-    finally:
-        end(process)
-        bus.stop()
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def names_on(bus):

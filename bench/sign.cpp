@@ -24,36 +24,45 @@ namespace {
 using namespace hwvault;
 
 constexpr auto kTurn = std::chrono::milliseconds(200);
-constexpr auto kTrial = std::chrono::milliseconds(300);
 constexpr std::array<std::size_t, 4> kThreads{1, 2, 4, 8};
 constexpr std::array<std::size_t, 3> kInFlight{1, 16, 64};
 constexpr std::size_t kMaxPinSize = 255;
 
-// The one of `counts` with the highest rate.
-template <class Counts, class Rate>
-std::size_t best(const Counts& counts, Rate rate) {
-    std::vector<double> rates;
-    for (const std::size_t count : counts) rates.push_back(rate(count));
-    return counts[static_cast<std::size_t>(std::ranges::max_element(rates) - rates.begin())];
-}
+// The rates with each of some counts in flight, turn by turn.
+template <class Counts>
+class Rates {
+public:
+    explicit Rates(const Counts& counts) : counts_(counts), of_(counts.size()) {}
+
+    template <class Rate>
+    void take_turn(Rate rate) {
+        for (std::size_t i = 0; i < counts_.size(); ++i) of_[i].push_back(rate(counts_[i]));
+    }
+    // The median of the count that has the highest one.
+    [[nodiscard]] double best(const char* of_what) const {
+        std::vector<double> medians;
+        for (const auto& rates : of_) medians.push_back(bench::median(rates));
+        const auto highest = std::ranges::max_element(medians);
+        std::printf("derive: %s: %zu in flight\n", of_what, counts_[static_cast<std::size_t>(highest - medians.begin())]);
+        return *highest;
+    }
+
+private:
+    const Counts& counts_;
+    std::vector<std::vector<double>> of_;
+};
 
 void measure(const std::filesystem::path& folder, const char* module, const char* program, std::size_t turns) {
     const Development development = prepare_development(folder, Simulated::kSoftHsm, program).value();
     ::setenv("SOFTHSM2_CONF", (folder / "softhsm2.conf").c_str(), 1);
     const bench::RawSigner raw(module, os::read_secret_file(folder / "hardware/pin", kMaxPinSize).value());
-    const auto child = [&](std::size_t in_flight, auto time) { return bench::through_child(development.child, in_flight, time); };
-    const auto directly = [&](std::size_t threads, auto time) { return raw.rate(threads, bench::kContext, time); };
-
-    const std::size_t in_flight = best(kInFlight, [&](std::size_t count) { return child(count, kTrial); });
-    const std::size_t threads = best(kThreads, [&](std::size_t count) { return directly(count, kTrial); });
-    std::printf("derive: %zu in flight to the child, %zu threads with C_Sign\n", in_flight, threads);
-    std::vector<double> ours;
-    std::vector<double> limit;
+    Rates ours(kInFlight);
+    Rates limit(kThreads);
     for (std::size_t i = 0; i < turns; ++i) {
-        ours.push_back(child(in_flight, kTurn));
-        limit.push_back(directly(threads, kTurn));
+        ours.take_turn([&](std::size_t in_flight) { return bench::through_child(development.child, in_flight, kTurn); });
+        limit.take_turn([&](std::size_t threads) { return raw.rate(threads, bench::kContext, kTurn); });
     }
-    bench::print({"derive/pkcs11", bench::median(ours), bench::median(limit), "/s"});
+    bench::print({"derive/pkcs11", ours.best("through the child"), limit.best("C_Sign"), "/s"});
 }
 
 }  // namespace
