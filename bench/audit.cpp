@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // What auditing costs: calls of each verb per second in a vault with its audit trail, in the store, in its files and in
-// the journal, and in one without, on the same disk and the same kind of device (vault_side.h). With it must come to half
-// of the rate without: of a caller alone, who waits for the disk, and of many, who share a commit. The two take turns, many
-// a second, and one stands still while the other works: so whatever else the machine does favours neither. Since the
-// pauses of the export go on meanwhile, it syncs its files twice as often for a call as hwvaultd does.
+// the journal, and in one without, on the same disk and the same kind of device (vault_side.h): of a caller alone, who waits
+// for the disk, and of many, who share a commit. The two take turns, many a second, and one stands still while the other
+// works: so whatever else the machine does favours neither. Since the pauses of the export go on meanwhile, it syncs its
+// files twice as often for a call as hwvaultd does.
 //
 //     bench_audit HWVAULT-HARDWARE    the child's program; works in a folder beside itself, on the disk that has the build
 #include <algorithm>
@@ -21,6 +21,7 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include "bench/folder.h"
+#include "bench/measured.h"
 #include "bench/vault_side.h"
 #include "os/run.h"
 
@@ -37,7 +38,6 @@ constexpr auto kTurnsOfRound = service::AuditExport::kPause / (2 * kTurn);
 constexpr std::size_t kRounds = 8;
 constexpr std::size_t kMany = 64;      // callers that share commits
 constexpr std::size_t kAtDevice = 16;  // as many Retrieves as hwvaultd lets to the device
-constexpr double kLimit = 0.5;
 constexpr const char* kJournal = "/run/systemd/journal/socket";
 
 using Call = asio::awaitable<bool> (VaultSide::*)(Caller&);
@@ -140,7 +140,6 @@ public:
         make_calls(verb, at_once);
         print(verb, at_once);
     }
-    [[nodiscard]] double worst() const { return worst_; }
 
 private:
     void make_calls(const Verb& verb, std::size_t at_once) {
@@ -154,17 +153,13 @@ private:
         for (Side* const side : {&with_, &without_}) side->end();
     }
     void print(const Verb& verb, std::size_t at_once) {
-        const double ratio = with_.rate() / without_.rate();
-        worst_ = std::min(worst_, ratio);
-        std::printf("audit: %-11s %2zu at a time   with %7.0f/s, without %7.0f/s, %.2f of it: %s\n", verb.name, at_once,
-                    with_.rate(), without_.rate(), ratio, ratio >= kLimit ? "holds" : "does not hold");
-        std::fflush(stdout);
+        const std::string name = "audit/" + std::string(verb.name) + "/" + std::to_string(at_once);
+        bench::print({name.c_str(), with_.rate(), without_.rate(), "/s"});
     }
 
     asio::thread_pool store_thread_{1};
     Side with_;
     Side without_;
-    double worst_{1};
 };
 
 }  // namespace
@@ -184,7 +179,5 @@ int main(int argc, char** argv) {
     if (!std::filesystem::exists(kJournal)) {
         std::printf("audit: no journal runs here, so what it costs to send to one is not in this\n");
     }
-    std::printf("audit: with it at least %.1f of the rate of every verb, the least %.2f: %s\n", kLimit, comparison.worst(),
-                comparison.worst() >= kLimit ? "holds" : "does not hold");
     return 0;
 }

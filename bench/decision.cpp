@@ -10,6 +10,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include "bench/measured.h"
 #include "policy/files/files.h"
 #include "policy/policy.h"
 
@@ -73,8 +74,7 @@ public:
         for (const Run& run : runs) slowest_ = std::max(slowest_, run.GetAdjustedCPUTime());
     }
     void print() const {
-        std::printf("decision: with %d rules at most %.0f ns, the slowest %.0f ns: %s\n", kRules, kLimit, slowest_,
-                    slowest_ < kLimit ? "holds" : "does not hold");
+        bench::print({"decision", slowest_, kLimit, "ns"});
     }
 
 private:

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "bench/raw_sign.h"
+
+#include <array>
+#include <future>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <dlfcn.h>
+
+namespace hwvault::bench {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::string_view kRootKey = "hwvault-root";
+
+void require(const char* call, CK_RV rv) {
+    if (rv != CKR_OK) throw std::runtime_error(std::string(call) + " gave " + std::to_string(rv));
+}
+
+CK_FUNCTION_LIST* function_list(const std::filesystem::path& module) {
+    void* const library = ::dlopen(module.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (library == nullptr) throw std::runtime_error(::dlerror());
+    const auto get = reinterpret_cast<CK_C_GetFunctionList>(::dlsym(library, "C_GetFunctionList"));
+    CK_FUNCTION_LIST* functions = nullptr;
+    require("C_GetFunctionList", get(&functions));
+    return functions;
+}
+
+CK_SLOT_ID initialised_slot(CK_FUNCTION_LIST* functions) {
+    std::array<CK_SLOT_ID, 16> slots;
+    CK_ULONG count = slots.size();
+    require("C_GetSlotList", functions->C_GetSlotList(CK_TRUE, slots.data(), &count));
+    for (CK_ULONG i = 0; i < count; ++i) {
+        CK_TOKEN_INFO info{};
+        require("C_GetTokenInfo", functions->C_GetTokenInfo(slots[i], &info));
+        if ((info.flags & CKF_TOKEN_INITIALIZED) != 0) return slots[i];
+    }
+    throw std::runtime_error("no token is initialised");
+}
+
+}  // namespace
+
+RawSigner::RawSigner(const std::filesystem::path& module, const SecretBytes& pin) : functions_(function_list(module)) {
+    CK_C_INITIALIZE_ARGS arguments{};
+    arguments.flags = CKF_OS_LOCKING_OK;
+    require("C_Initialize", functions_->C_Initialize(&arguments));
+    slot_ = initialised_slot(functions_);
+    session_ = open_session();
+    require("C_Login", functions_->C_Login(session_, CKU_USER, const_cast<CK_UTF8CHAR*>(pin.reveal().data()), pin.size()));
+    std::string label(kRootKey);
+    CK_ATTRIBUTE wanted{CKA_LABEL, label.data(), label.size()};
+    require("C_FindObjectsInit", functions_->C_FindObjectsInit(session_, &wanted, 1));
+    CK_ULONG count = 0;
+    require("C_FindObjects", functions_->C_FindObjects(session_, &key_, 1, &count));
+    functions_->C_FindObjectsFinal(session_);
+    if (count != 1) throw std::runtime_error("the token has no key with the label " + label);
+}
+
+RawSigner::~RawSigner() {
+    functions_->C_Finalize(nullptr);
+}
+
+CK_SESSION_HANDLE RawSigner::open_session() const {
+    CK_SESSION_HANDLE session = 0;
+    require("C_OpenSession", functions_->C_OpenSession(slot_, CKF_SERIAL_SESSION, nullptr, nullptr, &session));
+    return session;
+}
+
+std::size_t RawSigner::sign_until(steady_clock::time_point end, BytesView input) const {
+    const CK_SESSION_HANDLE session = open_session();
+    std::size_t made = 0;
+    for (; steady_clock::now() < end; ++made) {
+        CK_MECHANISM mechanism{CKM_SHA256_HMAC, nullptr, 0};
+        require("C_SignInit", functions_->C_SignInit(session, &mechanism, key_));
+        std::array<CK_BYTE, 32> output;
+        CK_ULONG size = output.size();
+        require("C_Sign", functions_->C_Sign(session, const_cast<CK_BYTE*>(input.data()), input.size(), output.data(), &size));
+    }
+    require("C_CloseSession", functions_->C_CloseSession(session));
+    return made;
+}
+
+double RawSigner::rate(std::size_t threads, BytesView input, std::chrono::nanoseconds time) const {
+    const auto began = steady_clock::now();
+    std::vector<std::future<std::size_t>> workers;
+    for (std::size_t i = 0; i < threads; ++i) {
+        workers.push_back(std::async(std::launch::async, [&] { return sign_until(began + time, input); }));
+    }
+    std::size_t made = 0;
+    for (auto& worker : workers) made += worker.get();
+    return static_cast<double>(made) / std::chrono::duration<double>(steady_clock::now() - began).count();
+}
+
+}  // namespace hwvault::bench
