@@ -43,7 +43,7 @@ Awaitable<Committed> VaultService::change(Ask ask, Planning planning) {
 
 vault::Info VaultService::info_after(const vault::Target& target, const Committed& committed) const {
     vault::Info info;
-    if (const vault::Token* token = open_->vault->find(target.account, target.name)) {
+    if (const auto token = open_->vault->find(target.account, target.name)) {
         info = with_last_use(vault::full_info(*open_->vault->find(target.account), *token), token->id);
     }
     info.rollback_protected = committed.rollback_protected;
@@ -122,10 +122,11 @@ Awaitable<std::optional<vault::Info>> VaultService::revoke_token(policy::Caller 
     HWVAULT_CO_TRY(Open* const vault, open());
     const auto shown = vault->vault->recognise(token.reveal());
     if (!shown) co_return std::optional<vault::Info>{};
-    const vault::Target target{
-        .account = shown->account->name, .name = shown->token->name, .uid = shown->account->uid};
+    const vault::Target target{.account = shown->account->name,
+                               .name = vault::TokenName::parse(shown->token.name()).value(),
+                               .uid = shown->account->uid};
     // Meant is the string that was shown: a generation of the same number may by now be another token's.
-    Planning planning = [target, generation = shown->generation->number, id = shown->generation->id](
+    Planning planning = [target, generation = shown->generation, id = shown->id](
                             const vault::Vault& state, const vault::Occasion& now) -> Result<vault::Plan> {
         if (!state.knows_id(id)) return vault::Plan{vault::Unchanged{}};
         HWVAULT_TRY(auto plan, vault::revoke(state, target, generation, now));

@@ -30,8 +30,8 @@ vault::Vault::Position position_of(const std::string& cursor) {
 
 }  // namespace
 
-void VaultService::used(const vault::Token& token, const policy::Caller& by) {
-    last_uses_.saw(token.id, open_->committer->now(), vault::name_of(actor_of(by)));
+void VaultService::used(const vault::Id& token, const policy::Caller& by) {
+    last_uses_.saw(token, open_->committer->now(), vault::name_of(actor_of(by)));
 }
 
 void VaultService::forget_uses(const vault::Change& change) {
@@ -54,7 +54,9 @@ Result<Verification> VaultService::verify(const policy::Caller& caller, BytesVie
         const auto shown = vault->vault->recognise(token);
         const Error denied{ErrorCode::kAccessDenied, "You may verify the tokens of your own accounts only, and this is none."};
         if (!shown) return denied;
-        const vault::Target target{.account = shown->account->name, .name = shown->token->name, .uid = caller.uid};
+        const vault::Target target{.account = shown->account->name,
+                                   .name = vault::TokenName::parse(shown->token.name()).value(),
+                                   .uid = caller.uid};
         if (!gate(caller, vault::Verb::kVerify, target)) return denied;
     }
     const auto active = vault->vault->verify(token, vault->committer->now());
@@ -63,9 +65,8 @@ Result<Verification> VaultService::verify(const policy::Caller& caller, BytesVie
         ++verified_inactive_;
         return Verification{};
     }
-    used(*active->token, caller);
-    return Verification{.active = true,
-                        .info = vault::brief_info(*active->account, *active->token, *active->generation)};
+    used(active->token.id(), caller);
+    return Verification{.active = true, .info = vault::brief_info(*active)};
 }
 
 // Who has a former user's name is told so: to show nothing would say that there is nothing.
@@ -120,8 +121,8 @@ Result<vault::Info> VaultService::describe(const policy::Caller& caller, std::st
     HWVAULT_TRY(const auto account_name, account_named(caller, account));
     const vault::Target target{.account = account_name, .name = token_name, .uid = caller.uid};
     HWVAULT_CHECK(enter_gate(caller, vault::Verb::kDescribe, target));
-    const vault::Token* token = vault->vault->find(account_name, token_name);
-    if (token == nullptr) {
+    const auto token = vault->vault->find(account_name, token_name);
+    if (!token) {
         return Error{ErrorCode::kNotFound, "There is no token `" + token_name.text() + "` in " + account_name.text() + "."};
     }
     return with_last_use(vault::full_info(*vault->vault->find(account_name), *token), token->id);

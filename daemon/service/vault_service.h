@@ -180,7 +180,7 @@ private:
     };
     bool look_further(const policy::Caller& caller, Listing& listing) const;
     void publish(const vault::Change& change);
-    void used(const vault::Token& token, const policy::Caller& by);
+    void used(const vault::Id& token, const policy::Caller& by);
     void forget_uses(const vault::Change& change);
     [[nodiscard]] vault::Info with_last_use(vault::Info info, const vault::Id& token) const;
 

@@ -18,7 +18,7 @@ TEST_CASE("Revoking default makes its successor in the same change") {
     CHECK(word_of(plan) == "Withdraws");
     const Change& change = *change_in(*plan);
     CHECK(change.tokens.size() == 1);
-    const Token& token = world.token(target);
+    const Token token = world.token(target);
     CHECK_FALSE(token.revoked);
     CHECK(token.generations.size() == 1);
     CHECK(token.current().number == 2);

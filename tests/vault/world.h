@@ -120,7 +120,7 @@ public:
     // As the service does it: derive, record the hash, hand out.
     Result<SecretBytes> retrieve(const Target& where) {
         HWVAULT_CHECK(retrievable(vault, where, now));
-        const Token& token = *vault.find(where.account, where.name);
+        const Token token = vault.find(where.account, where.name).value();
         SecretBytes text = derive_text(token, token.current());
         const auto proof = crypto::prove_token_text(vault.prefix(), text.reveal());
         HWVAULT_CHECK(make(record_hash(vault, where, {token.current().id, proof->hash, {}})));
@@ -131,7 +131,7 @@ public:
         return crypto::make_token_text(vault.prefix(), generation.id, SecretBytes::copy_of(secret));
     }
     [[nodiscard]] bool is_active(const SecretBytes& text) const { return vault.verify(text.reveal(), now).has_value(); }
-    [[nodiscard]] const Token& token(const Target& where) const { return *vault.find(where.account, where.name); }
+    [[nodiscard]] Token token(const Target& where) const { return vault.find(where.account, where.name).value(); }
 
 private:
     template <class Array>
