@@ -9,6 +9,8 @@
 #include <thread>
 #include <utility>
 
+#include <malloc.h>
+
 #include "daemon/store/codec.h"
 #include "daemon/store/row_batch.h"
 
@@ -71,6 +73,7 @@ Result<void> Loading::read_all(const Connection& connection) {
     // What comes first in the table is told first.
     const Result<void> read = read_rows(connection);
     HWVAULT_CHECK(wait_for_all_but(0));
+    malloc_trim(0);  // each thread had a heap of its own, and the C library keeps what they no longer hold
     return read;
 }
 

@@ -67,7 +67,7 @@ void RecordSet::expect(std::uint64_t count, bool is_signed) {
 }
 
 bool RecordSet::know(const AuthenticRow& row) {
-    if (!entries_.insert(row.id, entry_of(row.number, row.version, row.tag.mac))) return false;
+    if (!entries_.insert(row.id, entry_of(row.number, row.tag.mac))) return false;
     if (digest_) digest_->put(row.id, row.tag.hash);
     sum_.add(row.term);
     kept_sum_ = sum_;
@@ -75,8 +75,8 @@ bool RecordSet::know(const AuthenticRow& row) {
     return true;
 }
 
-RecordSet::Entry RecordSet::entry_of(std::uint64_t number, std::uint64_t version, const crypto::Digest& mac) {
-    Entry entry{.number = number, .version = version, .mac = {}};
+RecordSet::Entry RecordSet::entry_of(std::uint64_t number, const crypto::Digest& mac) {
+    Entry entry{.number = number, .mac = {}};
     std::copy_n(mac.begin(), entry.mac.size(), entry.mac.begin());
     return entry;
 }
@@ -102,7 +102,7 @@ Result<Record> RecordSet::read(const vault::Id& id, const Entry& entry) const {
     Cursor cursor{select_};
     HWVAULT_TRY(const bool found, cursor.bind(entry.number).next());
     const auto stored = found ? parse_row(cursor) : std::nullopt;
-    if (!stored || stored->row.id != id || stored->row.version != entry.version) return another_record();
+    if (!stored || stored->row.id != id) return another_record();
     const Row& row = stored->row;
     const RowTag tag = keys_.tag(row);
     if (!equal_in_constant_time(entry.mac, BytesView{tag.mac}.first(entry.mac.size()))) return another_record();
@@ -140,7 +140,7 @@ Result<RecordSet::Provisional> RecordSet::write(const Row& row) {
     HWVAULT_CHECK(one_row_changed(connection_));
     const auto number = before != nullptr ? before->number
                                           : static_cast<std::uint64_t>(sqlite3_last_insert_rowid(connection_.get()));
-    return Provisional{.entry = entry_of(number, row.version, tag.mac), .hash = tag.hash};
+    return Provisional{.entry = entry_of(number, tag.mac), .hash = tag.hash};
 }
 
 Result<void> RecordSet::put(const NewRecord& record, const std::optional<Record>& before) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // The records: the table on disk, and in memory what each row must be, so that no row is believed because it is
-// in the file. About fifty bytes of memory a record, whatever its size; a write costs the same however many
+// in the file. About forty bytes of memory a record, whatever its size; a write costs the same however many
 // records there are.
 //
-// What is kept of a row is half of its MAC: whoever changes the file has 2^128 to guess, and cannot try one without
-// hwvaultd. The rest is read with the row when it is needed.
+// What is kept of a row is half of its MAC, which is over its version too: no two rows that hwvaultd ever wrote have the
+// same, and nobody else can make one. The rest is read with the row when it is needed.
 //
 // Changes are provisional until keep(), called when their transaction has committed; discard() forgets them.
 #pragma once
@@ -98,7 +98,6 @@ private:
     // What a row must be.
     struct Entry {
         std::uint64_t number{0};
-        std::uint64_t version{0};
         std::array<std::uint8_t, 16> mac{};  // the first half of it
     };
     // What was written and is not kept yet.
@@ -107,7 +106,7 @@ private:
         crypto::Digest hash{};
     };
 
-    static Entry entry_of(std::uint64_t number, std::uint64_t version, const crypto::Digest& mac);
+    static Entry entry_of(std::uint64_t number, const crypto::Digest& mac);
     [[nodiscard]] const Entry* find(const vault::Id& id) const;
     Result<Record> read(const vault::Id& id, const Entry& entry) const;
     Result<void> keep_image(const vault::Id& id, const std::optional<Record>& before);

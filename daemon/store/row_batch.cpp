@@ -41,7 +41,7 @@ void RowBatch::add(const StoredRow& row) {
 
 BytesView RowBatch::copy(BytesView bytes) {
     size_ += bytes.size();
-    auto* const place = static_cast<std::uint8_t*>(text_.allocate(bytes.size() + 1, 1));  // one for an empty one's place
+    auto* const place = static_cast<std::uint8_t*>(text_.allocate(bytes.size() + 1, 1));  // of its own, also when empty
     std::ranges::copy(bytes, place);
     return {place, bytes.size()};
 }
