@@ -79,10 +79,27 @@ Awaitable<void> VaultService::first_use(policy::Caller caller, vault::Target tar
     co_return Result<void>{};
 }
 
+Awaitable<vault::Token> VaultService::with_nonce(vault::Token token) {
+    const crypto::TokenId id = token.current().id;
+    if (const auto known = nonces_.of(id)) {
+        token.generations.back().nonce = known;
+        co_return token;
+    }
+    auto stored = co_await run_on(parts_.store_thread, [this, record = token.id] { return open_->store->read_token(record); });
+    if (!stored) co_return stored.error();
+    if (!*stored || (*stored)->current().id != id) {
+        co_return Error{ErrorCode::kBusy, "The token has just changed. Try again."};
+    }
+    nonces_.saw((*stored)->current());
+    token.generations.back().nonce = (*stored)->current().nonce;
+    co_return token;
+}
+
 Awaitable<SecretBytes> VaultService::derived_text(const policy::Caller& caller, const vault::Token& token) {
+    HWVAULT_CO_TRY(vault::Token whole, co_await with_nonce(token));
     HWVAULT_CO_TRY(const auto turn, co_await device_turn(caller));
     VaultName name{open_->vault->id(), open_->vault->prefix()};
-    co_return co_await derive_string(parts_.hardware, std::move(name), token);
+    co_return co_await derive_string(parts_.hardware, std::move(name), std::move(whole));
 }
 
 Awaitable<SecretBytes> VaultService::sealed_content(const policy::Caller& caller, const vault::Token& token) {

@@ -397,6 +397,7 @@ Result<vault::Occasion> VaultService::occasion(const policy::Caller& caller, con
 // Comes before the change is in the vault: what it erases is there still, and what it makes is in the change alone.
 void VaultService::publish(const vault::Change& change) {
     forget_uses(change);
+    for (const vault::TokenWrite& write : change.tokens) nonces_.saw(write.token.current());
     if (open_->recipient) open_->checkpoints->changed();
     if (!change.notice) return;
     const auto name = vault::AccountName::parse(change.notice->account);

@@ -26,6 +26,7 @@
 #include "daemon/service/last_uses.h"
 #include "daemon/service/limiter.h"
 #include "daemon/service/opening.h"
+#include "daemon/service/recent_nonces.h"
 #include "daemon/service/service.h"
 #include "daemon/service/watchers.h"
 #include "os/turns.h"
@@ -152,6 +153,8 @@ private:
     // At the device, fair between callers; for what they ask, never for what the vault itself needs. kBusy when it does not
     // come in time.
     Awaitable<os::Turns::Turn> device_turn(const policy::Caller& caller);
+    // The token with the nonce of its current generation; kBusy when it has changed.
+    Awaitable<vault::Token> with_nonce(vault::Token token);
     Awaitable<SecretBytes> derived_text(const policy::Caller& caller, const vault::Token& token);
     Awaitable<SecretBytes> sealed_content(const policy::Caller& caller, const vault::Token& token);
     Awaitable<Bytes> sealed(const policy::Caller& caller, const vault::Token& token, const SecretBytes& secret);
@@ -193,6 +196,7 @@ private:
     os::Turns device_turns_;
     Watchers watchers_;
     LastUses last_uses_;
+    RecentNonces nonces_;
     boost::asio::steady_timer retry_;
     bool stopping_{false};
     std::uint64_t verified_{0};

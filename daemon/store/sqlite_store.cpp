@@ -33,11 +33,23 @@ Result<Bytes> encode_checked(const vault::Token& token) {
     return body;
 }
 
+std::optional<vault::Token> token_in(const std::optional<Record>& record) {
+    return record && record->kind == Kind::kToken ? decode_token(record->body) : std::nullopt;
+}
+
+// Generations that were there before come without their nonces.
+vault::Token with_nonces(vault::Token token, const std::optional<vault::Token>& before) {
+    if (!before) return token;
+    for (vault::Generation& generation : token.generations) {
+        const auto same = std::ranges::find(before->generations, generation.id, &vault::Generation::id);
+        if (!generation.nonce && same != before->generations.end()) generation.nonce = same->nonce;
+    }
+    return token;
+}
+
 // Here, where no plan can forget it: what opens with the recovery key is the current generation's, and no dead one's.
-bool escrow_stays(const std::optional<Record>& before, const vault::Token& after) {
-    if (after.revoked || !before || !before->escrow) return false;
-    const auto token = decode_token(before->body);
-    return token && token->current().id == after.current().id;
+bool escrow_stays(const std::optional<vault::Token>& before, const vault::Token& after) {
+    return !after.revoked && before && before->current().id == after.current().id;
 }
 
 }  // namespace
@@ -212,16 +224,17 @@ Result<void> SqliteStore::write_change(const vault::Change& change) {
 }
 
 Result<void> SqliteStore::write_token(const vault::TokenWrite& write) {
-    const vault::Token& token = write.token;
-    if (write.erase) return records_.erase(token.id);
+    if (write.erase) return records_.erase(write.token.id);
+    HWVAULT_TRY(const std::optional<Record> before, records_.read(write.token.id));
+    const std::optional<vault::Token> token_before = token_in(before);
+    const vault::Token token = with_nonces(write.token, token_before);
     HWVAULT_TRY(const Bytes body, encode_checked(token));
-    HWVAULT_TRY(const std::optional<Record> before, records_.read(token.id));
     NewRecord record{.kind = Kind::kToken,
                      .id = token.id,
                      .body = body,
                      .content = view_of(write.sealed_content),
                      .escrow = view_of(write.escrow)};
-    if (!write.escrow && !escrow_stays(before, token)) record.escrow = BytesView{};
+    if (!write.escrow && !escrow_stays(token_before, token)) record.escrow = BytesView{};
     return records_.put(record, before);
 }
 
@@ -232,6 +245,11 @@ Result<void> SqliteStore::write_event(const vault::EventLink& event) {
 
 Result<void> SqliteStore::forget_events_before(std::uint64_t first) {
     return Cursor{forget_events_}.bind(first).run();
+}
+
+Result<std::optional<vault::Token>> SqliteStore::read_token(const vault::Id& id) {
+    HWVAULT_TRY(const std::optional<Record> record, records_.read(id));
+    return token_in(record);
 }
 
 Result<std::optional<Bytes>> SqliteStore::read_content(const vault::Id& token) {

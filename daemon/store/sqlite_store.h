@@ -23,6 +23,7 @@ public:
 
     Contents take_contents() override { return std::move(contents_); }
     Result<void> commit(const Batch& batch) override;
+    Result<std::optional<vault::Token>> read_token(const vault::Id& id) override;
     Result<std::optional<Bytes>> read_content(const vault::Id& token) override;
     Result<void> visit_events(std::uint64_t after, const std::function<bool(const vault::EventLink&)>& visit) override;
     Result<void> rebase(const DeviceCounter& counter, const Batch& batch) override;

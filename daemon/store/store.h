@@ -118,6 +118,10 @@ public:
     // checkpoint than the one that was to be signed.
     virtual Result<void> commit(const Batch& batch) = 0;
 
+    // A token as it was loaded or written last, with its nonces; kStoreTampered when the row is another. nullopt: there is
+    // none.
+    virtual Result<std::optional<vault::Token>> read_token(const vault::Id& id) = 0;
+
     // The sealed bytes of an imported secret, compared with what was loaded or written; kStoreTampered when the
     // row is another. nullopt: it has none.
     virtual Result<std::optional<Bytes>> read_content(const vault::Id& token) = 0;

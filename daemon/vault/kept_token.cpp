@@ -78,7 +78,6 @@ Generation read_generation(Reader& bytes, UnixTime token_created_at) {
     Generation generation;
     generation.number = bytes.number();
     generation.id = bytes.array<crypto::TokenId>();
-    generation.nonce = bytes.array<Nonce>();
     generation.created_at = token_created_at + bytes.number();
     generation.expires_at = bytes.number();
     return generation;
@@ -140,7 +139,7 @@ Bytes keep(const Token& token) {
     for (const std::string& scope : token.scopes) bytes.text(scope);
     bytes.text(token.description).number(token.generations.size());
     for (const Generation& generation : token.generations) {
-        bytes.number(generation.number).array(generation.id).array(generation.nonce);
+        bytes.number(generation.number).array(generation.id);
         bytes.number(generation.created_at - token.created_at).number(generation.expires_at);
     }
     if (token.seal_nonce) bytes.array(*token.seal_nonce);

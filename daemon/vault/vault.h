@@ -52,6 +52,7 @@ public:
     // nullptr when there is none. Pointers live until the next apply().
     [[nodiscard]] const Account* find(const AccountName& name) const;
     [[nodiscard]] const Account* account(const Id& id) const;
+    // Its generations have no nonces (record.h), here as in visit_after().
     [[nodiscard]] std::optional<Token> find(const AccountName& account, const TokenName& name) const;
     [[nodiscard]] std::size_t tokens_of(const AccountName& account) const;
 

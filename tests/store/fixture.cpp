@@ -50,7 +50,7 @@ vault::Token token_of(std::uint64_t number, const vault::Account& account, std::
     token.created_at = token.changed_at = 1'000 + number;
     vault::Generation generation;
     generation.id.fill(static_cast<char>('0' + number % 10));
-    generation.nonce.fill(static_cast<std::uint8_t>(number));
+    generation.nonce.emplace().fill(static_cast<std::uint8_t>(number));
     generation.created_at = 1'000 + number;
     token.generations.push_back(generation);
     return token;
