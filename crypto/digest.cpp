@@ -44,19 +44,35 @@ Digest sha256(std::initializer_list<BytesView> parts) {
     return digest;
 }
 
-Digest hmac_sha256(const SecretBytes& key, BytesView bytes) {
-    const MacContext context = keyless_hmac();
+struct HmacSha256::Context {
+    MacContext mac;
+};
+
+HmacSha256::HmacSha256(const SecretBytes& key) : context_(std::make_unique<Context>(keyless_hmac())) {
     const OSSL_PARAM parameters[] = {
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, kSha256Name, 0),
         OSSL_PARAM_construct_end(),
     };
+    EVP_MAC_CTX* const mac = context_->mac.get();
+    require(mac != nullptr && EVP_MAC_init(mac, key.reveal().data(), key.size(), parameters) == 1);
+}
+
+HmacSha256::HmacSha256(HmacSha256&&) noexcept = default;
+HmacSha256& HmacSha256::operator=(HmacSha256&&) noexcept = default;
+HmacSha256::~HmacSha256() = default;
+
+Digest HmacSha256::of(BytesView bytes) {
+    EVP_MAC_CTX* const mac = context_->mac.get();
     Digest digest;
     std::size_t size = 0;
-    require(context != nullptr);
-    require(EVP_MAC_init(context.get(), key.reveal().data(), key.size(), parameters) == 1);
-    require(EVP_MAC_update(context.get(), bytes.data(), bytes.size()) == 1);
-    require(EVP_MAC_final(context.get(), digest.data(), &size, digest.size()) == 1);
+    require(EVP_MAC_init(mac, nullptr, 0, nullptr) == 1);  // begins anew under the same key
+    require(EVP_MAC_update(mac, bytes.data(), bytes.size()) == 1);
+    require(EVP_MAC_final(mac, digest.data(), &size, digest.size()) == 1);
     return digest;
+}
+
+Digest hmac_sha256(const SecretBytes& key, BytesView bytes) {
+    return HmacSha256(key).of(bytes);
 }
 
 SecretBytes hkdf_sha256(const SecretBytes& key, std::string_view info) {

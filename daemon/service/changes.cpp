@@ -52,7 +52,7 @@ Awaitable<Committed> VaultService::change(Ask ask, Planning planning) {
 
 vault::Info VaultService::info_after(const vault::Target& target, const Committed& committed) const {
     vault::Info info;
-    if (const vault::Token* token = open_->vault->find(target.account, target.name)) {
+    if (const auto token = open_->vault->find(target.account, target.name)) {
         info = with_last_use(vault::full_info(*open_->vault->find(target.account), *token), *token);
     }
     info.rollback_protected = committed.rollback_protected;

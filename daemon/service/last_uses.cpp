@@ -55,8 +55,8 @@ LastUses UsesOnTrail::of_tokens_in(const vault::Vault& vault) const {
     for (const auto& [token, use] : uses_) {
         const auto account = vault::AccountName::parse(use.account);
         const auto name = vault::TokenName::parse(use.name);
-        const vault::Token* const found = account && name ? vault.find(*account, *name) : nullptr;
-        if (found != nullptr && is_of(*found, use)) uses.saw(found->id, use.at, use.by);
+        const auto found = account && name ? vault.find(*account, *name) : std::nullopt;
+        if (found && is_of(*found, use)) uses.saw(found->id, use.at, use.by);
     }
     return uses;
 }

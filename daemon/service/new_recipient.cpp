@@ -31,8 +31,10 @@ std::vector<vault::Token> tokens_with_strings(const vault::Vault& vault) {
 awaitable<Result<SecretBytes>> string_of(const OpeningParts& parts, const Opened& opened, const vault::Token& token) {
     const vault::Vault& vault = *opened.vault;
     if (!token.seal_nonce) {
+        HWVAULT_CO_TRY(auto stored, co_await run_on(parts.store_thread, [&] { return opened.store->read_token(token.id); }));
+        if (!stored) co_return Error{ErrorCode::kStoreTampered, "The record of `" + token.name.text() + "` is gone."};
         VaultName name{vault.id(), vault.prefix()};
-        co_return co_await derive_string(parts.hardware, std::move(name), token);
+        co_return co_await derive_string(parts.hardware, std::move(name), std::move(*stored));
     }
     HWVAULT_CO_TRY(auto sealed, co_await run_on(parts.store_thread, [&] { return opened.store->read_content(token.id); }));
     if (!sealed) {

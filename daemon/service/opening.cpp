@@ -67,6 +67,36 @@ Result<void> follow_trail(store::Store& store, const store::Contents& contents, 
     return {};
 }
 
+// Puts the records of a store into a vault, where a token comes after its account.
+class Loading {
+public:
+    explicit Loading(vault::Vault& vault) : vault_(vault) {}
+
+    void take(store::Records records) {
+        for (vault::Account& account : records.accounts) vault_.load(std::move(account));
+        for (vault::Token& token : records.tokens) {
+            if (vault_.account(token.account) == nullptr) {
+                early_.push_back(std::move(token));
+            } else {
+                vault_.load(std::move(token));
+            }
+        }
+    }
+    Result<void> finish() {
+        for (vault::Token& token : early_) {
+            if (vault_.account(token.account) == nullptr) {
+                return Error{ErrorCode::kStoreTampered, "The store has a token `" + token.name.text() + "` of no account."};
+            }
+            vault_.load(std::move(token));
+        }
+        return {};
+    }
+
+private:
+    vault::Vault& vault_;
+    std::vector<vault::Token> early_;
+};
+
 awaitable<Result<void>> mix_in_entropy(hardware::Hardware& hardware) {
     const auto entropy = co_await hardware.random(kEntropySize, soon());
     if (!entropy) co_return entropy.error();
@@ -83,13 +113,14 @@ awaitable<Result<Opened>> open_authentic(const OpeningParts& parts) {
 
     co_return co_await run_on(parts.store_thread, [&]() -> Result<Opened> {
         Opened opened;
-        HWVAULT_TRY(opened.store, store::Store::open(parts.store_file, *root));
-        store::Contents contents = opened.store->take_contents();
+        opened.vault = std::make_unique<vault::Vault>(header.vault, header.prefix, parts.quotas);
+        Loading loading{*opened.vault};
+        HWVAULT_TRY(opened.store, store::Store::open(parts.store_file, *root,
+                                                     [&](store::Records records) { loading.take(std::move(records)); }));
+        HWVAULT_CHECK(loading.finish());
+        const store::Contents contents = opened.store->take_contents();
         UsesOnTrail uses;
         HWVAULT_CHECK(follow_trail(*opened.store, contents, opened, uses));
-        opened.vault = std::make_unique<vault::Vault>(header.vault, header.prefix, parts.quotas);
-        for (auto& account : contents.accounts) opened.vault->load(std::move(account));
-        for (auto& token : contents.tokens) opened.vault->load(std::move(token));
         opened.last_uses = uses.of_tokens_in(*opened.vault);
         opened.epochs = contents.epoch;
         opened.time_mark = contents.time_mark;

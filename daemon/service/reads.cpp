@@ -42,22 +42,10 @@ Verification verification_of(const index::Found& found, BytesView token) {
     return active;
 }
 
-// As vault::name_of() has it, into memory that is there already.
-void write_name(std::string& name, const policy::Caller& caller) {
-    if (caller.unit && !caller.unit->empty()) {
-        name.assign("unit:").append(*caller.unit);
-    } else if (caller.user && !caller.user->empty()) {
-        name.assign("user:").append(*caller.user);
-    } else {
-        name.assign("uid:").append(std::to_string(caller.uid));
-    }
-}
-
 }  // namespace
 
-void VaultService::used(const vault::Token& token, const policy::Caller& by, vault::UnixTime now) {
-    write_name(name_of_user_, by);
-    last_uses_.saw(token.id, now, name_of_user_);
+void VaultService::used(const vault::Id& token, const policy::Caller& by, vault::UnixTime now) {
+    last_uses_.saw(token, now, vault::name_of(actor_of(by)));
 }
 
 void VaultService::forget_uses(const vault::Change& change) {
@@ -162,8 +150,8 @@ Result<vault::Info> VaultService::describe(const policy::Caller& caller, std::st
     HWVAULT_TRY(const auto account_name, account_named(caller, account));
     const vault::Target target{.account = account_name, .name = token_name, .uid = caller.uid};
     HWVAULT_CHECK(enter_gate(caller, vault::Verb::kDescribe, target));
-    const vault::Token* token = vault->vault->find(account_name, token_name);
-    if (token == nullptr) {
+    const auto token = vault->vault->find(account_name, token_name);
+    if (!token) {
         return Error{ErrorCode::kNotFound, "There is no token `" + token_name.text() + "` in " + account_name.text() + "."};
     }
     return with_last_use(vault::full_info(*vault->vault->find(account_name), *token), *token);

@@ -26,8 +26,7 @@ Awaitable<Retrieved> VaultService::retrieve(peer::Identity who, std::string acco
     HWVAULT_CO_CHECK(open());
     HWVAULT_CO_CHECK(enter_gate(who.caller, vault::Verb::kRetrieve, target));
     for (int attempt = 1;; ++attempt) {
-        const vault::Token* const found = open_->vault->find(target.account, target.name);
-        const auto before = found == nullptr ? std::nullopt : std::optional(*found);
+        const auto before = open_->vault->find(target.account, target.name);
         auto retrieved = co_await retrieve_once(who, target);
         if (retrieved || retrieved.error().code != ErrorCode::kBusy || attempt == kAttempts) co_return retrieved;
         // Whatever else is busy stays so for a while: the caller is told.
@@ -39,7 +38,7 @@ Awaitable<Retrieved> VaultService::retrieve_once(const peer::Identity& who, cons
     HWVAULT_CO_TRY(Open* const vault, open());
     HWVAULT_CO_CHECK(gate(who.caller, vault::Verb::kRetrieve, target));
     HWVAULT_CO_CHECK(vault->committer->can_record());  // else neither the device nor a disk that hangs need be asked
-    if (vault->vault->find(target.account, target.name) == nullptr) {
+    if (!vault->vault->find(target.account, target.name)) {
         HWVAULT_CO_CHECK(co_await first_use(who.caller, target));
     }
     HWVAULT_CO_CHECK(vault::retrievable(*vault->vault, target, vault->committer->now()));
@@ -70,7 +69,7 @@ Awaitable<void> VaultService::first_use(policy::Caller caller, vault::Target tar
     }
     HWVAULT_CO_CHECK(limiter_.first_use(policy::party_of(caller), steady_clock::now()));
     Planning planning = [target](const vault::Vault& state, const vault::Occasion& now) -> Result<vault::Plan> {
-        if (state.find(target.account, target.name) != nullptr) return vault::Plan{vault::Unchanged{}};
+        if (state.find(target.account, target.name)) return vault::Plan{vault::Unchanged{}};
         HWVAULT_TRY(auto plan, vault::create(state, target, {}, now));
         return vault::as_plan(std::move(plan));
     };
@@ -80,10 +79,27 @@ Awaitable<void> VaultService::first_use(policy::Caller caller, vault::Target tar
     co_return Result<void>{};
 }
 
+Awaitable<vault::Token> VaultService::with_nonce(vault::Token token) {
+    const crypto::TokenId id = token.current().id;
+    if (const auto known = nonces_.of(id)) {
+        token.generations.back().nonce = known;
+        co_return token;
+    }
+    auto stored = co_await run_on(parts_.store_thread, [this, record = token.id] { return open_->store->read_token(record); });
+    if (!stored) co_return stored.error();
+    if (!*stored || (*stored)->current().id != id) {
+        co_return Error{ErrorCode::kBusy, "The token has just changed. Try again."};
+    }
+    nonces_.saw((*stored)->current());
+    token.generations.back().nonce = (*stored)->current().nonce;
+    co_return token;
+}
+
 Awaitable<SecretBytes> VaultService::derived_text(const policy::Caller& caller, const vault::Token& token) {
+    HWVAULT_CO_TRY(vault::Token whole, co_await with_nonce(token));
     HWVAULT_CO_TRY(const auto turn, co_await device_turn(caller));
     VaultName name{open_->vault->id(), open_->vault->prefix()};
-    co_return co_await derive_string(parts_.hardware, std::move(name), token);
+    co_return co_await derive_string(parts_.hardware, std::move(name), std::move(whole));
 }
 
 Awaitable<SecretBytes> VaultService::sealed_content(const policy::Caller& caller, const vault::Token& token) {
@@ -97,8 +113,8 @@ Awaitable<SecretBytes> VaultService::sealed_content(const policy::Caller& caller
     auto string = co_await unseal_string(parts_.hardware, vault, token, std::move(**sealed));
     // The content is the one of `token` only if its record still is.
     const vault::Account* account = open_->vault->account(token.account);
-    const vault::Token* now = account == nullptr ? nullptr : open_->vault->find(account->name, token.name);
-    if (now == nullptr || now->seal_nonce != nonce) {
+    const auto now = account == nullptr ? std::nullopt : open_->vault->find(account->name, token.name);
+    if (!now || now->seal_nonce != nonce) {
         co_return Error{ErrorCode::kBusy, "The secret has just changed. Try again."};
     }
     co_return string;
@@ -117,8 +133,8 @@ Awaitable<std::optional<Bytes>> VaultService::escrow_of(vault::Account account, 
 }
 
 bool VaultService::is_current(const vault::Target& target, const vault::Token& token) const {
-    const vault::Token* const now = open_->vault->find(target.account, target.name);
-    return now != nullptr && now->id == token.id && now->current().number == token.current().number &&
+    const auto now = open_->vault->find(target.account, target.name);
+    return now && now->id == token.id && now->current().number == token.current().number &&
            now->seal_nonce == token.seal_nonce && now->revoked == token.revoked;
 }
 
@@ -155,7 +171,7 @@ Result<void> VaultService::settle(const policy::Caller& caller, const vault::Tar
                                             .token_id = std::string(crypto::id_text(token.current().id)),
                                             .generation = token.current().number,
                                             .decided_by = decision.rule}));
-    used(token, caller, when.now);
+    used(token.id, caller, when.now);
     return {};
 }
 

@@ -19,7 +19,7 @@ struct VaultName {
     std::string prefix;
 };
 
-// An issued token's text.
+// An issued token's text. Its current generation has its nonce.
 boost::asio::awaitable<Result<SecretBytes>> derive_string(hardware::Hardware& hardware, VaultName vault,
                                                           vault::Token token);
 

@@ -415,6 +415,7 @@ Result<vault::Occasion> VaultService::occasion(const policy::Caller& caller, con
 void VaultService::publish(const vault::Change& change) {
     open_->index->apply(change);
     forget_uses(change);
+    for (const vault::TokenWrite& write : change.tokens) nonces_.saw(write.token.current());
     if (open_->recipient) open_->checkpoints->changed();
     if (!change.notice) return;
     const auto name = vault::AccountName::parse(change.notice->account);

@@ -26,6 +26,7 @@
 #include "daemon/service/last_uses.h"
 #include "daemon/service/limiter.h"
 #include "daemon/service/opening.h"
+#include "daemon/service/recent_nonces.h"
 #include "daemon/service/service.h"
 #include "daemon/service/verify_index.h"
 #include "daemon/service/watchers.h"
@@ -164,6 +165,8 @@ private:
     // At the device, fair between callers; for what they ask, never for what the vault itself needs. kBusy when it does not
     // come in time.
     Awaitable<os::Turns::Turn> device_turn(const policy::Caller& caller);
+    // The token with the nonce of its current generation; kBusy when it has changed.
+    Awaitable<vault::Token> with_nonce(vault::Token token);
     Awaitable<SecretBytes> derived_text(const policy::Caller& caller, const vault::Token& token);
     Awaitable<SecretBytes> sealed_content(const policy::Caller& caller, const vault::Token& token);
     Awaitable<Bytes> sealed(const policy::Caller& caller, const vault::Token& token, const SecretBytes& secret);
@@ -192,7 +195,7 @@ private:
     };
     bool look_further(const policy::Caller& caller, Listing& listing) const;
     void publish(const vault::Change& change);
-    void used(const vault::Token& token, const policy::Caller& by, vault::UnixTime now);
+    void used(const vault::Id& token, const policy::Caller& by, vault::UnixTime now);
     void forget_uses(const vault::Change& change);
     [[nodiscard]] vault::Info with_last_use(vault::Info info, const vault::Token& token) const;
 
@@ -205,8 +208,8 @@ private:
     os::Turns device_turns_;
     Watchers watchers_;
     LastUses last_uses_;
-    index::Found shown_;         // what the last Verify has found, for whoever asked to read
-    std::string name_of_user_;  // in used(), which has its memory from one call to the next
+    index::Found shown_;  // what the last Verify has found, for whoever asked to read
+    RecentNonces nonces_;
     boost::asio::steady_timer retry_;
     bool stopping_{false};
     std::uint64_t verified_{0};

@@ -16,6 +16,10 @@ Bytes row_fields(const HashedRow& row) {
     return fields.take();
 }
 
+Bytes term_fields(const vault::Id& id, std::uint64_t version, const crypto::Digest& hash) {
+    return FieldWriter().bytes(id).number(version).bytes(hash).take();
+}
+
 std::optional<crypto::Digest> digest_of(const std::optional<BytesView>& bytes) {
     return bytes ? std::optional{crypto::sha256(*bytes)} : std::nullopt;
 }
@@ -46,11 +50,20 @@ RowTag Keys::tag(const Row& row) const {
 }
 
 crypto::Digest Keys::term(const vault::Id& id, std::uint64_t version, const crypto::Digest& hash) const {
-    return crypto::hmac_sha256(set_, FieldWriter().bytes(id).number(version).bytes(hash).view());
+    return crypto::hmac_sha256(set_, term_fields(id, version, hash));
 }
 
 crypto::Digest Keys::head_mac(BytesView head) const {
     return crypto::hmac_sha256(head_, head);
+}
+
+RowTag ManyRows::tag(const Row& row) {
+    const Bytes fields = row_fields(hashed_row(row));
+    return {crypto::sha256(fields), record_.of(fields)};
+}
+
+crypto::Digest ManyRows::term(const vault::Id& id, std::uint64_t version, const crypto::Digest& hash) {
+    return set_.of(term_fields(id, version, hash));
 }
 
 void SetSum::add(const crypto::Digest& term) {

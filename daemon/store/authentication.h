@@ -61,9 +61,22 @@ public:
     [[nodiscard]] crypto::Digest head_mac(BytesView head) const;
 
 private:
+    friend class ManyRows;
     SecretBytes record_;
     SecretBytes set_;
     SecretBytes head_;
+};
+
+// Tags and terms as Keys gives them, of many rows: for one thread, and for as long as they take (crypto::HmacSha256).
+class ManyRows {
+public:
+    explicit ManyRows(const Keys& keys) : record_(keys.record_), set_(keys.set_) {}
+    RowTag tag(const Row& row);
+    crypto::Digest term(const vault::Id& id, std::uint64_t version, const crypto::Digest& hash);
+
+private:
+    crypto::HmacSha256 record_;
+    crypto::HmacSha256 set_;
 };
 
 // A number modulo 2^256, kept little-endian.
@@ -74,6 +87,7 @@ public:
 
     void add(const crypto::Digest& term);
     void subtract(const crypto::Digest& term);
+    void add(const SetSum& other) { add(other.bytes_); }
 
     [[nodiscard]] const crypto::Digest& bytes() const { return bytes_; }
     friend bool operator==(const SetSum&, const SetSum&) = default;

@@ -105,14 +105,14 @@ bool read_uid(FieldReader& fields, optional<std::uint32_t>& uid) {
 }
 
 void write_generation(FieldWriter<>& fields, const vault::Generation& generation) {
-    fields.number(generation.number).text(crypto::id_text(generation.id)).bytes(generation.nonce);
+    fields.number(generation.number).text(crypto::id_text(generation.id)).bytes(or_empty(generation.nonce));
     fields.bytes(or_empty(generation.hash)).number(generation.created_at).number(generation.expires_at);
 }
 
 bool read_generation(FieldReader& fields, vault::Generation& generation) {
     if (!read(fields.number(), generation.number)) return false;
     const auto id = crypto::parse_token_id(fields.text().value_or(""));
-    return read(id, generation.id) && read(fields.array<std::tuple_size_v<vault::Nonce>>(), generation.nonce) &&
+    return read(id, generation.id) && read(fields.array<std::tuple_size_v<vault::Nonce>>(), generation.nonce.emplace()) &&
            read_optional(fields, generation.hash) && read(fields.number(), generation.created_at) &&
            read(fields.number(), generation.expires_at);
 }

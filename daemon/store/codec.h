@@ -14,6 +14,7 @@
 namespace hwvault::store {
 
 Bytes encode(const vault::Account& account);
+// Each of its generations has its nonce; else what comes of it is no record.
 Bytes encode(const vault::Token& token);
 std::optional<vault::Account> decode_account(BytesView body);
 std::optional<vault::Token> decode_token(BytesView body);

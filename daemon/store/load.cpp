@@ -2,64 +2,142 @@
 #include "daemon/store/load.h"
 
 #include <algorithm>
+#include <deque>
+#include <future>
+#include <map>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include <malloc.h>
 
 #include "daemon/store/codec.h"
+#include "daemon/store/row_batch.h"
 
 namespace hwvault::store {
 namespace {
 
-// The name of the account with this id among those read so far; records are written accounts first.
-std::string account_name(const Contents& contents, const vault::Id& id) {
-    const auto found = std::ranges::find(contents.accounts, id, &vault::Account::id);
-    return found != contents.accounts.end() ? "`" + found->name.text() + "`" : "an account that cannot be read";
+// What has been checked so far, in the order of the table.
+class Loading {
+public:
+    Loading(const Keys& keys, RecordSet& records, const TakeRecords& take) : keys_(keys), records_(records), take_(take) {}
+
+    Result<void> read_all(const Connection& connection);
+
+private:
+    struct Checked {
+        std::unique_ptr<RowBatch> batch;
+        std::vector<CheckedRow> rows;
+    };
+
+    Result<void> read_rows(const Connection& connection);
+    Result<void> begin_checking(std::unique_ptr<RowBatch> batch);
+    // Waits until no more than so many are under way.
+    Result<void> wait_for_all_but(std::size_t left);
+    Result<void> take(Checked some);
+    Result<void> take_row(const StoredRow& stored, CheckedRow& checked, Records& records);
+
+    [[nodiscard]] std::string account_name(const vault::Id& id) const;
+    [[nodiscard]] std::string name_of(const Row& row) const;
+    [[nodiscard]] Error bad_record(const StoredRow& stored) const;
+
+    const Keys& keys_;
+    RecordSet& records_;
+    const TakeRecords& take_;
+    std::deque<std::future<Checked>> under_way_;
+    std::map<vault::Id, std::string> accounts_;  // by what a person calls them
+};
+
+// Records are written accounts first, so the account is most often among those read so far.
+std::string Loading::account_name(const vault::Id& id) const {
+    const auto found = accounts_.find(id);
+    return found != accounts_.end() ? "`" + found->second + "`" : "an account that cannot be read";
 }
 
 // What a person calls the record of a row that is not to be believed, as far as its body still tells.
-std::string name_of(const Row& row, const Contents& contents) {
+std::string Loading::name_of(const Row& row) const {
     if (row.kind == Kind::kAccount) {
         const auto account = decode_account(row.body);
         return account ? "the record of the account `" + account->name.text() + "`" : "the record of an account";
     }
     const auto token = decode_token(row.body);
     if (!token) return "the record of a token";
-    return "the record of the token `" + token->name.text() + "` of " + account_name(contents, token->account);
+    return "the record of the token `" + token->name.text() + "` of " + account_name(token->account);
 }
 
-Error bad_record(const StoredRow& stored, const Contents& contents) {
-    return tampered(name_of(stored.row, contents) + " (row " + std::to_string(stored.number) +
-                    ") is not what hwvaultd wrote.");
+Error Loading::bad_record(const StoredRow& stored) const {
+    return tampered(name_of(stored.row) + " (row " + std::to_string(stored.number) + ") is not what hwvaultd wrote.");
 }
 
-// Puts what an authentic row holds among the contents; false when it does not belong to its row.
-bool take_record(const Row& row, Contents& contents) {
-    if (row.kind == Kind::kAccount) {
-        auto account = decode_account(row.body);
-        if (!account || account->id != row.id) return false;
-        contents.accounts.push_back(std::move(*account));
-        return true;
-    }
-    auto token = decode_token(row.body);
-    if (!token || token->id != row.id) return false;
-    contents.tokens.push_back(std::move(*token));
-    return true;
+Result<void> Loading::read_all(const Connection& connection) {
+    // What comes first in the table is told first.
+    const Result<void> read = read_rows(connection);
+    HWVAULT_CHECK(wait_for_all_but(0));
+    malloc_trim(0);  // each thread had a heap of its own, and the C library keeps what they no longer hold
+    return read;
 }
 
-Result<void> load_records(const Connection& connection, const Keys& keys, RecordSet& records, Contents& contents) {
+Result<void> Loading::read_rows(const Connection& connection) {
     HWVAULT_TRY(const Statement statement, connection.prepare(kSelectRows));
     Cursor cursor{statement};
+    auto batch = std::make_unique<RowBatch>();
     for (;;) {
-        HWVAULT_TRY(const bool found, cursor.next());
-        if (!found) return {};
-        const auto stored = parse_row(cursor);
-        if (!stored) return tampered("row " + std::to_string(cursor.number(0).value_or(0)) +
-                                     " of its records does not read as one.");
-        const RowTag tag = keys.tag(stored->row);
-        if (!equal_in_constant_time(tag.mac, stored->mac)) return bad_record(*stored, contents);
-        if (!records.know(*stored, tag.hash)) {
-            return tampered(name_of(stored->row, contents) + " is there twice, one of them an older one.");
-        }
-        if (!take_record(stored->row, contents)) return bad_record(*stored, contents);
+        Result<bool> found = cursor.next();
+        const auto stored = found && *found ? parse_row(cursor) : std::nullopt;
+        if (stored) batch->add(*stored);
+        if (stored && !batch->is_full()) continue;
+        HWVAULT_CHECK(begin_checking(std::exchange(batch, std::make_unique<RowBatch>())));
+        if (stored) continue;
+        HWVAULT_CHECK(found);
+        if (!*found) return {};
+        return tampered("row " + std::to_string(cursor.number(0).value_or(0)) +
+                        " of its records does not read as one.");
     }
+}
+
+// Where no thread is to be had, it is checked when it is waited for.
+Result<void> Loading::begin_checking(std::unique_ptr<RowBatch> batch) {
+    HWVAULT_CHECK(wait_for_all_but(std::max(1U, std::thread::hardware_concurrency())));
+    under_way_.push_back(std::async([&keys = keys_, batch = std::move(batch)]() mutable {
+        auto rows = check(*batch, keys);
+        return Checked{std::move(batch), std::move(rows)};
+    }));
+    return {};
+}
+
+Result<void> Loading::wait_for_all_but(std::size_t left) {
+    while (under_way_.size() > left) {
+        Checked oldest = under_way_.front().get();
+        under_way_.pop_front();
+        HWVAULT_CHECK(take(std::move(oldest)));
+    }
+    return {};
+}
+
+Result<void> Loading::take(Checked some) {
+    Records records;
+    for (std::size_t i = 0; i < some.rows.size(); ++i) {
+        HWVAULT_CHECK(take_row(some.batch->rows()[i], some.rows[i], records));
+    }
+    if (take_) take_(std::move(records));
+    return {};
+}
+
+// Puts what an authentic row holds among the records.
+Result<void> Loading::take_row(const StoredRow& stored, CheckedRow& checked, Records& records) {
+    if (!checked.is_authentic) return bad_record(stored);
+    if (!records_.know(checked.row)) {
+        return tampered(name_of(stored.row) + " is there twice, one of them an older one.");
+    }
+    if (auto* const account = std::get_if<vault::Account>(&checked.record)) {
+        accounts_.emplace(account->id, account->name.text());
+        records.accounts.push_back(std::move(*account));
+    } else if (auto* const token = std::get_if<vault::Token>(&checked.record)) {
+        records.tokens.push_back(std::move(*token));
+    } else {
+        return bad_record(stored);
+    }
+    return {};
 }
 
 // Every row is one that hwvaultd wrote at some time; whether they are the rows of now, the sum tells.
@@ -105,14 +183,15 @@ Result<void> check_pages(const Connection& connection) {
 
 }  // namespace
 
-Result<Loaded> load(const Connection& connection, const Keys& keys, RecordSet& records) {
+Result<Loaded> load(const Connection& connection, const Keys& keys, RecordSet& records, const TakeRecords& take) {
     HWVAULT_TRY(StoredHead stored, read_head(connection));
     const Head& head = stored.head;
     if (!equal_in_constant_time(keys.head_mac(authenticated_bytes(head)), stored.mac)) {
         return tampered("its head does not match, or it was made with another device than the one that is plugged in.");
     }
     Contents contents;
-    HWVAULT_CHECK(load_records(connection, keys, records, contents));
+    records.expect(head.count, head.header.recipient.has_value());
+    HWVAULT_CHECK(Loading(keys, records, take).read_all(connection));
     HWVAULT_CHECK(check_set(records, head));
     HWVAULT_CHECK(check_events(connection, head));
     HWVAULT_CHECK(check_pages(connection));

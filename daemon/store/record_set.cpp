@@ -2,7 +2,6 @@
 #include "daemon/store/record_set.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 namespace hwvault::store {
@@ -10,6 +9,10 @@ namespace {
 
 Error unknown_record() {
     return {ErrorCode::kInternal, "A change names a record that the store does not have. Report this as a defect."};
+}
+
+Error another_record() {
+    return tampered("a record is not the one that was stored.");
 }
 
 // SQLite finds a row by its number alone, so exactly one must have been touched.
@@ -48,12 +51,6 @@ std::optional<StoredRow> parse_row(const Cursor& cursor) {
     return stored;
 }
 
-std::size_t RecordSet::IdHash::operator()(const vault::Id& id) const noexcept {
-    std::size_t hash = 0;
-    std::memcpy(&hash, id.data(), sizeof hash);
-    return hash;
-}
-
 Result<void> RecordSet::prepare() {
     HWVAULT_TRY(insert_, connection_.prepare("INSERT INTO records (kind, id, version, body, content, mac, escrow)"
                                              " VALUES (?, ?, ?, ?, ?, ?, ?)"));
@@ -64,44 +61,77 @@ Result<void> RecordSet::prepare() {
     return {};
 }
 
-bool RecordSet::know(const StoredRow& stored, const crypto::Digest& hash) {
-    const Entry entry{stored.number, stored.row.version, hash, stored.row.content.has_value(),
-                      stored.row.escrow.has_value()};
-    if (!entries_.emplace(stored.row.id, entry).second) return false;
-    replace_term(stored.row.id, nullptr, &entry);
-    kept_count_ = count_;
+void RecordSet::expect(std::uint64_t count, bool is_signed) {
+    entries_.expect(count);
+    if (is_signed) digest_.emplace().expect(count);
+}
+
+bool RecordSet::know(const AuthenticRow& row) {
+    if (!entries_.insert(row.id, entry_of(row.number, row.tag.mac))) return false;
+    if (digest_) digest_->put(row.id, row.tag.hash);
+    sum_.add(row.term);
     kept_sum_ = sum_;
+    kept_count_ = ++count_;
     return true;
 }
 
-Result<void> RecordSet::begin_signing(std::uint64_t newest) {
-    HWVAULT_CHECK(images_.begin(newest));
-    digest_.emplace();
-    for (const auto& [id, entry] : entries_) digest_->put(id, entry.hash);
-    return {};
+RecordSet::Entry RecordSet::entry_of(std::uint64_t number, const crypto::Digest& mac) {
+    Entry entry{.number = number, .mac = {}};
+    std::copy_n(mac.begin(), entry.mac.size(), entry.mac.begin());
+    return entry;
 }
 
 const RecordSet::Entry* RecordSet::find(const vault::Id& id) const {
     if (const auto change = provisional_.find(id); change != provisional_.end()) {
-        return change->second ? &*change->second : nullptr;
+        return change->second ? &change->second->entry : nullptr;
     }
-    const auto entry = entries_.find(id);
-    return entry != entries_.end() ? &entry->second : nullptr;
+    return entries_.find(id);
 }
 
-void RecordSet::replace_term(const vault::Id& id, const Entry* before, const Entry* after) {
-    if (before != nullptr) {
-        sum_.subtract(keys_.term(id, before->version, before->hash));
-        --count_;
-    }
-    if (after != nullptr) {
-        sum_.add(keys_.term(id, after->version, after->hash));
-        ++count_;
-    }
+void RecordSet::add_term(const vault::Id& id, std::uint64_t version, const crypto::Digest& hash) {
+    sum_.add(keys_.term(id, version, hash));
+    ++count_;
 }
 
-Result<RecordSet::Entry> RecordSet::write(const Row& row, const Entry* before) {
+void RecordSet::subtract_term(const vault::Id& id, const Record& before) {
+    sum_.subtract(keys_.term(id, before.version, before.hash));
+    --count_;
+}
+
+Result<Record> RecordSet::read(const vault::Id& id, const Entry& entry) const {
+    Cursor cursor{select_};
+    HWVAULT_TRY(const bool found, cursor.bind(entry.number).next());
+    const auto stored = found ? parse_row(cursor) : std::nullopt;
+    if (!stored || stored->row.id != id) return another_record();
+    const Row& row = stored->row;
     const RowTag tag = keys_.tag(row);
+    if (!equal_in_constant_time(entry.mac, BytesView{tag.mac}.first(entry.mac.size()))) return another_record();
+    return Record{.kind = row.kind,
+                  .version = row.version,
+                  .hash = tag.hash,
+                  .body = Bytes(row.body.begin(), row.body.end()),
+                  .content = copy_of(row.content),
+                  .escrow = copy_of(row.escrow)};
+}
+
+Result<std::optional<Record>> RecordSet::read(const vault::Id& id) const {
+    const Entry* const entry = find(id);
+    if (entry == nullptr) return std::optional<Record>{};
+    HWVAULT_TRY(Record record, read(id, *entry));
+    return std::optional{std::move(record)};
+}
+
+// The first time in a round that a record is written.
+Result<void> RecordSet::keep_image(const vault::Id& id, const std::optional<Record>& before) {
+    if (!images_.wants(id)) return {};
+    if (!before) return images_.add(id, nullptr);
+    const Row row{before->kind, id, before->version, before->body, view_of(before->content), view_of(before->escrow)};
+    return images_.add(id, &row);
+}
+
+Result<RecordSet::Provisional> RecordSet::write(const Row& row) {
+    const RowTag tag = keys_.tag(row);
+    const Entry* const before = find(row.id);
     Cursor cursor{before != nullptr ? update_ : insert_};
     cursor.bind(static_cast<std::uint64_t>(row.kind)).bind(BytesView{row.id}).bind(row.version).bind(row.body);
     cursor.bind(row.content).bind(BytesView{tag.mac}).bind(row.escrow);
@@ -110,84 +140,44 @@ Result<RecordSet::Entry> RecordSet::write(const Row& row, const Entry* before) {
     HWVAULT_CHECK(one_row_changed(connection_));
     const auto number = before != nullptr ? before->number
                                           : static_cast<std::uint64_t>(sqlite3_last_insert_rowid(connection_.get()));
-    return Entry{number, row.version, tag.hash, row.content.has_value(), row.escrow.has_value()};
+    return Provisional{.entry = entry_of(number, tag.mac), .hash = tag.hash};
 }
 
-Result<RecordSet::Known> RecordSet::read(const vault::Id& id, const Entry& entry) const {
-    Cursor cursor{select_};
-    HWVAULT_TRY(const bool found, cursor.bind(entry.number).next());
-    const auto stored = found ? parse_row(cursor) : std::nullopt;
-    if (!stored || stored->row.id != id || stored->row.version != entry.version || hash_of(stored->row) != entry.hash) {
-        return tampered("a record is not the one that was stored.");
-    }
-    const Row& row = stored->row;
-    return Known{row.kind, row.version, Bytes(row.body.begin(), row.body.end()), copy_of(row.content), copy_of(row.escrow)};
-}
-
-// The first time in a round that a record is written.
-Result<void> RecordSet::keep_image(const vault::Id& id, const Entry* before) {
-    if (!images_.wants(id)) return {};
-    if (before == nullptr) return images_.add(id, nullptr);
-    HWVAULT_TRY(const Known known, read(id, *before));
-    const Row row{known.kind, id, known.version, known.body, view_of(known.content), view_of(known.escrow)};
-    return images_.add(id, &row);
-}
-
-Result<void> RecordSet::put(Kind kind, const vault::Id& id, BytesView body, const Attachments& attachments) {
-    const Entry* const before = find(id);
-    HWVAULT_CHECK(keep_image(id, before));
-    Row row{kind, id, before != nullptr ? before->version + 1 : 1, body, attachments.content, attachments.escrow};
-    const bool reads = before != nullptr && ((!row.content && before->has_content) || (!row.escrow && before->has_escrow));
-    Known known;
-    if (reads) {
-        HWVAULT_TRY(known, read(id, *before));
-        if (!row.content) row.content = view_of(known.content);
-        if (!row.escrow) row.escrow = view_of(known.escrow);
-    }
+Result<void> RecordSet::put(const NewRecord& record, const std::optional<Record>& before) {
+    HWVAULT_CHECK(keep_image(record.id, before));
+    Row row{record.kind, record.id, before ? before->version + 1 : 1, record.body, record.content, record.escrow};
+    if (before && !row.content) row.content = view_of(before->content);
+    if (before && !row.escrow) row.escrow = view_of(before->escrow);
     if (row.content && row.content->empty()) row.content.reset();
     if (row.escrow && row.escrow->empty()) row.escrow.reset();
-    HWVAULT_TRY(const Entry after, write(row, before));
-    replace_term(id, before, &after);
-    provisional_.insert_or_assign(id, after);
+    HWVAULT_TRY(const Provisional after, write(row));
+    if (before) subtract_term(record.id, *before);
+    add_term(record.id, row.version, after.hash);
+    provisional_.insert_or_assign(record.id, after);
     return {};
 }
 
 Result<void> RecordSet::erase(const vault::Id& id) {
-    const Entry* const before = find(id);
-    if (before == nullptr) return unknown_record();
+    HWVAULT_TRY(const std::optional<Record> before, read(id));
+    if (!before) return unknown_record();
     HWVAULT_CHECK(keep_image(id, before));
     Cursor cursor{erase_};
-    HWVAULT_CHECK(cursor.bind(before->number).run());
+    HWVAULT_CHECK(cursor.bind(find(id)->number).run());
     HWVAULT_CHECK(one_row_changed(connection_));
-    replace_term(id, before, nullptr);
+    subtract_term(id, *before);
     provisional_.insert_or_assign(id, std::nullopt);
     return {};
 }
 
-Result<std::optional<Bytes>> RecordSet::content(const vault::Id& id) const {
-    const Entry* const entry = find(id);
-    if (entry == nullptr) return unknown_record();
-    if (!entry->has_content) return std::optional<Bytes>{};
-    HWVAULT_TRY(Known known, read(id, *entry));
-    return std::move(known.content);
-}
-
-Result<std::optional<Bytes>> RecordSet::body_with_escrow(const vault::Id& id) const {
-    const Entry* const entry = find(id);
-    if (entry == nullptr || !entry->has_escrow) return std::optional<Bytes>{};
-    HWVAULT_TRY(Known known, read(id, *entry));
-    return std::optional<Bytes>{std::move(known.body)};
-}
-
 void RecordSet::keep() {
-    for (const auto& [id, entry] : provisional_) {
-        if (entry) {
-            entries_.insert_or_assign(id, *entry);
+    for (const auto& [id, change] : provisional_) {
+        if (change) {
+            entries_.put(id, change->entry);
         } else {
             entries_.erase(id);
         }
-        if (digest_ && entry) digest_->put(id, entry->hash);
-        if (digest_ && !entry) digest_->erase(id);
+        if (digest_ && change) digest_->put(id, change->hash);
+        if (digest_ && !change) digest_->erase(id);
     }
     provisional_.clear();
     images_.keep();

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // The records: the table on disk, and in memory what each row must be, so that no row is believed because it is
-// in the file. About a hundred bytes of memory a record, whatever its size; a write costs the same however many
+// in the file. About forty bytes of memory a record, whatever its size; a write costs the same however many
 // records there are.
+//
+// What is kept of a row is half of its MAC, which is over its version too: no two rows that hwvaultd ever wrote have the
+// same, and nobody else can make one. The rest is read with the row when it is needed.
 //
 // Changes are provisional until keep(), called when their transaction has committed; discard() forgets them.
 #pragma once
 
+#include <array>
 #include <map>
 #include <optional>
-#include <unordered_map>
 
 #include "daemon/store/authentication.h"
+#include "daemon/store/by_id.h"
 #include "daemon/store/handles.h"
 #include "daemon/store/images.h"
 #include "daemon/store/set_digest.h"
@@ -29,10 +33,32 @@ std::optional<StoredRow> parse_row(const Cursor& cursor);
 // Every row, in columns as parse_row() wants them.
 inline constexpr std::string_view kSelectRows = "SELECT row, kind, id, version, body, content, mac, escrow FROM records";
 
-// What lies beside a record's body. Written: nullopt leaves what is there, empty drops it.
-struct Attachments {
-    std::optional<BytesView> content;
-    std::optional<BytesView> escrow;
+// A row of the table that was found to be hwvaultd's.
+struct AuthenticRow {
+    vault::Id id{};
+    std::uint64_t number{0};
+    std::uint64_t version{0};
+    RowTag tag;
+    crypto::Digest term{};
+};
+
+// A record that was read, and found to be the one that was loaded or written.
+struct Record {
+    Kind kind{Kind::kAccount};
+    std::uint64_t version{0};
+    crypto::Digest hash{};  // of its row
+    Bytes body;
+    std::optional<Bytes> content;
+    std::optional<Bytes> escrow;
+};
+
+// A record as it is to be. Beside the body: nullopt leaves what is there, empty drops it.
+struct NewRecord {
+    Kind kind{Kind::kAccount};
+    vault::Id id{};
+    BytesView body;
+    std::optional<BytesView> content{};
+    std::optional<BytesView> escrow{};
 };
 
 class RecordSet {
@@ -45,23 +71,23 @@ public:
 
     Result<void> prepare();
 
-    // Takes a row that is in the table, and its hash; false when one with this id is known already.
-    bool know(const StoredRow& stored, const crypto::Digest& hash);
+    // Before the first know(): how many there are, and whether their set is signed.
+    void expect(std::uint64_t count, bool is_signed);
+    // Takes a row that is in the table; false when one with this id is known already.
+    bool know(const AuthenticRow& row);
 
-    // After the last know(), in a store whose records are signed: keeps their digest, and images of what changes after
-    // the checkpoint `newest`, 0 for none.
-    Result<void> begin_signing(std::uint64_t newest);
+    // After the last know(), in a store whose records are signed: keeps images of what changes after the checkpoint
+    // `newest`, 0 for none.
+    Result<void> begin_signing(std::uint64_t newest) { return images_.begin(newest); }
     // Both for such a store alone.
     Images& images() { return images_; }
     [[nodiscard]] crypto::Digest set_digest(const Header& header) { return digest_->value(header); }
 
-    // Writes a record as its next version.
-    Result<void> put(Kind kind, const vault::Id& id, BytesView body, const Attachments& attachments);
+    // nullopt: there is none. kStoreTampered when the row is not the one that was loaded or written.
+    Result<std::optional<Record>> read(const vault::Id& id) const;
+    // Writes a record as its next version; `before` is what read() gives of it.
+    Result<void> put(const NewRecord& record, const std::optional<Record>& before);
     Result<void> erase(const vault::Id& id);
-    // nullopt: it has none. kStoreTampered when the row is not the one that was loaded or written.
-    Result<std::optional<Bytes>> content(const vault::Id& id) const;
-    // The body of a record that has an escrow; nullopt: it has none. Errors as content().
-    Result<std::optional<Bytes>> body_with_escrow(const vault::Id& id) const;
 
     [[nodiscard]] std::uint64_t count() const { return count_; }
     [[nodiscard]] const SetSum& sum() const { return sum_; }
@@ -72,29 +98,21 @@ private:
     // What a row must be.
     struct Entry {
         std::uint64_t number{0};
-        std::uint64_t version{0};
+        std::array<std::uint8_t, 16> mac{};  // the first half of it
+    };
+    // What was written and is not kept yet.
+    struct Provisional {
+        Entry entry;
         crypto::Digest hash{};
-        bool has_content{false};
-        bool has_escrow{false};
-    };
-    // A copy of a row that was read and found to be what it must be.
-    struct Known {
-        Kind kind{Kind::kAccount};
-        std::uint64_t version{0};
-        Bytes body;
-        std::optional<Bytes> content;
-        std::optional<Bytes> escrow;
-    };
-    struct IdHash {
-        // Ids are random, so any eight bytes of one are a hash.
-        std::size_t operator()(const vault::Id& id) const noexcept;
     };
 
+    static Entry entry_of(std::uint64_t number, const crypto::Digest& mac);
     [[nodiscard]] const Entry* find(const vault::Id& id) const;
-    Result<Known> read(const vault::Id& id, const Entry& entry) const;
-    Result<void> keep_image(const vault::Id& id, const Entry* before);
-    Result<Entry> write(const Row& row, const Entry* before);
-    void replace_term(const vault::Id& id, const Entry* before, const Entry* after);
+    Result<Record> read(const vault::Id& id, const Entry& entry) const;
+    Result<void> keep_image(const vault::Id& id, const std::optional<Record>& before);
+    Result<Provisional> write(const Row& row);
+    void add_term(const vault::Id& id, std::uint64_t version, const crypto::Digest& hash);
+    void subtract_term(const vault::Id& id, const Record& before);
 
     const Connection& connection_;
     const Keys& keys_;
@@ -104,8 +122,8 @@ private:
     Statement select_;
     Images images_;
     std::optional<SetDigest> digest_;
-    std::unordered_map<vault::Id, Entry, IdHash> entries_;
-    std::map<vault::Id, std::optional<Entry>> provisional_;  // nullopt: erased
+    ById<Entry> entries_;
+    std::map<vault::Id, std::optional<Provisional>> provisional_;  // nullopt: erased
     std::uint64_t count_{0};
     std::uint64_t kept_count_{0};
     SetSum sum_;

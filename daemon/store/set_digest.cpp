@@ -6,7 +6,7 @@
 namespace hwvault::store {
 namespace {
 
-crypto::Digest digest_of(const std::map<vault::Id, crypto::Digest>& rows) {
+crypto::Digest digest_of(std::span<const ById<crypto::Digest>::Item> rows) {
     Bytes leaves;
     leaves.reserve(rows.size() * (sizeof(vault::Id) + crypto::kDigestSize));
     for (const auto& [id, row] : rows) {
@@ -18,29 +18,23 @@ crypto::Digest digest_of(const std::map<vault::Id, crypto::Digest>& rows) {
 
 }  // namespace
 
-SetDigest::Bucket& SetDigest::bucket_of(const vault::Id& id) {
-    return buckets_[static_cast<std::size_t>(id[0]) << 4 | id[1] >> 4];
-}
-
 void SetDigest::put(const vault::Id& id, const crypto::Digest& row) {
-    Bucket& bucket = bucket_of(id);
-    bucket.rows.insert_or_assign(id, row);
-    bucket.digest.reset();
+    rows_.put(id, row);
+    digests_[Rows::bucket_of(id)].reset();
 }
 
 void SetDigest::erase(const vault::Id& id) {
-    Bucket& bucket = bucket_of(id);
-    bucket.rows.erase(id);
-    bucket.digest.reset();
+    rows_.erase(id);
+    digests_[Rows::bucket_of(id)].reset();
 }
 
 crypto::Digest SetDigest::value(const Header& header) {
     if (!header.recipient) return {};
     Bytes digests;
-    digests.reserve(kBuckets * crypto::kDigestSize);
-    for (Bucket& bucket : buckets_) {
-        if (!bucket.digest) bucket.digest = digest_of(bucket.rows);
-        digests.insert(digests.end(), bucket.digest->begin(), bucket.digest->end());
+    digests.reserve(Rows::kBuckets * crypto::kDigestSize);
+    for (std::size_t bucket = 0; bucket < Rows::kBuckets; ++bucket) {
+        if (!digests_[bucket]) digests_[bucket] = digest_of(rows_.bucket(bucket));
+        digests.insert(digests.end(), digests_[bucket]->begin(), digests_[bucket]->end());
     }
     FieldWriter fields;
     fields.text("hwvault/escrow-set/1").bytes(header.vault).text(header.prefix).bytes(*header.recipient);

@@ -3,24 +3,25 @@
 // The digest of a set of records that the device signs (docs/formats/escrow.md, "The set"): anybody can compute it
 // from the file, and no other set has it.
 //
-// Records lie in 4,096 buckets by their ids, and only those that changed are hashed again: a value costs the same in a
-// large store as in a small one. About a hundred bytes of memory a record.
+// Only buckets in which a record changed are hashed again: a value costs the same in a large store as in a small one. About
+// fifty bytes of memory a record.
 #pragma once
 
-#include <map>
 #include <optional>
 #include <vector>
 
 #include "crypto/digest.h"
+#include "daemon/store/by_id.h"
 #include "daemon/store/store.h"
-#include "daemon/vault/record.h"
 
 namespace hwvault::store {
 
 class SetDigest {
 public:
-    SetDigest() : buckets_(kBuckets) {}
+    SetDigest() : digests_(Rows::kBuckets) {}
 
+    // So many records are about to come.
+    void expect(std::size_t count) { rows_.expect(count); }
     // `row` is the hash of the record's row; an earlier one of this id is replaced.
     void put(const vault::Id& id, const crypto::Digest& row);
     void erase(const vault::Id& id);
@@ -29,14 +30,10 @@ public:
     [[nodiscard]] crypto::Digest value(const Header& header);
 
 private:
-    static constexpr std::size_t kBuckets = 4'096;
-    struct Bucket {
-        std::map<vault::Id, crypto::Digest> rows;
-        std::optional<crypto::Digest> digest;  // none since a row has changed
-    };
-    [[nodiscard]] Bucket& bucket_of(const vault::Id& id);
+    using Rows = ById<crypto::Digest>;
 
-    std::vector<Bucket> buckets_;
+    Rows rows_;  // their buckets are those of the format
+    std::vector<std::optional<crypto::Digest>> digests_;  // of the buckets; none since a row has changed
 };
 
 }  // namespace hwvault::store

@@ -33,13 +33,32 @@ Result<Bytes> encode_checked(const vault::Token& token) {
     return body;
 }
 
+std::optional<vault::Token> token_in(const std::optional<Record>& record) {
+    return record && record->kind == Kind::kToken ? decode_token(record->body) : std::nullopt;
+}
+
+// Generations that were there before come without their nonces.
+vault::Token with_nonces(vault::Token token, const std::optional<vault::Token>& before) {
+    if (!before) return token;
+    for (vault::Generation& generation : token.generations) {
+        const auto same = std::ranges::find(before->generations, generation.id, &vault::Generation::id);
+        if (!generation.nonce && same != before->generations.end()) generation.nonce = same->nonce;
+    }
+    return token;
+}
+
+// Here, where no plan can forget it: what opens with the recovery key is the current generation's, and no dead one's.
+bool escrow_stays(const std::optional<vault::Token>& before, const vault::Token& after) {
+    return !after.revoked && before && before->current().id == after.current().id;
+}
+
 }  // namespace
 
-Result<void> SqliteStore::load() {
-    HWVAULT_TRY(Loaded loaded, store::load(connection_, keys_, records_));
+Result<void> SqliteStore::load(const TakeRecords& take) {
+    HWVAULT_CHECK(records_.prepare());
+    HWVAULT_TRY(Loaded loaded, store::load(connection_, keys_, records_, take));
     head_ = std::move(loaded.head);
     contents_ = std::move(loaded.contents);
-    HWVAULT_CHECK(records_.prepare());
     HWVAULT_TRY(write_head_, prepare_head_write(connection_));
     HWVAULT_TRY(insert_event_, connection_.prepare("INSERT INTO events (sequence, body, hash) VALUES (?, ?, ?)"));
     HWVAULT_TRY(forget_events_, connection_.prepare("DELETE FROM events WHERE sequence < ?"));
@@ -197,30 +216,26 @@ Result<void> SqliteStore::write_change(const vault::Change& change) {
             continue;
         }
         HWVAULT_TRY(const Bytes body, encode_checked(account));
-        HWVAULT_CHECK(records_.put(Kind::kAccount, account.id, body, {}));
+        HWVAULT_TRY(const std::optional<Record> before, records_.read(account.id));
+        HWVAULT_CHECK(records_.put({.kind = Kind::kAccount, .id = account.id, .body = body}, before));
     }
     for (const vault::TokenWrite& write : change.tokens) HWVAULT_CHECK(write_token(write));
     return {};
 }
 
 Result<void> SqliteStore::write_token(const vault::TokenWrite& write) {
-    const vault::Token& token = write.token;
-    if (write.erase) return records_.erase(token.id);
+    if (write.erase) return records_.erase(write.token.id);
+    HWVAULT_TRY(const std::optional<Record> before, records_.read(write.token.id));
+    const std::optional<vault::Token> token_before = token_in(before);
+    const vault::Token token = with_nonces(write.token, token_before);
     HWVAULT_TRY(const Bytes body, encode_checked(token));
-    Attachments attachments{.content = view_of(write.sealed_content), .escrow = view_of(write.escrow)};
-    if (!write.escrow) {
-        HWVAULT_TRY(const bool stays, escrow_stays(token));
-        if (!stays) attachments.escrow = BytesView{};
-    }
-    return records_.put(Kind::kToken, token.id, body, attachments);
-}
-
-// Here, where no plan can forget it: what opens with the recovery key is the current generation's, and no dead one's.
-Result<bool> SqliteStore::escrow_stays(const vault::Token& token) const {
-    if (token.revoked) return false;
-    HWVAULT_TRY(const std::optional<Bytes> body, records_.body_with_escrow(token.id));
-    const auto before = body ? decode_token(*body) : std::nullopt;
-    return before && before->current().id == token.current().id;
+    NewRecord record{.kind = Kind::kToken,
+                     .id = token.id,
+                     .body = body,
+                     .content = view_of(write.sealed_content),
+                     .escrow = view_of(write.escrow)};
+    if (!write.escrow && !escrow_stays(token_before, token)) record.escrow = BytesView{};
+    return records_.put(record, before);
 }
 
 Result<void> SqliteStore::write_event(const vault::EventLink& event) {
@@ -230,6 +245,17 @@ Result<void> SqliteStore::write_event(const vault::EventLink& event) {
 
 Result<void> SqliteStore::forget_events_before(std::uint64_t first) {
     return Cursor{forget_events_}.bind(first).run();
+}
+
+Result<std::optional<vault::Token>> SqliteStore::read_token(const vault::Id& id) {
+    HWVAULT_TRY(const std::optional<Record> record, records_.read(id));
+    return token_in(record);
+}
+
+Result<std::optional<Bytes>> SqliteStore::read_content(const vault::Id& token) {
+    HWVAULT_TRY(std::optional<Record> record, records_.read(token));
+    if (!record) return defect("The content of a record is asked for that the store does not have.");
+    return std::move(record->content);
 }
 
 Result<void> SqliteStore::visit_events(std::uint64_t after,

@@ -19,11 +19,12 @@ public:
         : connection_(std::move(connection)), keys_(root), records_(connection_, keys_), reserve_(file) {}
 
     // Reads and authenticates everything; nothing else is called before it has succeeded.
-    Result<void> load();
+    Result<void> load(const TakeRecords& take);
 
     Contents take_contents() override { return std::move(contents_); }
     Result<void> commit(const Batch& batch) override;
-    Result<std::optional<Bytes>> read_content(const vault::Id& token) override { return records_.content(token); }
+    Result<std::optional<vault::Token>> read_token(const vault::Id& id) override;
+    Result<std::optional<Bytes>> read_content(const vault::Id& token) override;
     Result<void> visit_events(std::uint64_t after, const std::function<bool(const vault::EventLink&)>& visit) override;
     Result<void> rebase(const DeviceCounter& counter, const Batch& batch) override;
     Result<void> set_recipient(std::optional<crypto::Digest> recipient, const Batch& batch) override;
@@ -44,7 +45,6 @@ private:
     Result<void> write_rows(const Batch& batch, const Head& next);
     Result<void> write_change(const vault::Change& change);
     Result<void> write_token(const vault::TokenWrite& write);
-    Result<bool> escrow_stays(const vault::Token& token) const;
     Result<void> write_event(const vault::EventLink& event);
     Result<void> forget_events_before(std::uint64_t first);
 

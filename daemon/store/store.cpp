@@ -35,10 +35,11 @@ Result<void> Store::move_into_place(const std::filesystem::path& made, const std
     return move_new_database(made, file);
 }
 
-Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& file, const SecretBytes& root) {
+Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& file, const SecretBytes& root,
+                                           const TakeRecords& take) {
     HWVAULT_TRY(Connection connection, open_database(file));
     auto store = std::make_unique<SqliteStore>(std::move(connection), root, file);
-    HWVAULT_CHECK(store->load());
+    HWVAULT_CHECK(store->load(take));
     return std::unique_ptr<Store>{std::move(store)};
 }
 

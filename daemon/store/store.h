@@ -74,10 +74,16 @@ struct Batch {
     std::uint64_t audit_written{0};
 };
 
-// Everything open() found, authenticated.
-struct Contents {
+// What open() reads, some at a time, in the order of the file, which has no meaning. None of it is to be believed before
+// open() has succeeded.
+struct Records {
     std::vector<vault::Account> accounts;
     std::vector<vault::Token> tokens;
+};
+using TakeRecords = std::function<void(Records)>;
+
+// Everything else that open() found, authenticated.
+struct Contents {
     EpochState epoch;
     vault::UnixTime time_mark{0};
     std::uint64_t audit_first{1};     // the oldest entry of the audit trail that is still in the store
@@ -99,7 +105,9 @@ public:
                                const DeviceCounter& counter);
     // Gives a complete one, made elsewhere on the same disk and closed, its place; kAlreadyExists when a file is there.
     static Result<void> move_into_place(const std::filesystem::path& made, const std::filesystem::path& file);
-    static Result<std::unique_ptr<Store>> open(const std::filesystem::path& file, const SecretBytes& root);
+    // `take` gets the records, on this thread; without it they are checked alone.
+    static Result<std::unique_ptr<Store>> open(const std::filesystem::path& file, const SecretBytes& root,
+                                               const TakeRecords& take = {});
     virtual ~Store() = default;
 
     // What was loaded; moves it out, so call it once.
@@ -109,6 +117,10 @@ public:
     // the one before: an epoch, a time mark or an event's sequence that goes back, a record that is not there, another
     // checkpoint than the one that was to be signed.
     virtual Result<void> commit(const Batch& batch) = 0;
+
+    // A token as it was loaded or written last, with its nonces; kStoreTampered when the row is another. nullopt: there is
+    // none.
+    virtual Result<std::optional<vault::Token>> read_token(const vault::Id& id) = 0;
 
     // The sealed bytes of an imported secret, compared with what was loaded or written; kStoreTampered when the
     // row is another. nullopt: it has none.

@@ -14,14 +14,13 @@ bool still_holds(const ImportDraft& draft, const Vault& vault, const Target& tar
     const Account* const account = vault.find(target.account);
     const bool same_account = draft.new_account ? account == nullptr
                                                 : account != nullptr && account->id == draft.token.account;
-    const Token* const token = vault.find(target.account, target.name);
-    const bool same_token = draft.replaces ? token != nullptr && *token == *draft.replaces : token == nullptr;
+    const bool same_token = vault.find(target.account, target.name) == draft.replaces;
     return same_account && same_token;
 }
 
 // The record that the new content goes into, as it is before it.
-Token record_for(const Token* known, const Account& account, const Target& target, const Occasion& occasion) {
-    if (known == nullptr) return new_token(account, target, Origin::kImported, occasion);
+Token record_for(const std::optional<Token>& known, const Account& account, const Target& target, const Occasion& occasion) {
+    if (!known) return new_token(account, target, Origin::kImported, occasion);
     return known->revoked ? renewed(*known) : *known;
 }
 
@@ -36,12 +35,12 @@ Result<void> importable(std::size_t secret_size) {
 Result<ImportDraft> draft_import(const Vault& vault, const Target& target, const CreateOptions& options,
                                  const Occasion& occasion) {
     HWVAULT_TRY(Home home, home_of(vault, target, options, occasion));
-    const Token* const known = vault.find(target.account, target.name);
-    if (known != nullptr && known->origin == Origin::kIssued) {
+    const std::optional<Token> known = vault.find(target.account, target.name);
+    if (known && known->origin == Origin::kIssued) {
         return Error{ErrorCode::kAlreadyExists,
                      text_of(target) + " is a token of this vault. Import under another name, or delete it first."};
     }
-    if (known == nullptr) HWVAULT_CHECK(has_room(vault, target.account));
+    if (!known) HWVAULT_CHECK(has_room(vault, target.account));
     HWVAULT_CHECK(is_unused(vault, occasion.fresh.public_id));
 
     ImportDraft draft;
@@ -50,7 +49,7 @@ Result<ImportDraft> draft_import(const Vault& vault, const Target& target, const
     start_generation(draft.token, {}, occasion);
     draft.token.seal_nonce = occasion.fresh.seal_nonce;
     if (home.is_new) draft.new_account = std::move(home.account);
-    if (known != nullptr) draft.replaces = *known;
+    draft.replaces = known;
     return draft;
 }
 

@@ -137,20 +137,20 @@ Result<std::variant<Grants, Withdraws>> create(const Vault& vault, const Target&
         return change_owners(*account, target, *options.owners, occasion);
     }
     HWVAULT_TRY(Home home, home_of(vault, target, options, occasion));
-    const Token* const known = vault.find(target.account, target.name);
-    if (known != nullptr && (!known->revoked || known->origin == Origin::kImported)) {
+    const std::optional<Token> known = vault.find(target.account, target.name);
+    if (known && (!known->revoked || known->origin == Origin::kImported)) {
         return Error{ErrorCode::kAlreadyExists, text_of(target) + " exists. Rotate it for a new string, or delete it."};
     }
     // Scopes are the token's: an old string that still lives would get the new ones.
-    if (known != nullptr && !live_older(*known, occasion.now).empty()) {
+    if (known && !live_older(*known, occasion.now).empty()) {
         return Error{ErrorCode::kAlreadyExists,
                      "An older string of " + text_of(target) +
                          " still lives in its overlap. Revoke the whole token (without naming a generation) first."};
     }
-    if (known == nullptr) HWVAULT_CHECK(has_room(vault, target.account));
+    if (!known) HWVAULT_CHECK(has_room(vault, target.account));
     HWVAULT_CHECK(is_unused(vault, occasion.fresh.public_id));
 
-    Token token = known != nullptr ? renewed(*known) : new_token(home.account, target, Origin::kIssued, occasion);
+    Token token = known ? renewed(*known) : new_token(home.account, target, Origin::kIssued, occasion);
     HWVAULT_CHECK(set_options(token, options));
     start_generation(token, {}, occasion);
     Change change = change_of(token, target, {Verb::kCreate, "created", token.current()}, occasion);
@@ -160,44 +160,44 @@ Result<std::variant<Grants, Withdraws>> create(const Vault& vault, const Target&
 
 Result<std::variant<Unchanged, Withdraws>> revoke(const Vault& vault, const Target& target, std::uint64_t generation,
                                                   const Occasion& occasion) {
-    HWVAULT_TRY(const Token* const token, existing(vault, target));
-    HWVAULT_TRY(const std::uint64_t number, meant(*token, target, generation));
-    if (number < token->current().number) return revoke_older(*token, target, number, occasion);
-    if (token->origin == Origin::kImported) return revoke_imported(*token, target, occasion);
-    if (token->name.is_default()) {
+    HWVAULT_TRY(const Token token, existing(vault, target));
+    HWVAULT_TRY(const std::uint64_t number, meant(token, target, generation));
+    if (number < token.current().number) return revoke_older(token, target, number, occasion);
+    if (token.origin == Origin::kImported) return revoke_imported(token, target, occasion);
+    if (token.name.is_default()) {
         HWVAULT_CHECK(is_unused(vault, occasion.fresh.public_id));
-        return revoke_default(*token, target, Verb::kRevoke, occasion);
+        return revoke_default(token, target, Verb::kRevoke, occasion);
     }
-    std::vector<Generation> older = live_older(*token, occasion.now);
+    std::vector<Generation> older = live_older(token, occasion.now);
     const bool all = generation == 0;
-    if (token->revoked && (!all || older.empty())) return Unchanged{};
+    if (token.revoked && (!all || older.empty())) return Unchanged{};
     if (all) older.clear();
-    return revoke_named(*token, target, std::move(older), occasion);
+    return revoke_named(token, target, std::move(older), occasion);
 }
 
 Result<std::variant<Unchanged, Withdraws>> rotate(const Vault& vault, const Target& target, std::uint64_t generation,
                                                   std::uint64_t overlap_seconds, const Occasion& occasion) {
-    HWVAULT_TRY(const Token* const token, existing_of_user(vault, target));
-    if (token->origin == Origin::kImported) {
+    HWVAULT_TRY(const Token token, existing_of_user(vault, target));
+    if (token.origin == Origin::kImported) {
         return invalid_argument(text_of(target) + " is a third party's secret: ask that party for a new one and import it.");
     }
-    if (token->name.is_default() && overlap_seconds > 0) {
+    if (token.name.is_default() && overlap_seconds > 0) {
         return invalid_argument("`default` has exactly one active token, so its rotation has no overlap. Use a named token.");
     }
     if (overlap_seconds > kMaxOverlap) return invalid_argument("An overlap is at most 90 days.");
-    HWVAULT_TRY(const std::uint64_t number, meant(*token, target, generation));
-    if (number < token->current().number) return Unchanged{};
-    if (token->revoked) {
+    HWVAULT_TRY(const std::uint64_t number, meant(token, target, generation));
+    if (number < token.current().number) return Unchanged{};
+    if (token.revoked) {
         return Error{ErrorCode::kNotFound, text_of(target) + " was revoked. Create it again for a new string."};
     }
     HWVAULT_CHECK(is_unused(vault, occasion.fresh.public_id));
-    if (token->name.is_default()) return revoke_default(*token, target, Verb::kRotate, occasion);
-    return rotate_named(*token, target, overlap_seconds, occasion);
+    if (token.name.is_default()) return revoke_default(token, target, Verb::kRotate, occasion);
+    return rotate_named(token, target, overlap_seconds, occasion);
 }
 
 Result<Withdraws> erase(const Vault& vault, const Target& target, const Occasion& occasion) {
-    HWVAULT_TRY(const Token* const token, existing(vault, target));
-    Change change = change_of(*token, target, {Verb::kDelete, "deleted", token->current()}, occasion);
+    HWVAULT_TRY(const Token token, existing(vault, target));
+    Change change = change_of(token, target, {Verb::kDelete, "deleted", token.current()}, occasion);
     change.tokens.front().erase = true;
     if (vault.tokens_of(target.account) == 1) {
         change.accounts.push_back(AccountWrite{.account = *vault.find(target.account), .erase = true});
@@ -207,9 +207,9 @@ Result<Withdraws> erase(const Vault& vault, const Target& target, const Occasion
 
 Result<std::variant<Unchanged, Grants>> record_hash(const Vault& vault, const Target& target,
                                                     const FirstString& string) {
-    HWVAULT_TRY(const Token* const token, existing_of_user(vault, target));
-    const Generation& current = token->current();
-    if (token->origin == Origin::kImported || token->revoked || current.id != string.id) {
+    HWVAULT_TRY(const Token token, existing_of_user(vault, target));
+    const Generation& current = token.current();
+    if (token.origin == Origin::kImported || token.revoked || current.id != string.id) {
         return Error{ErrorCode::kBusy, text_of(target) + " changed while it was being retrieved. Try again."};
     }
     if (current.hash == string.hash) return Unchanged{};
@@ -218,7 +218,7 @@ Result<std::variant<Unchanged, Grants>> record_hash(const Vault& vault, const Ta
                      "The device derived another string for " + text_of(target) +
                          " than before: it is not the device that this vault was set up with. See `hwvault doctor`."};
     }
-    Token known = *token;
+    Token known = token;
     known.generations.back().hash = string.hash;
     Change change;
     change.tokens.push_back(TokenWrite{
@@ -227,13 +227,13 @@ Result<std::variant<Unchanged, Grants>> record_hash(const Vault& vault, const Ta
 }
 
 Result<void> retrievable(const Vault& vault, const Target& target, UnixTime now) {
-    HWVAULT_TRY(const Token* const token, existing_of_user(vault, target));
-    if (token->revoked) {
+    HWVAULT_TRY(const Token token, existing_of_user(vault, target));
+    if (token.revoked) {
         return Error{ErrorCode::kNotFound, text_of(target) + " was revoked. Create or import it again."};
     }
-    if (is_over(token->current().expires_at, now)) {
+    if (is_over(token.current().expires_at, now)) {
         return Error{ErrorCode::kExpired, text_of(target) + " has expired. " +
-                                              (token->origin == Origin::kIssued ? "Rotate it" : "Import it again") +
+                                              (token.origin == Origin::kIssued ? "Rotate it" : "Import it again") +
                                               " for a new one."};
     }
     return {};

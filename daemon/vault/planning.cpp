@@ -38,16 +38,16 @@ std::string text_of(const Target& target) {
     return target.account.text() + "/" + target.name.text();
 }
 
-Result<const Token*> existing(const Vault& vault, const Target& target) {
-    const Token* const token = vault.find(target.account, target.name);
-    if (token == nullptr) {
+Result<Token> existing(const Vault& vault, const Target& target) {
+    std::optional<Token> token = vault.find(target.account, target.name);
+    if (!token) {
         return Error{ErrorCode::kNotFound,
                      "There is no token " + text_of(target) + ". Create or import it first, or list what there is."};
     }
-    return token;
+    return std::move(*token);
 }
 
-Result<const Token*> existing_of_user(const Vault& vault, const Target& target) {
+Result<Token> existing_of_user(const Vault& vault, const Target& target) {
     if (const Account* const account = vault.find(target.account)) HWVAULT_CHECK(same_user(*account, target));
     return existing(vault, target);
 }

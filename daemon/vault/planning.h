@@ -22,9 +22,9 @@ inline bool is_over(UnixTime end, UnixTime now) {
 }
 
 // kNotFound.
-Result<const Token*> existing(const Vault& vault, const Target& target);
+Result<Token> existing(const Vault& vault, const Target& target);
 // The same, and kAccessDenied when it is a former user's.
-Result<const Token*> existing_of_user(const Vault& vault, const Target& target);
+Result<Token> existing_of_user(const Vault& vault, const Target& target);
 
 // The account on record, or the new one that the first token of it brings along.
 struct Home {

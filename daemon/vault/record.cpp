@@ -11,7 +11,7 @@ Bytes token_context(const Id& vault, const Token& token, const Generation& gener
         .bytes(token.account)
         .text(token.name.text())
         .number(generation.number)
-        .bytes(generation.nonce)
+        .bytes(generation.nonce.value())
         .take();
 }
 

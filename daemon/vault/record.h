@@ -45,7 +45,9 @@ struct Account {
 struct Generation {
     std::uint64_t number{1};
     crypto::TokenId id{};
-    Nonce nonce{};
+    // Of its own, and what its string is derived with. The store has it: a vault keeps none in memory, and a generation
+    // that is written without it keeps the one that it has.
+    std::optional<Nonce> nonce;
     std::optional<crypto::Digest> hash;  // none until it was first retrieved
     UnixTime created_at{0};
     UnixTime expires_at{kNever};  // of its own lifetime, or the end of its overlap, whichever comes first
@@ -77,6 +79,7 @@ struct Token {
 
 // The input of the derivation of an issued token's secret, and of the key that seals an imported one; the
 // domain label is put in front by the hardware child (architecture, "Formats").
+// The generation has its nonce.
 Bytes token_context(const Id& vault, const Token& token, const Generation& generation);
 Bytes seal_context(const Id& vault, const Token& token, const Nonce& seal_nonce);
 // The associated data of the sealed content: which record it belongs to.

@@ -18,17 +18,6 @@ std::size_t first_bytes(const void* id) {
     return hash;
 }
 
-const Generation* find_generation(const Token& token, std::uint64_t number) {
-    const auto found = std::ranges::find(token.generations, number, &Generation::number);
-    return found != token.generations.end() ? &*found : nullptr;
-}
-
-bool is_active(const Verified& found, UnixTime now) {
-    const bool dead = found.token->revoked && found.generation == &found.token->current();
-    const UnixTime end = found.generation->expires_at;
-    return !dead && (end == kNever || now < end);
-}
-
 }  // namespace
 
 std::size_t Vault::IdHash::operator()(const Id& id) const noexcept {
@@ -42,47 +31,80 @@ std::size_t Vault::TokenIdHash::operator()(const crypto::TokenId& id) const noex
 Vault::Vault(Id id, std::string prefix, Quotas quotas) : id_(id), prefix_(std::move(prefix)), quotas_(quotas) {}
 
 std::size_t Vault::account_count() const {
-    return accounts_.size();
+    return homes_.size();
 }
 
 std::size_t Vault::token_count() const {
-    return tokens_.size();
+    return token_count_;
 }
 
 const Account* Vault::find(const AccountName& name) const {
-    const auto found = accounts_.find(name.text());
-    return found != accounts_.end() ? found->second.get() : nullptr;
+    const auto found = homes_.find(name.text());
+    return found != homes_.end() ? &found->second.account : nullptr;
 }
 
 const Account* Vault::account(const Id& id) const {
-    const auto found = account_by_id_.find(id);
-    return found != account_by_id_.end() ? found->second : nullptr;
+    const auto found = home_by_id_.find(id);
+    return found != home_by_id_.end() ? &found->second->account : nullptr;
 }
 
-const Token* Vault::find(const AccountName& account, const TokenName& name) const {
-    const auto found = tokens_.find(Position{account.text(), name.text()});
-    return found != tokens_.end() ? found->second.get() : nullptr;
+std::optional<Token> Vault::find(const AccountName& account, const TokenName& name) const {
+    const auto home = homes_.find(account.text());
+    if (home == homes_.end()) return std::nullopt;
+    const auto place = place_of(home->second, name.text());
+    if (!is_at(place, home->second, name.text())) return std::nullopt;
+    return token_in(home->second, *place);
 }
 
 std::size_t Vault::tokens_of(const AccountName& account) const {
-    const auto found = tokens_of_account_.find(account.text());
-    return found != tokens_of_account_.end() ? found->second : 0;
+    const auto found = homes_.find(account.text());
+    return found != homes_.end() ? found->second.tokens.size() : 0;
+}
+
+std::vector<Cells::Ref>::const_iterator Vault::place_of(const Home& home, std::string_view name) const {
+    return std::ranges::lower_bound(home.tokens, name, {}, [this](Cells::Ref ref) { return at(ref).name(); });
+}
+
+bool Vault::is_at(std::vector<Cells::Ref>::const_iterator place, const Home& home, std::string_view name) const {
+    return place != home.tokens.end() && at(*place).name() == name;
+}
+
+Token Vault::token_in(const Home& home, Cells::Ref ref) const {
+    Token token = at(ref).read();
+    token.account = home.account.id;
+    for (Generation& generation : token.generations) {
+        if (const auto found = index_.find(generation.id); found != index_.end()) generation.hash = found->second.hash;
+    }
+    return token;
+}
+
+std::optional<Vault::Recognised> Vault::look_up(BytesView token_text) const {
+    const auto proof = crypto::prove_token_text(prefix_, token_text);
+    if (!proof) return std::nullopt;
+    const auto found = index_.find(proof->id);
+    if (found == index_.end()) return std::nullopt;
+    const Location& place = found->second;
+    if (!place.hash || !equal_in_constant_time(*place.hash, proof->hash)) return std::nullopt;
+    const KeptToken token = at(place.token);
+    const auto generation = token.generation(proof->id);
+    return Recognised{.shown = {.account = &place.home->account,
+                                .token = token,
+                                .id = proof->id,
+                                .generation = generation->number,
+                                .expires_at = generation->expires_at},
+                      .dead = generation->dead};
 }
 
 std::optional<Verified> Vault::recognise(BytesView token_text) const {
-    const auto proof = crypto::prove_token_text(prefix_, token_text);
-    if (!proof) return std::nullopt;
-    const auto place = index_.find(proof->id);
-    if (place == index_.end()) return std::nullopt;
-    const Token* const token = token_by_id_.at(place->second.token);
-    const Generation* const generation = find_generation(*token, place->second.generation);
-    if (!generation->hash || !equal_in_constant_time(*generation->hash, proof->hash)) return std::nullopt;
-    return Verified{account(token->account), token, generation};
+    const auto found = look_up(token_text);
+    return found ? std::optional(found->shown) : std::nullopt;
 }
 
 std::optional<Verified> Vault::verify(BytesView token_text, UnixTime now) const {
-    const auto found = recognise(token_text);
-    return found && is_active(*found, now) ? found : std::nullopt;
+    const auto found = look_up(token_text);
+    if (!found || found->dead) return std::nullopt;
+    const UnixTime end = found->shown.expires_at;
+    return end == kNever || now < end ? std::optional(found->shown) : std::nullopt;
 }
 
 bool Vault::knows_id(const crypto::TokenId& id) const {
@@ -95,7 +117,7 @@ void Vault::apply(const Change& change) {
     }
     for (const TokenWrite& write : change.tokens) {
         if (write.erase) {
-            drop(write.token.id);
+            drop(write.token);
         } else {
             load(write.token);
         }
@@ -103,55 +125,51 @@ void Vault::apply(const Change& change) {
     // Last, since a token's place is found through its account.
     for (const AccountWrite& write : change.accounts) {
         if (!write.erase) continue;
-        account_by_id_.erase(write.account.id);
-        accounts_.erase(write.account.name.text());
+        home_by_id_.erase(write.account.id);
+        homes_.erase(write.account.name.text());
     }
 }
 
-void Vault::load(Account account) {
-    auto& place = accounts_[account.name.text()];
-    if (place == nullptr) {
-        place = std::make_unique<Account>(std::move(account));
+void Vault::load(const Account& account) {
+    const auto [found, is_new] = homes_.try_emplace(account.name.text(), Home{account, {}});
+    Home& home = found->second;
+    if (!is_new) {
+        home_by_id_.erase(home.account.id);
+        home.account = account;
+    }
+    home_by_id_[account.id] = &home;
+}
+
+void Vault::load(const Token& token) {
+    Home& home = *home_by_id_.at(token.account);
+    const std::string& name = token.name.text();
+    const auto place = home.tokens.begin() + (place_of(home, name) - home.tokens.cbegin());
+    const bool is_there = is_at(place, home, name);
+    if (is_there) forget(*place);
+    const Cells::Ref ref = cells_.put(keep(token));
+    if (is_there) {
+        *place = ref;
     } else {
-        account_by_id_.erase(place->id);
-        *place = std::move(account);
+        home.tokens.insert(place, ref);
+        ++token_count_;
     }
-    account_by_id_[place->id] = place.get();
-}
-
-void Vault::load(Token token) {
-    const auto known = token_by_id_.find(token.id);
-    Token* place = nullptr;
-    if (known != token_by_id_.end()) {
-        place = known->second;
-        forget_generations(*place);
-        *place = std::move(token);
-    } else {
-        const std::string& owner = account(token.account)->name.text();
-        ++tokens_of_account_[owner];
-        const Position position{owner, token.name.text()};
-        place = tokens_.insert_or_assign(position, std::make_unique<Token>(std::move(token))).first->second.get();
-        token_by_id_[place->id] = place;
-    }
-    for (const Generation& generation : place->generations) {
-        index_[generation.id] = Location{place->id, generation.number};
+    for (const Generation& generation : token.generations) {
+        index_[generation.id] = Location{.home = &home, .token = ref, .hash = generation.hash};
     }
 }
 
-void Vault::drop(const Id& id) {
-    const auto known = token_by_id_.find(id);
-    const Token& token = *known->second;
-    forget_generations(token);
-    const std::string owner = account(token.account)->name.text();
-    const auto count = tokens_of_account_.find(owner);
-    if (--count->second == 0) tokens_of_account_.erase(count);
-    const Position position{owner, token.name.text()};
-    token_by_id_.erase(known);
-    tokens_.erase(position);
+void Vault::drop(const Token& token) {
+    Home& home = *home_by_id_.at(token.account);
+    const auto place = place_of(home, token.name.text());
+    forget(*place);
+    home.tokens.erase(place);
+    --token_count_;
 }
 
-void Vault::forget_generations(const Token& token) {
-    for (const Generation& generation : token.generations) index_.erase(generation.id);
+void Vault::forget(Cells::Ref ref) {
+    const KeptToken token = at(ref);
+    for (const Generation& generation : token.read().generations) index_.erase(generation.id);
+    cells_.drop(ref, token.size());
 }
 
 Info brief_info(const Account& account, const Token& token, const Generation& generation) {
@@ -162,6 +180,17 @@ Info brief_info(const Account& account, const Token& token, const Generation& ge
     info.generation = generation.number;
     info.expires_at = generation.expires_at;
     info.scopes = token.scopes;
+    return info;
+}
+
+Info brief_info(const Verified& verified) {
+    Info info;
+    info.account = verified.account->name.text();
+    info.name = verified.token.name();
+    info.id = crypto::id_text(verified.id);
+    info.generation = verified.generation;
+    info.expires_at = verified.expires_at;
+    info.scopes = verified.token.scopes();
     return info;
 }
 

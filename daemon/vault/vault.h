@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// The vault's state in memory: every account and token, and the index by which a shown token is looked up.
+// The vault's state in memory: every account and token, and the index by which a shown token is looked up. About a
+// hundred bytes a token, and the index.
 //
 // It holds what is durable and nothing else: a Change is applied after the store has committed it. Pure: reads
 // no clock, no file, no randomness. Not thread-safe; it lives on the service's strand.
 #pragma once
 
 #include <map>
-#include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "daemon/vault/cells.h"
 #include "daemon/vault/change.h"
 #include "daemon/vault/info.h"
+#include "daemon/vault/kept_token.h"
 #include "daemon/vault/record.h"
 
 namespace hwvault::vault {
@@ -25,11 +28,13 @@ struct Quotas {
     std::size_t tokens{2'000'000};
 };
 
-// The answer to Verify for a token that is active.
+// The answer to Verify for a token that is active. Views live until the next apply().
 struct Verified {
     const Account* account;
-    const Token* token;
-    const Generation* generation;
+    KeptToken token;
+    crypto::TokenId id;
+    std::uint64_t generation;
+    UnixTime expires_at;
 };
 
 class Vault {
@@ -47,7 +52,8 @@ public:
     // nullptr when there is none. Pointers live until the next apply().
     [[nodiscard]] const Account* find(const AccountName& name) const;
     [[nodiscard]] const Account* account(const Id& id) const;
-    [[nodiscard]] const Token* find(const AccountName& account, const TokenName& name) const;
+    // Its generations have no nonces (record.h), here as in visit_after().
+    [[nodiscard]] std::optional<Token> find(const AccountName& account, const TokenName& name) const;
     [[nodiscard]] std::size_t tokens_of(const AccountName& account) const;
 
     // The token that has this text, active or not (RevokeToken); nullopt when no generation that lives in a
@@ -69,15 +75,22 @@ public:
 
     // Makes a committed change visible. Records that a change erases must be there.
     void apply(const Change& change);
-    // Puts records in that the store has loaded and authenticated, or replaces those of the same id. No two have one
-    // name, and a token's account goes in before it.
-    void load(Account account);
-    void load(Token token);
+    // Puts records in that the store has loaded and authenticated, or replaces those of the same name, whose ids they have.
+    // A token's account goes in before it.
+    void load(const Account& account);
+    void load(const Token& token);
 
 private:
+    // An account with its tokens, by name.
+    struct Home {
+        Account account;
+        std::vector<Cells::Ref> tokens;
+    };
+    // Where a generation is found by its id, and what its string must be.
     struct Location {
-        Id token;
-        std::uint64_t generation;
+        const Home* home{nullptr};
+        Cells::Ref token{0};
+        std::optional<crypto::Digest> hash;
     };
     struct IdHash {
         std::size_t operator()(const Id& id) const noexcept;
@@ -85,30 +98,47 @@ private:
     struct TokenIdHash {
         std::size_t operator()(const crypto::TokenId& id) const noexcept;
     };
+    struct Recognised {
+        Verified shown;
+        bool dead;
+    };
 
-    void drop(const Id& token);
-    void forget_generations(const Token& token);
+    [[nodiscard]] std::optional<Recognised> look_up(BytesView token_text) const;
+    [[nodiscard]] KeptToken at(Cells::Ref ref) const { return KeptToken{cells_.at(ref)}; }
+    // Where a token of this name is, or would be.
+    [[nodiscard]] std::vector<Cells::Ref>::const_iterator place_of(const Home& home, std::string_view name) const;
+    [[nodiscard]] bool is_at(std::vector<Cells::Ref>::const_iterator place, const Home& home, std::string_view name) const;
+    [[nodiscard]] Token token_in(const Home& home, Cells::Ref ref) const;
+
+    void drop(const Token& token);
+    // The cell, and what the index has of its generations.
+    void forget(Cells::Ref ref);
 
     Id id_;
     std::string prefix_;
     Quotas quotas_;
-    std::map<std::string, std::unique_ptr<Account>, std::less<>> accounts_;  // by name
-    std::unordered_map<Id, Account*, IdHash> account_by_id_;
-    std::map<Position, std::unique_ptr<Token>> tokens_;
-    std::unordered_map<Id, Token*, IdHash> token_by_id_;
-    std::unordered_map<std::string, std::size_t> tokens_of_account_;
+    std::map<std::string, Home, std::less<>> homes_;  // by name
+    std::unordered_map<Id, Home*, IdHash> home_by_id_;
+    Cells cells_;
+    std::size_t token_count_{0};
     std::unordered_map<crypto::TokenId, Location, TokenIdHash> index_;
 };
 
 template <class Visit>
 void Vault::visit_after(const Position& cursor, Visit visit) const {
-    for (auto next = tokens_.upper_bound(cursor); next != tokens_.end(); ++next) {
-        if (!visit(*account(next->second->account), *next->second)) return;
+    for (auto home = homes_.lower_bound(cursor.account); home != homes_.end(); ++home) {
+        const auto& [name, there] = *home;
+        auto next = name == cursor.account ? place_of(there, cursor.name) : there.tokens.begin();
+        if (name == cursor.account && is_at(next, there, cursor.name)) ++next;
+        for (; next != there.tokens.end(); ++next) {
+            if (!visit(there.account, token_in(there, *next))) return;
+        }
     }
 }
 
 // The parts of `info` that the contract gives for Retrieve and Verify, and all of them.
 Info brief_info(const Account& account, const Token& token, const Generation& generation);
+Info brief_info(const Verified& verified);
 Info full_info(const Account& account, const Token& token);
 
 }  // namespace hwvault::vault

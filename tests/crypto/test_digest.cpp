@@ -72,7 +72,10 @@ TEST_CASE("HMAC-SHA-256 gives the answers of RFC 4231") {
                "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b"},
         Vector{repeated, to_hex(bytes_of("Test Using Larger Than Block-Size Key - Hash Key First")),
                "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"});
-    CHECK(to_hex(hmac_sha256(secret_from_hex(vector.key), from_hex(vector.data))) == vector.mac);
+    const SecretBytes key = secret_from_hex(vector.key);
+    CHECK(to_hex(hmac_sha256(key, from_hex(vector.data))) == vector.mac);
+    HmacSha256 keyed(key);
+    for (int i = 0; i < 3; ++i) CHECK(to_hex(keyed.of(from_hex(vector.data))) == vector.mac);
 }
 
 TEST_CASE("HKDF-SHA-256 gives the answer of RFC 5869, case 3, and of an own one with a purpose") {

@@ -26,6 +26,7 @@ public:
         ++commits;
         return {};
     }
+    Result<std::optional<vault::Token>> read_token(const vault::Id&) override { return std::optional<vault::Token>{}; }
     Result<std::optional<Bytes>> read_content(const vault::Id&) override { return std::optional<Bytes>{}; }
     Result<void> visit_events(std::uint64_t, const std::function<bool(const vault::EventLink&)>&) override { return {}; }
     Result<void> rebase(const store::DeviceCounter&, const store::Batch&) override { return {}; }

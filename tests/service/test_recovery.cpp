@@ -298,11 +298,15 @@ TEST_CASE("An escrow that was signed and is not its token's string is left out, 
         hardware::FakeDevice device(lost.token);
         const auto header = store::Store::read_header(lost.file()).value();
         const SecretBytes root = device.derive(hardware::Label::kStore, store::store_context(header)).value();
-        const auto opened = store::Store::open(lost.file(), root).value();
+        store::Records records;
+        const auto opened = store::Store::open(lost.file(), root, [&](store::Records some) {
+            std::ranges::move(some.accounts, std::back_inserter(records.accounts));
+            std::ranges::move(some.tokens, std::back_inserter(records.tokens));
+        }).value();
         const store::Contents contents = opened->take_contents();
         const auto account = std::ranges::find_if(
-            contents.accounts, [](const vault::Account& one) { return one.name.text() == "user:alice"; });
-        const vault::Token token = *std::ranges::find(contents.tokens, account->id, &vault::Token::account);
+            records.accounts, [](const vault::Account& one) { return one.name.text() == "user:alice"; });
+        const vault::Token token = *std::ranges::find(records.tokens, account->id, &vault::Token::account);
         const SecretBytes other = crypto::make_token_text("hwv_", token.current().id, SecretBytes(32));
         const auto recipient = read_recipient(keys.recipient_file()).value();
         store::Batch batch;

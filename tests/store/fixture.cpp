@@ -50,7 +50,7 @@ vault::Token token_of(std::uint64_t number, const vault::Account& account, std::
     token.created_at = token.changed_at = 1'000 + number;
     vault::Generation generation;
     generation.id.fill(static_cast<char>('0' + number % 10));
-    generation.nonce.fill(static_cast<std::uint8_t>(number));
+    generation.nonce.emplace().fill(static_cast<std::uint8_t>(number));
     generation.created_at = 1'000 + number;
     token.generations.push_back(generation);
     return token;
@@ -63,10 +63,19 @@ vault::Token imported_token_of(std::uint64_t number, const vault::Account& accou
     return token;
 }
 
-Result<Snapshot> read_all(Store& store) {
-    Contents contents = store.take_contents();
-    Snapshot all{.accounts = std::move(contents.accounts),
-                 .tokens = std::move(contents.tokens),
+TakeRecords add_to(Records& all) {
+    return [&all](Records records) {
+        std::ranges::move(records.accounts, std::back_inserter(all.accounts));
+        std::ranges::move(records.tokens, std::back_inserter(all.tokens));
+    };
+}
+
+Result<Snapshot> read_all(const path& file, const SecretBytes& root) {
+    Records records;
+    HWVAULT_TRY(const auto store, Store::open(file, root, add_to(records)));
+    const Contents contents = store->take_contents();
+    Snapshot all{.accounts = std::move(records.accounts),
+                 .tokens = std::move(records.tokens),
                  .contents = {},
                  .events = {},
                  .epoch = contents.epoch.epoch,
@@ -76,23 +85,18 @@ Result<Snapshot> read_all(Store& store) {
     std::ranges::sort(all.accounts, {}, &vault::Account::id);
     std::ranges::sort(all.tokens, {}, &vault::Token::id);
     for (const vault::Token& token : all.tokens) {
-        HWVAULT_TRY(auto content, store.read_content(token.id));
+        HWVAULT_TRY(auto content, store->read_content(token.id));
         if (content) all.contents.emplace(token.id, std::move(*content));
     }
     audit::Trail trail;
     bool unbroken = true;
-    HWVAULT_CHECK(store.visit_events(0, [&](const vault::EventLink& link) {
+    HWVAULT_CHECK(store->visit_events(0, [&](const vault::EventLink& link) {
         unbroken = trail.follow(link);
         all.events.push_back(link.body);
         return unbroken;
     }));
     if (!unbroken || trail.head() != contents.audit_head) return Error{ErrorCode::kStoreTampered, "The chain broke."};
     return all;
-}
-
-Result<Snapshot> read_all(const path& file, const SecretBytes& root) {
-    HWVAULT_TRY(const auto store, Store::open(file, root));
-    return read_all(*store);
 }
 
 Result<void> OpenStore::commit(vault::Change change, bool withdraws) {

@@ -51,7 +51,8 @@ struct Snapshot {
 };
 // Opens the store, and reads all of it, following the audit trail as the daemon does at its start.
 Result<Snapshot> read_all(const path& file, const SecretBytes& root);
-Result<Snapshot> read_all(Store& store);
+// For Store::open(): puts the records into `all`.
+TakeRecords add_to(Records& all);
 
 // A store under work, with the trail that goes with it.
 struct OpenStore {

@@ -183,6 +183,36 @@ TEST_CASE("What is dropped cannot be found in the file afterwards") {
     CHECK_FALSE(holds_needle());
 }
 
+TEST_CASE("A generation that is written without its nonce keeps the one it has, and one that has none is refused") {
+    const TemporaryFolder folder;
+    const path file = sample_store(folder);
+    OpenStore open = open_store(file, root_key());
+    const auto alice = account_of(1, "user:alice");
+    const vault::Token before = open.store->read_token(id_of('t', 1)).value().value();
+    CHECK(before == token_of(1, alice, "default"));
+
+    vault::Token after = before;
+    after.description = "another";
+    after.generations.back().nonce.reset();
+    after.generations.push_back(before.current());
+    after.generations.back().id.fill('n');
+    after.generations.back().nonce.emplace().fill(0x77);
+    REQUIRE(open.commit(put(after)));
+    after.generations.front().nonce = before.current().nonce;
+    CHECK(open.store->read_token(before.id).value() == after);
+
+    vault::Token without = after;
+    without.generations.push_back(without.current());
+    without.generations.back().id.fill('x');
+    without.generations.back().nonce.reset();
+    CHECK(code_of(open.commit(put(without))) == ErrorCode::kInternal);
+    CHECK(open.store->read_token(before.id).value() == after);
+    CHECK_FALSE(open.store->read_token(id_of('t', 99)).value());
+    CHECK_FALSE(open.store->read_token(alice.id).value());
+    open.store.reset();
+    CHECK(open_store(file, root_key()).store->read_token(before.id).value() == after);
+}
+
 TEST_CASE("An erased record is gone, and a token can be written and erased in one batch") {
     const TemporaryFolder folder;
     const path file = sample_store(folder);

@@ -25,7 +25,7 @@ TEST_CASE("The first token of a user makes the account, with the uid on record")
     REQUIRE(account != nullptr);
     CHECK(account->uid == 1000u);
     CHECK(account->created_at == world.now);
-    const Token& token = world.token(alice);
+    const Token token = world.token(alice);
     CHECK(token.account == account->id);
     CHECK(token.origin == Origin::kIssued);
     CHECK(token.generations.size() == 1);
@@ -88,7 +88,7 @@ TEST_CASE("A revoked token is created again as a new generation with these optio
     world.revoke(target).value();
 
     CHECK(word_of(world.create(target)) == "Grants");
-    const Token& token = world.token(target);
+    const Token token = world.token(target);
     CHECK(token.id == id);
     CHECK_FALSE(token.revoked);
     CHECK(token.current().number == 2);
@@ -126,7 +126,7 @@ TEST_CASE("Options are checked and kept") {
     options.description = "deploys the site";
     options.expires_in = 3600;
     world.create(target, options).value();
-    const Token& token = world.token(target);
+    const Token token = world.token(target);
     CHECK(token.scopes == std::vector<std::string>{"read", "write"});
     CHECK(token.description == "deploys the site");
     CHECK(token.lifetime == 3600);
@@ -293,7 +293,7 @@ TEST_CASE("Delete takes the token and its strings, and with the last one the acc
     CHECK(word_of(plan) == "Withdraws");
     CHECK(plan->change.event->verb == Verb::kDelete);
     CHECK(plan->change.notice->event == "deleted");
-    CHECK(world.vault.find(a.account, a.name) == nullptr);
+    CHECK_FALSE(world.vault.find(a.account, a.name));
     CHECK_FALSE(world.vault.recognise(text->reveal()));
     CHECK(world.vault.account_count() == 1);
     CHECK(word_of(world.erase(a)) == "NotFound");

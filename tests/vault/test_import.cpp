@@ -26,7 +26,7 @@ TEST_CASE("A new secret becomes a record with its sealed content") {
     CHECK(change.tokens.front().sealed_content == kSealed);
     CHECK(change.event->verb == Verb::kImport);
     CHECK(change.notice->event == "imported");
-    const Token& token = world.token(target);
+    const Token token = world.token(target);
     CHECK(token.origin == Origin::kImported);
     CHECK(token.seal_nonce);
     CHECK(token.scopes == std::vector<std::string>{"publish"});
@@ -49,7 +49,7 @@ TEST_CASE("Importing over a secret replaces it and takes trust away") {
     CreateOptions described;
     described.description = "the registry's second";
     CHECK(word_of(world.import(target, described)) == "Withdraws");
-    const Token& token = world.token(target);
+    const Token token = world.token(target);
     CHECK(token.id == old.id);
     CHECK(token.current().number == 2);
     CHECK(token.generations.size() == 1);

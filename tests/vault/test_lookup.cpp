@@ -30,8 +30,8 @@ TEST_CASE("A string that was handed out is active, and one that was not is unkno
     const auto found = world.vault.verify(text->reveal(), world.now);
     REQUIRE(found);
     CHECK(found->account->name.text() == "user:alice");
-    CHECK(found->token->name.text() == "deploy");
-    CHECK(found->generation->number == 1);
+    CHECK(found->token.name() == "deploy");
+    CHECK(found->generation == 1);
 }
 
 TEST_CASE("Retrieving twice gives the same string and writes once") {
@@ -41,7 +41,7 @@ TEST_CASE("Retrieving twice gives the same string and writes once") {
     const auto first = world.retrieve(target);
     const auto second = world.retrieve(target);
     CHECK(text_of(first->reveal()) == text_of(second->reveal()));
-    const Generation& current = world.token(target).current();
+    const Generation current = world.token(target).current();
     CHECK(word_of(record_hash(world.vault, target, {current.id, *current.hash, {}})) == "Unchanged");
 }
 
@@ -75,7 +75,7 @@ TEST_CASE("A string of another prefix is not active") {
     const Target target = world.target("user:alice");
     world.create(target).value();
     world.retrieve(target).value();
-    const Token& token = world.token(target);
+    const Token token = world.token(target);
     const crypto::Digest secret{};
     const SecretBytes other = crypto::make_token_text("abc_", token.current().id, SecretBytes::copy_of(secret));
     CHECK_FALSE(world.vault.recognise(other.reveal()));
@@ -161,7 +161,7 @@ TEST_CASE("Info tells what the contract says, and the brief one no more") {
     world.now += 10;
     world.rotate(target).value();
     const Account& account = *world.vault.find(target.account);
-    const Token& token = world.token(target);
+    const Token token = world.token(target);
 
     const Info full = full_info(account, token);
     CHECK(full.account == "user:alice");

@@ -191,7 +191,7 @@ private:
                 CHECK(generation.number > before);
                 before = generation.number;
                 const std::pair place{token.id, generation.number};
-                CHECK(nonces_.emplace(generation.nonce, place).first->second == place);
+                CHECK(nonces_.emplace(world_.nonces.at(generation.id), place).first->second == place);
                 CHECK(ids_.emplace(generation.id, place).first->second == place);
                 CHECK(generations_.emplace(place, generation.id).first->second == generation.id);
             }

@@ -21,7 +21,7 @@ Token example() {
     token.name = TokenName::parse("deploy").value();
     token.generations.push_back(Generation{});
     token.generations.back().number = 3;
-    token.generations.back().nonce.fill(4);
+    token.generations.back().nonce.emplace().fill(4);
     return token;
 }
 
@@ -57,7 +57,7 @@ TEST_CASE("Another vault, account, name, generation or nonce gives another conte
     other.generations.back().number = 4;
     contexts.insert(token_context(filled(9), other, other.current()));
     other = example();
-    other.generations.back().nonce.fill(5);
+    other.generations.back().nonce.emplace().fill(5);
     contexts.insert(token_context(filled(9), other, other.current()));
     CHECK(contexts.size() == 6);
 }

@@ -18,12 +18,12 @@ TEST_CASE("Revoking default makes its successor in the same change") {
     CHECK(word_of(plan) == "Withdraws");
     const Change& change = *change_in(*plan);
     CHECK(change.tokens.size() == 1);
-    const Token& token = world.token(target);
+    const Token token = world.token(target);
     CHECK_FALSE(token.revoked);
     CHECK(token.generations.size() == 1);
     CHECK(token.current().number == 2);
     CHECK(token.current().id != dead.id);
-    CHECK(token.current().nonce != dead.nonce);
+    CHECK(world.nonces.at(token.current().id) != world.nonces.at(dead.id));
     CHECK_FALSE(token.current().hash);
     // The trail and the watchers hear of what died.
     CHECK(change.event->token_id == crypto::id_text(dead.id));

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <map>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -71,6 +72,7 @@ public:
     Vault vault;
     UnixTime now{1'700'000'000};
     std::uint32_t uid{1000};  // that the name service gives to every user
+    std::map<crypto::TokenId, Nonce> nonces;  // as the store would have them
 
     Target target(std::string_view account, std::string_view name = "") {
         Target target{.account = account_name(account), .name = token_name(name), .uid = std::nullopt};
@@ -98,7 +100,10 @@ public:
     template <class Plan>
     Result<Plan> make(Result<Plan> plan) {
         if (plan) {
-            if (const Change* change = change_in(*plan)) vault.apply(*change);
+            if (const Change* change = change_in(*plan)) {
+                for (const TokenWrite& write : change->tokens) remember(write.token);
+                vault.apply(*change);
+            }
         }
         return plan;
     }
@@ -120,20 +125,27 @@ public:
     // As the service does it: derive, record the hash, hand out.
     Result<SecretBytes> retrieve(const Target& where) {
         HWVAULT_CHECK(retrievable(vault, where, now));
-        const Token& token = *vault.find(where.account, where.name);
+        const Token token = vault.find(where.account, where.name).value();
         SecretBytes text = derive_text(token, token.current());
         const auto proof = crypto::prove_token_text(vault.prefix(), text.reveal());
         HWVAULT_CHECK(make(record_hash(vault, where, {token.current().id, proof->hash, {}})));
         return text;
     }
     SecretBytes derive_text(const Token& token, const Generation& generation) {
-        const crypto::Digest secret = crypto::hmac_sha256(key_, token_context(vault.id(), token, generation));
+        Generation whole = generation;
+        whole.nonce = nonces.at(generation.id);
+        const crypto::Digest secret = crypto::hmac_sha256(key_, token_context(vault.id(), token, whole));
         return crypto::make_token_text(vault.prefix(), generation.id, SecretBytes::copy_of(secret));
     }
     [[nodiscard]] bool is_active(const SecretBytes& text) const { return vault.verify(text.reveal(), now).has_value(); }
-    [[nodiscard]] const Token& token(const Target& where) const { return *vault.find(where.account, where.name); }
+    [[nodiscard]] Token token(const Target& where) const { return vault.find(where.account, where.name).value(); }
 
 private:
+    void remember(const Token& token) {
+        for (const Generation& generation : token.generations) {
+            if (generation.nonce) nonces.emplace(generation.id, *generation.nonce);
+        }
+    }
     template <class Array>
     Array draw() {
         const Bytes seed = FieldWriter<>().text("test").number(++drawn_).take();
