@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // When each token was last used and by whom, as far as it was observed: every Retrieve, from the audit trail as far as the
-// store still has it, and every Verify over a door since the start.
+// store still has it, and every Verify since the start, of which it is not known who did it.
 //
 // A name is kept once, however many tokens it has used. Pure; not thread-safe.
 #pragma once

@@ -21,7 +21,7 @@ struct Info {
     UnixTime created_at{0};
     UnixTime changed_at{0};
     UnixTime last_used_at{0};       // as far as observed; 0: never
-    std::string last_used_by;       // name_of() who that was
+    std::string last_used_by;       // name_of() who that was; empty of a verification
     UnixTime expires_at{kNever};    // left out of the answer when never
     std::vector<std::string> scopes;
     std::string description;
