@@ -16,14 +16,24 @@ Result<std::shared_ptr<const Table>> Table::map(os::Fd index, os::Fd stamps) {
 }
 
 Table::Table(os::SharedMemory index, os::SharedMemory stamps, std::uint32_t slots)
-    : index_(std::move(index)), stamps_(std::move(stamps)), view_(index_.data(), slots) {}
+    : index_(std::move(index)),
+      stamps_(std::move(stamps)),
+      uses_(std::launder(reinterpret_cast<Stamp*>(stamps_.data()))),
+      view_(index_.data(), slots) {}
 
 std::optional<bool> Table::verify(BytesView token, Found& found) const {
+    const auto search = begin(token);
     const std::uint64_t time = now();
-    const bool active = view_.find(token, time, found);
+    const bool active = search && view_.finish(*search, time, found);
     if (active) note_use(found.slot, time);
     if (!view_.is_trusted(time)) return std::nullopt;
     return active;
+}
+
+std::optional<View::Search> Table::begin(BytesView token) const {
+    auto search = view_.begin(token);
+    if (search) __builtin_prefetch(uses_ + search->place.homes[0], 1);
+    return search;
 }
 
 std::uint64_t Table::now() {
@@ -34,7 +44,7 @@ std::uint64_t Table::now() {
 
 // Written only when it says something new, so that verifiers do not take a line of the cache from each other each time.
 void Table::note_use(std::uint32_t slot, std::uint64_t now) const {
-    Stamp& stamp = std::launder(reinterpret_cast<Stamp*>(stamps_.data()))[slot];
+    Stamp& stamp = uses_[slot];
     const auto seconds = static_cast<std::uint32_t>(now);
     if (seconds - stamp.load(std::memory_order_relaxed) >= kStampEvery) stamp.store(seconds, std::memory_order_relaxed);
 }

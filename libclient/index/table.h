@@ -37,17 +37,20 @@ private:
     Table(os::SharedMemory index, os::SharedMemory stamps, std::uint32_t slots);
 
     static std::uint64_t now();
+    // As the view's, and asks for the stamp.
+    [[nodiscard]] std::optional<View::Search> begin(BytesView token) const;
     void note_use(std::uint32_t slot, std::uint64_t now) const;
 
     os::SharedMemory index_;
     os::SharedMemory stamps_;
+    Stamp* uses_;
     View view_;
 };
 
 template <class Take>
 bool Table::verify_some(std::span<const BytesView> tokens, Take take) const {
     std::array<std::optional<View::Search>, kAtOnce> searches;
-    for (std::size_t i = 0; i < tokens.size(); ++i) searches[i] = view_.begin(tokens[i]);
+    for (std::size_t i = 0; i < tokens.size(); ++i) searches[i] = begin(tokens[i]);
     const std::uint64_t time = now();
     Found found;
     for (std::size_t i = 0; i < tokens.size(); ++i) {
