@@ -11,6 +11,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "os/passing.h"
+
 namespace hwvault::libclient::test {
 namespace {
 
@@ -60,6 +62,11 @@ void FakePeer::send_raw(std::string_view bytes) {
 
 void FakePeer::reply(std::string_view message) {
     send_raw(std::string(message) + '\0');
+}
+
+void FakePeer::reply_with(std::string_view message, std::vector<os::Fd> descriptors) {
+    const std::string whole = std::string(message) + '\0';
+    os::send_with(socket_.get(), bytes_of(whole), descriptors);
 }
 
 void FakePeer::answer_all(std::string_view message) {

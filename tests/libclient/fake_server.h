@@ -25,6 +25,7 @@ public:
     // The next message without its NUL, "" when the client is gone. It is kept in FakeServer::requests().
     std::string read();
     void reply(std::string_view message);  // adds the NUL
+    void reply_with(std::string_view message, std::vector<os::Fd> descriptors);
     void send_raw(std::string_view bytes);
     // Reads a message and answers it, until the client goes.
     void answer_all(std::string_view message);

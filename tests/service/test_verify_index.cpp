@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+//
+// The verify index in step with the vault: in a whole service, as an application sees it, and alone, as it is replaced.
+#include "daemon/service/verify_index.h"
+
+#include "crypto/random.h"
+#include "libclient/index/table.h"
+#include "tests/service/harness.h"
+
+using namespace hwvault;
+using namespace hwvault::service;
+
+namespace {
+
+std::shared_ptr<const index::Table> table_of(Result<IndexDescriptors> handed) {
+    REQUIRE(handed.has_value());
+    return index::Table::map(std::move(handed->index), std::move(handed->stamps)).value();
+}
+
+std::optional<bool> verify(const index::Table& table, std::string_view text) {
+    index::Found found;
+    return table.verify(bytes_of(text), found);
+}
+
+policy::Caller verifier() {
+    policy::Caller caller = user("nginx", 33);
+    caller.groups = {"hwvault-verify"};
+    return caller;
+}
+
+// A vault and its index, without a store.
+class Alone {
+public:
+    explicit Alone(std::size_t tokens) {
+        add_account();
+        for (std::size_t i = 0; i < tokens; ++i) vault.load(make_token());
+        index = VerifyIndex::make({.strand = io.get_executor(),
+                                   .background = background,
+                                   .vault = vault,
+                                   .clock = [] { return static_cast<vault::UnixTime>(::time(nullptr)); },
+                                   .used = [this](const vault::Token& token, vault::UnixTime) { used.push_back(token.name.text()); }})
+                    .value();
+        index->start();
+    }
+    ~Alone() {
+        index->stop();
+        run();
+    }
+    Alone(const Alone&) = delete;
+    Alone& operator=(const Alone&) = delete;
+
+    // As the committer does with a change that is durable.
+    void make(const vault::Change& change) {
+        index->apply(change);
+        vault.apply(change);
+    }
+    vault::Token add_token() {
+        vault::Token token = make_token();
+        vault::Change change;
+        change.tokens.push_back({.token = token, .erase = false, .sealed_content = {}});
+        make(change);
+        return token;
+    }
+    void erase(const vault::Token& token) {
+        vault::Change change;
+        change.tokens.push_back({.token = token, .erase = true, .sealed_content = {}});
+        make(change);
+    }
+    // What is to be done now, but for the beat.
+    void run() {
+        io.restart();
+        while (io.poll() > 0) {
+        }
+    }
+    [[nodiscard]] std::string text_of(const vault::Token& token) const { return texts.at(token.name.text()); }
+
+    boost::asio::io_context io;
+    boost::asio::thread_pool background{1};
+    vault::Vault vault{vault::Id{1}, "hwv_", vault::Quotas{}};
+    std::map<std::string, std::string> texts;
+    std::vector<std::string> used;
+    std::shared_ptr<VerifyIndex> index;
+
+private:
+    void add_account() {
+        vault.load(vault::Account{.id = vault::Id{2},
+                                  .name = vault::AccountName::parse("app:many").value(),
+                                  .uid = std::nullopt,
+                                  .owners = {},
+                                  .created_at = 0});
+    }
+    vault::Token make_token() {
+        vault::Token token;
+        crypto::fill_random(token.id).value();
+        token.account = vault::Id{2};
+        token.name = vault::TokenName::parse("token-" + std::to_string(texts.size())).value();
+        vault::Generation generation;
+        generation.id = crypto::random_token_id().value();
+        SecretBytes secret(32);
+        crypto::fill_random(secret.reveal_to_fill()).value();
+        const SecretBytes text = crypto::make_token_text("hwv_", generation.id, secret);
+        generation.hash = crypto::prove_token_text("hwv_", text.reveal())->hash;
+        token.generations = {generation};
+        texts[token.name.text()] = hwvault::text_of(text.reveal());
+        return token;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("An application that has the index is told what the doors tell, at each step of a token's life") {
+    Harness vault;
+    const auto table = table_of(vault.service().verify_index(verifier()));
+    const auto both_say = [&](const std::string& text, bool active) {
+        CHECK(vault.service().verify(vault.root, bytes_of(text)).value().active == active);
+        CHECK(verify(*table, text) == active);
+    };
+    const std::string first = vault.get(vault.alice);
+    both_say(first, true);
+    CHECK(vault.run(vault.service().revoke(vault.alice, "", "", 0)));
+    both_say(first, false);
+    const std::string second = vault.get(vault.alice);
+    both_say(second, true);
+
+    vault::CreateOptions options;
+    options.scopes = {"read", "write"};
+    options.expires_in = 1'000;
+    CHECK(vault.run(vault.service().create(vault.alice, "", "named", options)));
+    const std::string named = vault.get(vault.alice, "", "named");
+    both_say(named, true);
+    index::Found found;
+    REQUIRE(table->verify(bytes_of(named), found) == true);
+    CHECK(found.account() == "user:alice");
+    CHECK(found.name() == "named");
+    CHECK(found.scopes == 2);
+    CHECK(found.scope_texts() == std::string_view("read\0write\0", 11));
+    CHECK(found.generation == 1);
+    CHECK(found.expires_at == vault.now + 1'000);
+
+    CHECK(vault.run(vault.service().rotate(vault.alice, "", "named", 0, 100)));
+    const std::string rotated = vault.get(vault.alice, "", "named");
+    both_say(named, true);
+    both_say(rotated, true);
+    vault.now += 100;  // the overlap ends: hwvaultd says so first, and from then on every reader
+    both_say(named, false);
+    both_say(rotated, true);
+    CHECK(vault.run(vault.service().revoke_token(vault.bob, SecretBytes::copy_of(bytes_of(rotated)))));
+    both_say(rotated, false);
+    CHECK(vault.run(vault.service().erase(vault.alice, "", "named")));
+    both_say(rotated, false);
+    both_say(second, true);
+}
+
+TEST_CASE("The index is for who may verify any token") {
+    Harness vault;
+    CHECK(vault.service().verify_index(vault.root).has_value());
+    CHECK(vault.service().verify_index(verifier()).has_value());
+    CHECK(vault.service().verify_index(vault.alice).error().code == ErrorCode::kAccessDenied);
+}
+
+TEST_CASE("When the rules change, who has the index must ask for it again") {
+    Harness vault;
+    const std::string text = vault.get(vault.alice);
+    const auto table = table_of(vault.service().verify_index(verifier()));
+    const auto memory = os::SharedMemory::map(std::move(vault.service().verify_index(verifier())->index), os::SharedMemory::Others::kRead);
+    const index::View kept(memory->data(), index::check_layout(memory->data(), memory->size()).value());
+    REQUIRE(verify(*table, text) == true);
+    vault.service().set_policy(vault.rules);  // the same
+    CHECK(verify(*table, text) == true);
+    vault.service().set_policy(std::make_shared<const policy::Policy>(
+        policy::Policy::of({{"50-default.toml", std::string(policy::default_rules())},
+                            {"60-more.toml", "[[deny]]\nname = 'another'\nanyone = true\nverbs = ['Delete']\naccounts = 'app:none'\n"}})
+            .value()));
+    CHECK(verify(*table, text) == std::nullopt);
+    CHECK(vault.service().verify(vault.root, bytes_of(text)).value().active);
+    CHECK(vault.service().verify_index(vault.root).error().code == ErrorCode::kBusy);
+    vault.until([&] { return vault.service().verify_index(vault.root).has_value(); });
+    CHECK(verify(*table_of(vault.service().verify_index(vault.root)), text) == true);
+    vault.until([&] {
+        index::Found found;
+        return !kept.find(bytes_of(text), vault.now, found);  // wiped, for who does not ask whether to trust it
+    });
+}
+
+TEST_CASE("A table of before a restart is not trusted after it") {
+    Harness vault;
+    const std::string text = vault.get(vault.alice);
+    const auto before = table_of(vault.service().verify_index(vault.root));
+    REQUIRE(verify(*before, text) == true);
+    vault.restart();
+    CHECK(verify(*before, text) == std::nullopt);
+    CHECK(verify(*table_of(vault.service().verify_index(vault.root)), text) == true);
+}
+
+TEST_CASE("A table that is nearly full is replaced by a larger one, in which all are found, and its readers let go of it") {
+    Alone alone(700);
+    const auto table = table_of(alone.index->hand_out());
+    std::vector<vault::Token> added;
+    for (int i = 0; i < 600; ++i) {
+        added.push_back(alone.add_token());
+        if (i % 7 == 0) alone.erase(added.back());
+        if (i % 50 == 0) alone.run();
+        index::Found found;
+        CHECK(alone.index->verify(bytes_of(alone.text_of(added.back())), 1, found) == (i % 7 != 0));
+    }
+    alone.run();
+    CHECK(verify(*table, alone.text_of(added.front())) == std::nullopt);
+    const auto next = table_of(alone.index->hand_out());
+    CHECK(alone.index->count() == alone.vault.token_count());
+    alone.vault.visit_after({}, [&](const vault::Account&, const vault::Token& token) {
+        CHECK(verify(*next, alone.text_of(token)) == true);
+        return true;
+    });
+    for (std::size_t i = 0; i < added.size(); i += 7) CHECK(verify(*next, alone.text_of(added[i])) == false);
+}
+
+TEST_CASE("A table that fills up before the next is ready is replaced at once") {
+    Alone alone(10);
+    std::vector<vault::Token> added;
+    for (int i = 0; i < 3'000; ++i) added.push_back(alone.add_token());  // without a turn for the next to be filled
+    index::Found found;
+    for (const vault::Token& token : added) CHECK(alone.index->verify(bytes_of(alone.text_of(token)), 1, found));
+}
+
+TEST_CASE("What was verified in an application is told when its table is replaced, and to who asks before") {
+    Alone alone(10);
+    alone.run();
+    const vault::Token token = alone.add_token();
+    const auto table = table_of(alone.index->hand_out());
+    CHECK(alone.index->last_verified(token.current()) == 0);
+    REQUIRE(verify(*table, alone.text_of(token)) == true);
+    CHECK(alone.index->last_verified(token.current()) > 0);
+    CHECK(alone.used.empty());
+    alone.index->withdraw();
+    alone.run();
+    CHECK(alone.used == std::vector{token.name.text()});
+}
