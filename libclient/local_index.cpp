@@ -22,7 +22,7 @@ thread_local Kept kept;
 
 // How often this process, or those that it comes from, was forked since the library is loaded: getpid(2) would be a system call.
 std::atomic<unsigned> fork_count{0};
-[[maybe_unused]] const int registered = ::pthread_atfork(nullptr, nullptr, [] { ++fork_count; });
+[[maybe_unused]] const int kRegistered = ::pthread_atfork(nullptr, nullptr, [] { ++fork_count; });
 
 unsigned forks() {
     return fork_count.load(std::memory_order_relaxed);

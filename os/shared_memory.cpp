@@ -12,9 +12,7 @@
 namespace hwvault::os {
 namespace {
 
-#ifndef MFD_NOEXEC_SEAL
-constexpr unsigned MFD_NOEXEC_SEAL = 8;  // Linux 6.3
-#endif
+constexpr unsigned kNoExecSeal = 8;  // MFD_NOEXEC_SEAL, Linux 6.3
 
 constexpr int kFixedSize = F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
 
@@ -25,7 +23,7 @@ int seals_for(SharedMemory::Others others) {
 
 Fd new_memfd(const char* name) {
     constexpr unsigned kFlags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-    Fd fd{::memfd_create(name, kFlags | MFD_NOEXEC_SEAL)};
+    Fd fd{::memfd_create(name, kFlags | kNoExecSeal)};
     if (!fd && errno == EINVAL) return Fd{::memfd_create(name, kFlags)};
     return fd;
 }
