@@ -85,3 +85,33 @@ TEST_CASE("A token is live throughout while its expiry is moved") {
     CHECK(placed);
     CHECK(missed == 0);
 }
+
+TEST_CASE("A long text is read whole or not at all, while its memory goes to another token") {
+    const auto writer = make_writer();
+    const auto long_token = [](char c) {
+        return make_token("unit:" + std::string(250, c), std::string(64, c), std::vector<std::string>(32, std::string(64, c)));
+    };
+    const Token watched = long_token('a');
+    const Token other = long_token('b');
+    std::atomic<bool> done{false};
+    std::atomic<int> mixed{0};
+    std::thread reader([&] {
+        while (!done) {
+            Found found;
+            if (!writer->view().find(watched.text.reveal(), 1, found)) continue;
+            const std::string_view text(found.text.data(), found.text_size);
+            if (text.find('b', 5) != std::string_view::npos) ++mixed;  // behind "unit:"
+        }
+    });
+    bool placed = true;
+    for (int round = 0; round < 200'000; ++round) {
+        placed = writer->put(watched.entry()) && placed;
+        writer->drop(watched.id, watched.hash);
+        placed = writer->put(other.entry()) && placed;
+        writer->drop(other.id, other.hash);
+    }
+    done = true;
+    reader.join();
+    CHECK(placed);
+    CHECK(mixed == 0);
+}
