@@ -26,6 +26,19 @@ inline std::string own_user() {
     return std::string("user:") + (entry == nullptr ? "root" : entry->pw_name);
 }
 
+// As many and as long as a token may have: the index keeps them in further texts.
+inline std::vector<std::string> long_scopes() {
+    std::vector<std::string> scopes;
+    for (int i = 10; i < 42; ++i) scopes.push_back(std::string(62, 's') + std::to_string(i));
+    return scopes;
+}
+
+inline std::vector<const char*> pointers_to(const std::vector<std::string>& texts) {
+    std::vector<const char*> pointers;
+    for (const std::string& text : texts) pointers.push_back(text.c_str());
+    return pointers;
+}
+
 // Has an account of its own, of which no other changes anything.
 class Changer {
 public:
@@ -33,8 +46,7 @@ public:
         : run_(run), number_(number), random_(number + 1'000), account_("app:exact-" + std::to_string(number)), client_(open_client(run.address)) {}
 
     void run() {
-        const std::string owner = own_user();
-        const char* const owners = owner.c_str();
+        const char* const owners = owner_.c_str();
         hwvault_options options{};
         options.owners = &owners;
         options.owner_count = 1;
@@ -77,10 +89,8 @@ private:
     }
 
     void create(Named& named) {
-        const std::string scope(64, 's');
-        const std::vector<const char*> scopes(32, scope.c_str());
         hwvault_options options{};
-        options.scopes = scopes.data();
+        options.scopes = scopes_.data();
         options.scope_count = std::array<std::size_t, 4>{0, 0, 2, 32}[below(random_, 4)];
         const Time asked = now();
         named.state = State::kUnclear;
@@ -177,6 +187,9 @@ private:
     const unsigned number_;
     Random random_;
     const std::string account_;
+    const std::string owner_{own_user()};
+    const std::vector<std::string> scope_texts_{long_scopes()};
+    const std::vector<const char*> scopes_{pointers_to(scope_texts_)};
     Client client_;
     std::deque<Named> names_;
     hwvault_target target_{};
