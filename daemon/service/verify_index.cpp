@@ -26,6 +26,15 @@ std::uint32_t slots_for(std::size_t tokens) {
     return static_cast<std::uint32_t>(std::clamp<std::size_t>(wanted, index::kMinSlots, index::kMaxSlots));
 }
 
+// Of the account as the change leaves it; null when that is not known.
+const vault::AccountName* owner_of(const vault::TokenWrite& write, const vault::Change& change, const vault::Vault& vault) {
+    for (const vault::AccountWrite& account : change.accounts) {
+        if (account.account.id == write.token.account) return &account.account.name;
+    }
+    const vault::Account* const known = vault.account(write.token.account);
+    return known == nullptr ? nullptr : &known->name;
+}
+
 bool is_dead(const vault::Token& token, const vault::Generation& generation) {
     return token.revoked && generation.number == token.current().number;
 }
@@ -107,34 +116,32 @@ bool VerifyIndex::put(Writer& table, const vault::Token& token, const std::strin
 }
 
 void VerifyIndex::apply(const vault::Change& change) {
-    for (const vault::TokenWrite& write : change.tokens) {
-        const vault::Account* owner = parts_.vault.account(write.token.account);
-        for (const vault::AccountWrite& account : change.accounts) {
-            if (account.account.id == write.token.account) owner = &account.account;
-        }
-        if (owner != nullptr) apply(write, owner->name);
-    }
+    if (next_ && !apply(*next_, change)) next_.reset();
+    // A larger one has what the vault had before this change, all of which is then made there.
+    std::size_t room = current_->count();
+    while (!apply(*current_, change) && current_->slots() < index::kMaxSlots && replace_now(room += room / 4 + index::kMinSlots)) {}
     if (!next_ && current_->is_crowded()) begin_next(current_->count() * 5 / 4);
 }
 
-// What ends first, so that its room is there for what comes.
-void VerifyIndex::apply(const vault::TokenWrite& write, const vault::AccountName& account) {
-    const auto stays = [&](const vault::Generation& generation) {
-        const auto& after = write.token.generations;
-        return !write.erase && std::ranges::find(after, generation.id, &vault::Generation::id) != after.end();
-    };
-    if (const auto before = parts_.vault.find(account, write.token.name)) {
-        for (const vault::Generation& generation : before->generations) {
-            if (!generation.hash || stays(generation)) continue;
-            current_->drop(generation.id, *generation.hash);
-            if (next_) next_->drop(generation.id, *generation.hash);
-        }
+// What ends first, so that its room is there for what comes. False when something found no place; all that ends has ended then.
+bool VerifyIndex::apply(Writer& table, const vault::Change& change) const {
+    for (const vault::TokenWrite& write : change.tokens) drop_ended(table, write, owner_of(write, change, parts_.vault));
+    bool placed = true;
+    for (const vault::TokenWrite& write : change.tokens) {
+        const vault::AccountName* const owner = owner_of(write, change, parts_.vault);
+        if (owner != nullptr && !write.erase) placed = put(table, write.token, owner->text()) && placed;
     }
-    if (write.erase) return;
-    if (next_ && !put(*next_, write.token, account.text())) next_.reset();
-    if (put(*current_, write.token, account.text())) return;
-    replace_now();
-    static_cast<void>(put(*current_, write.token, account.text()));
+    return placed;
+}
+
+void VerifyIndex::drop_ended(Writer& table, const vault::TokenWrite& write, const vault::AccountName* owner) const {
+    const auto before = owner == nullptr ? std::nullopt : parts_.vault.find(*owner, write.token.name);
+    if (!before) return;
+    const auto& after = write.token.generations;
+    for (const vault::Generation& generation : before->generations) {
+        const bool stays = !write.erase && std::ranges::find(after, generation.id, &vault::Generation::id) != after.end();
+        if (generation.hash && !stays) table.drop(generation.id, *generation.hash);
+    }
 }
 
 // That it has expired by now must hold for every reader from now on, whatever its clock says.
@@ -210,10 +217,12 @@ void VerifyIndex::replace_by(std::unique_ptr<Writer> next) {
     boost::asio::post(parts_.background, [over = std::move(over)]() mutable { over.reset(); });
 }
 
-// At once, since a change needs the room.
-void VerifyIndex::replace_now() {
+// At once, since a change needs the room. False when there is none to be had.
+bool VerifyIndex::replace_now(std::size_t tokens) {
     next_.reset();
-    if (auto made = make_full_table(current_->count() * 5 / 4)) replace_by(std::move(*made));
+    auto made = make_full_table(tokens);
+    if (made) replace_by(std::move(*made));
+    return made.has_value();
 }
 
 void VerifyIndex::harvest() {

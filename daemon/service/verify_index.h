@@ -70,12 +70,13 @@ private:
     Result<std::unique_ptr<index::Writer>> make_table(std::size_t tokens) const;
     Result<std::unique_ptr<index::Writer>> make_full_table(std::size_t tokens) const;
     [[nodiscard]] bool put(index::Writer& table, const vault::Token& token, const std::string& account) const;
-    void apply(const vault::TokenWrite& write, const vault::AccountName& account);
+    [[nodiscard]] bool apply(index::Writer& table, const vault::Change& change) const;
+    void drop_ended(index::Writer& table, const vault::TokenWrite& write, const vault::AccountName* owner) const;
     void begin_next(std::size_t tokens);
     boost::asio::awaitable<void> fill_next(std::uint64_t filling);
     [[nodiscard]] bool fill_some(vault::Vault::Position& place);
     void replace_by(std::unique_ptr<index::Writer> next);
-    void replace_now();
+    [[nodiscard]] bool replace_now(std::size_t tokens);
     void harvest();
     boost::asio::awaitable<void> beat();
 

@@ -122,3 +122,16 @@ TEST_CASE("The last use of a token is forgotten with it") {
         CHECK(vault.service().uses_remembered() == 0);
     }
 }
+
+TEST_CASE("Tokens with as long scopes as there may be verify, though the verify index is full of text before it is of tokens") {
+    Harness vault;
+    vault::CreateOptions options;
+    options.scopes.emplace();
+    for (int i = 10; i < 42; ++i) options.scopes->push_back(std::string(62, 's') + std::to_string(i));
+    // The smallest table has room for the text of 60.
+    for (int i = 0; i < 70; ++i) {
+        const std::string name = "t" + std::to_string(i);
+        REQUIRE(vault.run(vault.service().create(vault.alice, "", name, options)));
+        CHECK(vault.active(vault.get(vault.alice, "", name)));
+    }
+}
