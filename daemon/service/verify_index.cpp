@@ -77,13 +77,16 @@ awaitable<void> VerifyIndex::beat() {
         const vault::UnixTime now = parts_.clock();
         current_->beat(now, now);
         if (std::chrono::steady_clock::now() >= harvest_at_) harvest();
+        if (is_given_up_ && !next_) begin_next(current_->slots());  // the last one could not be made, or had no room for all
         timer_.expires_after(kBeat);
         co_await timer_.async_wait(os::kAsTuple);
     }
 }
 
+// No smaller than the one that there is: long texts take room that the number of tokens does not tell.
 Result<std::unique_ptr<Writer>> VerifyIndex::make_table(std::size_t tokens) const {
-    return Writer::make(parts_.vault.prefix(), slots_for(tokens));
+    const std::uint32_t least = current_ ? current_->slots() : index::kMinSlots;
+    return Writer::make(parts_.vault.prefix(), std::max(slots_for(tokens), least));
 }
 
 // Tokens may, with very bad luck, find no place in a table that is not full: then a larger one has it.
