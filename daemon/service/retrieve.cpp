@@ -162,16 +162,16 @@ Result<void> VaultService::settle(const policy::Caller& caller, const vault::Tar
     HWVAULT_TRY(const policy::Decision decision, gate(caller, vault::Verb::kRetrieve, target));
     HWVAULT_CHECK(vault::retrievable(*open_->vault, target, open_->committer->now()));
     if (!is_current(target, token)) return Error{ErrorCode::kBusy, "The token has just changed. Try again."};
-    HWVAULT_TRY(const vault::Occasion when, occasion(caller, decision));
-    HWVAULT_CHECK(open_->committer->record({.time = when.now,
+    const vault::UnixTime now = open_->committer->now();
+    HWVAULT_CHECK(open_->committer->record({.time = now,
                                             .verb = vault::Verb::kRetrieve,
-                                            .actor = when.actor,
+                                            .actor = actor_of(caller),
                                             .account = target.account.text(),
                                             .name = target.name.text(),
                                             .token_id = std::string(crypto::id_text(token.current().id)),
                                             .generation = token.current().number,
                                             .decided_by = decision.rule}));
-    used(token.id, caller, when.now);
+    used(token.id, caller, now);
     return {};
 }
 

@@ -55,8 +55,10 @@ public:
 
     ~BusDoor() override { end(); }
 
-    // On the loop's thread, so that it comes after what was put there before.
+    // On the loop's thread, so that it comes after what was put there before. From now on the loop hears of each answer, and
+    // looks whether it was the last.
     void stop() override {
+        vault_->outbox().leave_all_to_loop();
         vault_->outbox().put([this] { give_name_back(); });
     }
 

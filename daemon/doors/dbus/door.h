@@ -4,7 +4,7 @@
 // and decides nothing; every operation goes to the service with the caller that the bus vouches for.
 //
 // The bus is served on a thread of its own that only takes messages in and sends them out; each call is carried to
-// the service's strand and its answer back. One caller has at most 64 calls under way, all of them together 256;
+// the service's strand, which sends its answer where that thread waits for the bus (loop.h). One caller has at most 64 calls under way, all of them together 256;
 // beyond that the answer is Busy at once. A token or secret enters and leaves as a descriptor, never in a message
 // body.
 #pragma once

@@ -121,11 +121,11 @@ asio::awaitable<void> Vault1::carry(std::shared_ptr<Call<Out...>> call, Work wor
     reply(std::move(call), std::move(outcome));
 }
 
-// The call goes with its answer, so that the message it holds is let go of on the loop's thread as well.
+// The call goes with its answer, so that the message it holds is let go of where the answer is sent.
 template <class... Out>
 void Vault1::reply(std::shared_ptr<Call<Out...>> call, Result<std::tuple<Out...>> outcome) {
-    Outbox& outbox = call->door->outbox_;
-    outbox.put([call = std::move(call), outcome = std::move(outcome)] {
+    const auto door = call->door;  // which has the outbox, and may be held by nobody else
+    door->outbox_.send([call = std::move(call), outcome = std::move(outcome)] {
         if (outcome) {
             give(call->result, *outcome);
         } else {
@@ -139,6 +139,7 @@ Vault1::Vault1(std::unique_ptr<sdbus::IConnection> connected, service::Service& 
       AdaptorInterfaces(*connection, sdbus::ObjectPath{kObjectPath}),
       service_(service),
       strand_(service.executor()),
+      outbox_(*connection),
       descriptors_(strand_),
       callers_(*connection, resolver, strand_) {
     registerAdaptor();

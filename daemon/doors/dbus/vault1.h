@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // The object on the bus: each method of org.hwvault.Vault1 becomes one call of the service on its strand, whose answer
-// the loop sends. Methods are entered on the loop's thread and only pass the call on; nothing there waits, but for
+// goes through the outbox. Methods are entered on the loop's thread and only pass the call on; nothing there waits, but for
 // Status, which is a property.
 #pragma once
 

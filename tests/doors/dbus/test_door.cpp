@@ -2,11 +2,14 @@
 //
 // The door itself: its name, its subscriptions, and how it closes.
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <future>
+#include <map>
 #include <string>
 #include <vector>
 
+#include "daemon/doors/dbus/sdbus_version.h"
 #include "tests/catch.h"
 #include "tests/doors/dbus/bus.h"
 #include "tests/doors/dbus/clients.h"
@@ -18,6 +21,8 @@ namespace {
 Result<std::unique_ptr<Door>> open_door(Strand& strand, const std::string& address) {
     return strand.run([&] { return Door::create(strand.service(), strand.resolver(), on_bus(address)); });
 }
+
+constexpr const char* kVault = "org.hwvault.Vault1";
 
 // A call that is answered after the service's release().
 std::vector<std::string> revoke_slowly(const std::string& address) {
@@ -160,6 +165,36 @@ TEST_CASE("From stop() on the bus gives the door no call by its name") {
     serving.service.release();
     serving.strand.finish(serving.door->drained());
     CHECK(slow.finish().has("\"rollback_protected\" b true"));
+}
+
+// From a caller who stays, so that nothing but the answer tells the loop.
+TEST_CASE("The end comes with the last answer") {
+    Serving serving(std::chrono::seconds{60});
+    const auto connection = sdbus::createSessionBusConnectionWithAddress(serving.bus.address());
+    const auto at_bus = sdbus::createProxy(*connection, ServiceName{kBusName}, sdbus::ObjectPath{kBusPath});
+    const auto ask_bus = [&](const char* question, auto& answer) {
+        at_bus->callMethod(question).onInterface(kBusName).withArguments(std::string(kVault)).storeResultsTo(answer);
+    };
+    std::string owner;
+    ask_bus("GetNameOwner", owner);
+    const auto vault = sdbus::createProxy(*connection, ServiceName{owner}, sdbus::ObjectPath{"/org/hwvault/Vault1"});
+    vault->callMethodAsync("Revoke")
+        .onInterface(kVault)
+        .withArguments(std::string(), std::string("slow"), std::uint64_t{0})
+        .uponReplyInvoke([](CallError, const std::map<std::string, sdbus::Variant>&) {});
+    REQUIRE(serving.service.wait_for("Revoke", 1));
+    serving.strand.run([&] { serving.door->stop(); });
+    bool has_owner = true;
+    const auto is_gone = [&] {
+        ask_bus("NameHasOwner", has_owner);
+        return !has_owner;
+    };
+    REQUIRE(tests::eventually(is_gone));
+    vault->callMethod("Ping").onInterface("org.freedesktop.DBus.Peer");  // the loop has taken in what came before
+    const auto released = std::chrono::steady_clock::now();
+    serving.service.release();
+    serving.strand.finish(serving.door->drained());
+    CHECK(std::chrono::steady_clock::now() - released < std::chrono::seconds{20});
 }
 
 TEST_CASE("A call that takes too long is not waited for, and answered nevertheless") {
