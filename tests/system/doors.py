@@ -93,6 +93,9 @@ class Socket(Door):
     def Status(self, _):
         return self.call("Status")
 
+    def GetVerifyIndex(self, _):
+        return self.call("GetVerifyIndex")
+
     def Watch(self, to):
         self.stream = Connection(self.path, PATIENCE)
         self.stream.send("Watch", {"account": to.account}, more=True)
