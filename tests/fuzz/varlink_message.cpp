@@ -31,8 +31,8 @@ void read_parameters(boost::json::object parameters) {
     in.number("generation");
     in.secret("secret", vault::kMaxSecretSize);
     in.options("options");
-    if (const auto refusal = in.refusal()) {
-        const SecretBytes reply = doors::varlink::message_of(*refusal);
+    if (auto refusal = in.refusal()) {
+        const SecretBytes reply = doors::varlink::message_of(std::move(*refusal));
         fuzz::require_silent(text_of(reply.reveal()));
         require(wire::parse(reply.reveal().first(reply.size() - 1)).has_value());
     }
