@@ -104,7 +104,7 @@ TEST_CASE("A long text is read whole or not at all, while its memory goes to ano
         }
     });
     bool placed = true;
-    for (int round = 0; round < 200'000; ++round) {
+    for (int round = 0; round < 40'000; ++round) {
         placed = writer->put(watched.entry()) && placed;
         writer->drop(watched.id, watched.hash);
         placed = writer->put(other.entry()) && placed;

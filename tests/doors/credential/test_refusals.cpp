@@ -73,6 +73,7 @@ TEST_CASE("a peer that leaves gives its place back") {
 TEST_CASE("a daemon that stops refuses what it has not decided, and accepts nobody more") {
     Door::Options options = mapped_to("slow", short_limits());
     options.limits.decision = std::chrono::minutes(10);
+    options.limits.drain = std::chrono::seconds(2);  // five megabytes are read here, one after the other
     Opened opened(std::move(options));
     std::list<SystemdClient> units;
     for (int i = 0; i < 5; ++i) units.push_back(opened.ask());
