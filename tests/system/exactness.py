@@ -17,6 +17,7 @@ from harness import BIN, LONG, SLOWDOWN, Skip, Vault, check, expect, run, until
 SECONDS = 600 if LONG else 25
 OTHER = 1  # `daemon`; 65534, `nobody`, is a user whom no rule may name
 ROOM = 1024 * 0.7  # tokens that the smallest table has room for
+FILLED = 500       # of these before anything begins
 
 CHANGER = f"""[[allow]]
 name = "changer"
@@ -89,11 +90,20 @@ def tokens(vault):
     return vault.call("Status")["tokens"]
 
 
+def fill(vault):
+    with vault.connect() as connection:
+        for number in range(FILLED):
+            token = {"account": "app:filling", "name": f"filling-{number}"}
+            connection.call("Create", **token, **({} if number else {"options": {"owners": [f"user:{getpass.getuser()}"]}}))
+            connection.call("Retrieve", **token)
+
+
 def unsettle(vault, permission, moments):
-    """Kills, starts and changes rules until the time is over, and the first table was too small; how often it killed."""
+    """Kills, starts and changes rules until the time is over, then waits until the first table was too small; how often it
+    killed."""
     kills = 0
     over = time.monotonic() + SECONDS
-    while time.monotonic() < over or (tokens(vault) <= ROOM and time.monotonic() < over + 120 * SLOWDOWN):
+    while time.monotonic() < over:
         time.sleep(moments.uniform(0.1, 2))
         expect(vault.daemon.poll() is None, f"hwvaultd ended by itself: {vault.log_tail()}")
         kill = moments.random() < 0.4
@@ -103,6 +113,7 @@ def unsettle(vault, permission, moments):
             vault.kill()
             vault.start()
         kills += kill
+    until(lambda: tokens(vault) > ROOM, 120, "more tokens than the first table had room for")
     return kills
 
 
@@ -121,6 +132,7 @@ def every_verification_fits_into_one_order_of_what_was_answered():
             vault.call("Create", name=f"kept-{number}")
             permission.tell(f"token {vault.token(f'kept-{number}')}")
         permission.turn(killed=False)
+        fill(vault)
         threads = begin(vault)
         kills = unsettle(vault, permission, moments)
         found, permitted = end(threads), end(another)
