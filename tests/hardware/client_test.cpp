@@ -87,6 +87,13 @@ ChildProcess listening_child(Loop& children, const std::filesystem::path& folder
     return ChildProcess::start(children.executor(), spawn, std::move(passed)).value();
 }
 
+// A child of this process, of which no thread does anything from here on: the signal alone may take a moment.
+void stop(pid_t child) {
+    REQUIRE(::kill(child, SIGSTOP) == 0);
+    siginfo_t info{};
+    REQUIRE(::waitid(P_PID, static_cast<id_t>(child), &info, WSTOPPED | WNOWAIT) == 0);
+}
+
 template <class T>
 ErrorCode code_of(const Result<T>& result) {
     REQUIRE_FALSE(result.has_value());
@@ -139,7 +146,7 @@ TEST_CASE("a checkpoint that was under way when the child was killed is not aske
     Supervised daemon;
     REQUIRE(daemon.wait_until_up());
     const pid_t first = daemon.child();
-    REQUIRE(::kill(first, SIGSTOP) == 0);
+    stop(first);
     auto signing = daemon.loop().start(daemon.client().checkpoint({.sequence = 1}, in(kPatience)));
     daemon.loop().run_for(20ms);
     REQUIRE(::kill(first, SIGKILL) == 0);
@@ -181,9 +188,7 @@ TEST_CASE("a stopped child: calls end by their deadline, and it is replaced") {
     Supervised daemon(kHangTimeout);
     REQUIRE(daemon.wait_until_up());
     const pid_t stopped = daemon.child();
-    REQUIRE(::kill(stopped, SIGSTOP) == 0);
-    siginfo_t all_threads_stand{};
-    REQUIRE(::waitid(P_PID, static_cast<id_t>(stopped), &all_threads_stand, WSTOPPED | WNOWAIT) == 0);
+    stop(stopped);
     const auto late = daemon.loop().finish(daemon.derive("x", 100ms));
     CHECK(code_of(late) == ErrorCode::kHardwareUnavailable);
     CHECK(late.error().message.find("did not answer in time") != std::string::npos);
@@ -249,7 +254,7 @@ TEST_CASE("stop ends the child, a stopped one too") {
     REQUIRE(daemon.wait_until_up());
     const pid_t child = daemon.child();
     const bool frozen = GENERATE(false, true);
-    if (frozen) REQUIRE(::kill(child, SIGSTOP) == 0);
+    if (frozen) stop(child);
     auto pending = daemon.derive("hang");
     daemon.stop();
     CHECK_FALSE(is_alive(child));
