@@ -73,12 +73,12 @@ public:
     explicit Loading(vault::Vault& vault) : vault_(vault) {}
 
     void take(store::Records records) {
-        for (vault::Account& account : records.accounts) vault_.load(std::move(account));
+        for (vault::Account& account : records.accounts) vault_.load(account);
         for (vault::Token& token : records.tokens) {
             if (vault_.account(token.account) == nullptr) {
                 early_.push_back(std::move(token));
             } else {
-                vault_.load(std::move(token));
+                vault_.load(token);
             }
         }
     }
@@ -87,7 +87,7 @@ public:
             if (vault_.account(token.account) == nullptr) {
                 return Error{ErrorCode::kStoreTampered, "The store has a token `" + token.name.text() + "` of no account."};
             }
-            vault_.load(std::move(token));
+            vault_.load(token);
         }
         return {};
     }
