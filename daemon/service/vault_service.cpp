@@ -161,7 +161,10 @@ awaitable<Result<void>> VaultService::try_to_open() {
 }
 
 Result<std::shared_ptr<VerifyIndex>> VaultService::make_index(const vault::Vault& vault) {
-    const auto used = [this](const vault::Token& token, vault::UnixTime at) { last_uses_.saw(token.id, at, ""); };
+    const auto used = [this](const vault::Token& token, vault::UnixTime at) {
+        const auto known = last_uses_.of(token.id);
+        if (!known || known->at < at) last_uses_.saw(token.id, at, "");
+    };
     return VerifyIndex::make({.strand = parts_.strand,
                               .background = parts_.store_thread,
                               .vault = vault,

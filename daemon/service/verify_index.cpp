@@ -156,7 +156,8 @@ bool VerifyIndex::verify(BytesView token, vault::UnixTime now, index::Found& fou
 }
 
 vault::UnixTime VerifyIndex::last_verified(const vault::Generation& generation) const {
-    return generation.hash ? current_->last_verified(generation.id, *generation.hash) : vault::kNever;
+    if (!generation.hash) return vault::kNever;
+    return std::min<vault::UnixTime>(current_->last_verified(generation.id, *generation.hash), parts_.clock());
 }
 
 Result<IndexDescriptors> VerifyIndex::hand_out() const {
@@ -235,7 +236,7 @@ void VerifyIndex::harvest() {
         const auto account = vault::AccountName::parse(std::string(found.account()));
         const auto name = vault::TokenName::parse(std::string(found.name()));
         if (!account || !name) return;
-        if (const auto token = parts_.vault.find(*account, *name)) parts_.used(*token, at);
+        if (const auto token = parts_.vault.find(*account, *name)) parts_.used(*token, std::min(at, harvested_at_));
     });
 }
 

@@ -115,7 +115,7 @@ bool View::read(std::uint32_t number, const Hash& hash, std::uint64_t now, Found
     return slot.state.load(std::memory_order_acquire) == state;
 }
 
-// False for what cannot be: the cell is being written anew.
+// False for what cannot be: the slot is being written anew.
 bool View::describe(std::uint32_t number, Found& found) const {
     const Slot& slot = table_[number];
     const Terms terms = unpack(slot.terms.load(std::memory_order_acquire));

@@ -182,6 +182,21 @@ TEST_CASE("When the rules change, who has the index must ask for it again") {
     });
 }
 
+TEST_CASE("A verification that is told late does not hide a later Retrieve") {
+    Harness vault;
+    const std::string text = vault.get(vault.alice);
+    vault.now += 10;
+    CHECK(vault.service().verify(vault.root, bytes_of(text)).value().active);
+    vault.now += 10;
+    vault.get(vault.alice);
+    vault.service().set_policy(std::make_shared<const policy::Policy>(
+        policy::Policy::of({{"50-default.toml", std::string(policy::default_rules()) + "\n"}}).value()));
+    vault.until([&] { return vault.service().verify_index(vault.root).has_value(); });
+    const auto info = vault.service().describe(vault.alice, "", "").value();
+    CHECK(info.last_used_at == vault.now);
+    CHECK(info.last_used_by == "user:alice");
+}
+
 TEST_CASE("A table of before a restart is not trusted after it") {
     Harness vault;
     const std::string text = vault.get(vault.alice);
