@@ -3,7 +3,9 @@
 # A vault as an administrator sets it up, without --dev: hwvault.toml, `hwvault init`, and hwvaultd, hwvault-hardware and
 # the device started each by itself and as a user of its own, so that each can end alone. Its device is a SoftHSM2 token
 # or a simulated TPM.
+import contextlib
 import os
+import pwd
 import shutil
 import subprocess
 
@@ -21,9 +23,11 @@ def as_user(name):
 
 def give(user, *paths):
     """Makes what is there of these, and below them, the user's."""
-    there = [path for path in map(str, paths) if os.path.exists(path)]
-    if there:
-        subprocess.run(["chown", "-R", "--no-dereference", f"{user}:{user}", *there], check=True)
+    uid, gid = pwd.getpwnam(user)[2:4]
+    below = (os.path.join(folder, name) for path in paths for folder, folders, files in os.walk(path) for name in folders + files)
+    for path in (*paths, *below):
+        with contextlib.suppress(FileNotFoundError):  # a process that serves on replaces its files
+            os.chown(path, uid, gid, follow_symlinks=False)
 
 
 class SoftHsmToken:
