@@ -175,12 +175,13 @@ def make_units():
     settings = debian.path("/etc/hwvault/hwvault.toml").read_text()
     for unit in UNITS:
         settings += f'\n[credential."{unit}.service"."api"]\naccount = "app:shared"\nname = "ci"\n'
-        lines = ["[Service]", "ExecStart=/bin/sleep infinity", "StandardOutput=null"]
+        # `exec`: started is who has its credentials.
+        lines = ["[Service]", "Type=exec", "ExecStart=/bin/sleep infinity", "StandardOutput=null"]
         lines += ["LoadCredential=api:/run/hwvault/credential.sock"] if unit != "mapped-only" else []
         lines += ["ExecStartPre=/bin/sh -c 'test ! -e /run/break'"] if unit == "broken" else []
         lines += [f"ExecReload={ASKS}"] if unit == "web" else []
         debian.write(f"/etc/systemd/system/{unit}.service", "\n".join(lines) + "\n")
-    debian.write("/etc/systemd/system/own.service", "[Service]\nExecStart=/bin/sleep infinity\n"
+    debian.write("/etc/systemd/system/own.service", "[Service]\nType=exec\nExecStart=/bin/sleep infinity\n"
                  "LoadCredential=mine:/run/hwvault/credential.sock\n")
     debian.write("/etc/hwvault/hwvault.toml", settings)
     debian.ok("systemctl", "daemon-reload")
