@@ -17,6 +17,12 @@ std::array<std::uint64_t, 4> hash_words(const crypto::Digest& digest) {
     return as_words;
 }
 
+std::array<std::uint64_t, 4> hash_in(const Slot& slot) {
+    std::array<std::uint64_t, 4> words;
+    std::ranges::transform(slot.hash, words.begin(), [](const Count& word) { return word.load(std::memory_order_relaxed); });
+    return words;
+}
+
 template <class T>
 T* at(const os::SharedMemory& memory, std::size_t offset) {
     return std::launder(reinterpret_cast<T*>(memory.data() + offset));
@@ -48,21 +54,19 @@ State next(State state, std::uint64_t generation) {
 }
 
 void text_of_entry(const Entry& entry, std::string& text) {
-    text.assign(entry.account).push_back('\0');
-    text.append(entry.name).push_back('\0');
+    text.assign(entry.key.account).push_back('\0');
+    text.append(entry.key.name).push_back('\0');
     for (const std::string& scope : entry.scopes) text.append(scope).push_back('\0');
 }
 
-// As long as its maker lives and keeps it; see the header's `owner`.
-Result<void> hold(pthread_mutex_t& owner) {
+Result<void> make_robust(pthread_mutex_t& owner) {
     pthread_mutexattr_t how;
     ::pthread_mutexattr_init(&how);
     ::pthread_mutexattr_setpshared(&how, PTHREAD_PROCESS_SHARED);
     ::pthread_mutexattr_setrobust(&how, PTHREAD_MUTEX_ROBUST);
-    int failure = ::pthread_mutex_init(&owner, &how);
+    const int failure = ::pthread_mutex_init(&owner, &how);
     ::pthread_mutexattr_destroy(&how);
-    if (failure == 0) failure = ::pthread_mutex_lock(&owner);
-    if (failure != 0) return errno_error("locking the verify index", failure);
+    if (failure != 0) return errno_error("making the lock of the verify index", failure);
     return {};
 }
 
@@ -80,7 +84,7 @@ Result<std::unique_ptr<Writer>> Writer::make(std::string_view prefix, std::uint3
     header.version = kVersion;
     header.slots = slots;
     std::ranges::copy(prefix, header.prefix.begin());
-    HWVAULT_CHECK(hold(header.owner));
+    HWVAULT_CHECK(make_robust(header.owner));
     return std::unique_ptr<Writer>(new Writer(std::move(table), std::move(stamps), slots));
 }
 
@@ -104,29 +108,30 @@ Writer::~Writer() {
     clear({reinterpret_cast<Count*>(texts_), next_text_ * sizeof(MoreText) / sizeof(Count)});
 }
 
+// See the header's `owner`.
+Result<void> Writer::hold() {
+    if (const int failure = ::pthread_mutex_lock(&header_->owner); failure != 0) {
+        return errno_error("locking the verify index", failure);
+    }
+    held_ = true;
+    return {};
+}
+
 void Writer::give_up() {
-    if (std::exchange(given_up_, true)) return;
     header_->moved.store(1, std::memory_order_seq_cst);
-    ::pthread_mutex_unlock(&header_->owner);
+    if (std::exchange(held_, false)) ::pthread_mutex_unlock(&header_->owner);
 }
 
 bool Writer::put(const Entry& entry) {
-    text_of_entry(entry, text_);
-    const Place place = place_of(bytes_of(crypto::id_text(entry.id)).data(), slots());
-    const Terms terms{std::min(entry.expires_at, kMaxExpiry), static_cast<std::uint32_t>(text_.size()),
-                      static_cast<std::uint32_t>(entry.scopes.size())};
+    const Place place = place_of(entry.key.id);
     if (const auto known = locate(place, entry.hash)) {
-        Slot& slot = table_[known->slot()];
-        slot.terms.exchange(pack(terms), std::memory_order_seq_cst);
-        const State state = slot.state.load(std::memory_order_relaxed);
-        if (is_live(state) != entry.live) slot.state.exchange(next(state, entry.generation), std::memory_order_seq_cst);
+        update(table_[known->slot()], entry.live, entry.expires_at);
         return true;
     }
+    text_of_entry(entry, text_);
     const auto room = find_room(place);
-    if (!room || entry.generation > kMaxGeneration || !has_room_for(text_)) return false;
-    Slot& slot = table_[room->slot()];
-    slot.terms.store(pack(terms), std::memory_order_release);
-    write(slot, entry);
+    if (!room || entry.key.generation > kMaxGeneration || !has_room_for(text_)) return false;
+    write(table_[room->slot()], entry);
     taken_[room->slot()] = true;
     uses_[room->slot()].store(0, std::memory_order_relaxed);
     if (room->home != place.homes[0]) table_[place.homes[0]].home.fetch_or(kGoOn, std::memory_order_release);
@@ -135,14 +140,29 @@ bool Writer::put(const Entry& entry) {
     return true;
 }
 
+void Writer::set(const Key& key, bool live, std::uint64_t expires_at) {
+    if (const auto known = locate(key)) update(table_[known->slot()], live, expires_at);
+}
+
+void Writer::update(Slot& slot, bool live, std::uint64_t expires_at) {
+    Terms terms = unpack(slot.terms.load(std::memory_order_relaxed));
+    terms.expires_at = std::min(expires_at, kMaxExpiry);
+    slot.terms.exchange(pack(terms), std::memory_order_seq_cst);
+    const State state = slot.state.load(std::memory_order_relaxed);
+    if (is_live(state) != live) slot.state.exchange(next(state, generation_of(state)), std::memory_order_seq_cst);
+}
+
 // Of a slot that is not live.
 void Writer::write(Slot& slot, const Entry& entry) {
+    const Terms terms{std::min(entry.expires_at, kMaxExpiry), static_cast<std::uint32_t>(text_.size()),
+                      static_cast<std::uint32_t>(entry.scopes.size())};
+    slot.terms.store(pack(terms), std::memory_order_release);
     const auto hash = hash_words(entry.hash);
     for (std::size_t i = 0; i < hash.size(); ++i) slot.hash[i].store(hash[i], std::memory_order_release);
     write_text(slot);
     State state = slot.state.load(std::memory_order_relaxed);
-    if (entry.live) state = next(state, entry.generation);
-    else state = next(next(state, entry.generation), entry.generation);
+    state = next(state, entry.key.generation);
+    if (!entry.live) state = next(state, entry.key.generation);
     slot.state.store(state, std::memory_order_release);
 }
 
@@ -163,8 +183,8 @@ void Writer::write_text(Slot& slot) {
     link->store(0, std::memory_order_release);
 }
 
-void Writer::drop(const crypto::TokenId& id, const crypto::Digest& hash) {
-    const auto known = locate(place_of(bytes_of(crypto::id_text(id)).data(), slots()), hash);
+void Writer::drop(const Key& key) {
+    const auto known = locate(key);
     if (!known) return;
     Slot& slot = table_[known->slot()];
     const State state = slot.state.load(std::memory_order_relaxed);
@@ -196,21 +216,32 @@ bool Writer::has_room_for(std::string_view text) const {
     return text.size() <= kMaxTextSize && free_texts_.size() + all_slots(slots()) - next_text_ >= texts_for(text.size());
 }
 
-std::optional<Writer::At> Writer::locate(const Place& place, const crypto::Digest& hash) const {
-    const auto wanted = hash_words(hash);
+Place Writer::place_of(const crypto::TokenId& id) const {
+    return index::place_of(bytes_of(crypto::id_text(id)).data(), slots());
+}
+
+template <class IsIt>
+std::optional<Writer::At> Writer::locate(const Place& place, IsIt is_it) const {
     for (const std::uint32_t number : place.homes) {
         const std::uint64_t home = table_[number].home.load(std::memory_order_relaxed);
         for (unsigned i = 0; i < kTokensOfHome; ++i) {
-            if (tag_in(home, i) != place.tag) continue;
             const At here{number, i, distance_in(home, i)};
-            const bool same = std::ranges::equal(table_[here.slot()].hash, wanted, [](const Count& left, std::uint64_t right) {
-                return left.load(std::memory_order_relaxed) == right;
-            });
-            if (same) return here;
+            if (tag_in(home, i) == place.tag && is_it(here.slot())) return here;
         }
         if ((home & kGoOn) == 0) break;
     }
     return std::nullopt;
+}
+
+std::optional<Writer::At> Writer::locate(const Key& key) const {
+    return locate(place_of(key.id), [&](std::uint32_t slot) {
+        view_.describe(slot, found_);
+        return found_.generation == key.generation && found_.name() == key.name && found_.account() == key.account;
+    });
+}
+
+std::optional<Writer::At> Writer::locate(const Place& place, const crypto::Digest& hash) const {
+    return locate(place, [this, wanted = hash_words(hash)](std::uint32_t slot) { return hash_in(table_[slot]) == wanted; });
 }
 
 std::optional<Writer::At> Writer::find_room(const Place& place) const {
@@ -232,14 +263,24 @@ std::optional<Writer::At> Writer::room_at(std::uint32_t number) const {
 Writer::Standing Writer::recognise(BytesView token, Found& found) const {
     const auto proof = crypto::prove_token_text(view_.prefix(), token);
     if (!proof) return Standing::kUnknown;
-    const auto known = locate(place_of(bytes_of(crypto::id_text(proof->id)).data(), slots()), proof->hash);
+    const auto known = locate(place_of(proof->id), proof->hash);
     if (!known) return Standing::kUnknown;
     view_.describe(known->slot(), found);
     return is_live(table_[known->slot()].state.load(std::memory_order_relaxed)) ? Standing::kLive : Standing::kDead;
 }
 
-std::uint32_t Writer::last_verified(const crypto::TokenId& id, const crypto::Digest& hash) const {
-    const auto known = locate(place_of(bytes_of(crypto::id_text(id)).data(), slots()), hash);
+std::optional<crypto::Digest> Writer::hash_of(const Key& key) const {
+    const auto known = locate(key);
+    if (!known) return std::nullopt;
+    const auto words = hash_in(table_[known->slot()]);
+    crypto::Digest hash;
+    static_assert(sizeof hash == sizeof words);
+    std::memcpy(hash.data(), words.data(), sizeof hash);
+    return hash;
+}
+
+std::uint32_t Writer::last_verified(const Key& key) const {
+    const auto known = locate(key);
     return known ? uses_[known->slot()].load(std::memory_order_relaxed) : 0;
 }
 

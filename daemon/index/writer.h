@@ -3,10 +3,8 @@
 // The one writer of a verify index (libclient/index/layout.h): one table of a fixed number of slots. A token that is in it stays
 // where it is.
 //
-// A token becomes visible when its publish word is stored, and is gone for every reader before revoke, as put() with `live`
-// false or drop(), returns. A crash anywhere in between leaves readers with a table that they do not trust, since the owner's
-// mark is the kernel's. Used by one thread, the one that made it, which must live as long as readers are to trust it; what is
-// left is then unmapped anywhere.
+// A token becomes visible when its state is stored, and is gone for every reader before the call returns that ends it. A crash anywhere in between leaves readers with a table that they do not trust, since the owner's
+// mark is the kernel's. Used by one thread at a time; the one that holds it for readers must live as long as they are to trust it.
 #pragma once
 
 #include <memory>
@@ -22,30 +20,41 @@
 
 namespace hwvault::index {
 
-// One generation of a token.
-struct Entry {
+// Which generation of which token. No two that are in the table at once have the same account, name and generation.
+struct Key {
     crypto::TokenId id{};
-    crypto::Digest hash{};
-    bool live{true};               // not revoked; whether it has expired is the reader's to see
     std::uint64_t generation{0};
-    std::uint64_t expires_at{0};   // Unix seconds; 0: never
     std::string_view account;
     std::string_view name;
+};
+
+struct Entry {
+    Key key;
+    crypto::Digest hash{};
+    bool live{true};              // not revoked; whether it has expired is the reader's to see
+    std::uint64_t expires_at{0};  // Unix seconds; 0: never
     std::span<const std::string> scopes;
 };
 
 class Writer {
 public:
-    // `slots` from kMinSlots to kMaxSlots. kInternal when there is no memory.
+    // `slots` from kMinSlots to kMaxSlots. kInternal when there is no memory. No reader trusts it before hold().
     static Result<std::unique_ptr<Writer>> make(std::string_view prefix, std::uint32_t slots);
     Writer(const Writer&) = delete;
     Writer& operator=(const Writer&) = delete;
-    ~Writer();  // after retire(), on any thread; wipes
+    ~Writer();  // wipes; on any thread, once it was given up
+
+    // Readers trust it from now on, as long as the calling thread lives; which is the one that calls give_up().
+    Result<void> hold();
 
     // Puts it in, or makes what is there so. False, and nothing is changed, when it has no place: a larger table is needed.
     [[nodiscard]] bool put(const Entry& entry);
-    // Takes it out, if it is there.
-    void drop(const crypto::TokenId& id, const crypto::Digest& hash);
+    // The following are of what is there, and do nothing, or find nothing, when it is not.
+    void set(const Key& key, bool live, std::uint64_t expires_at);
+    void drop(const Key& key);
+    [[nodiscard]] std::optional<crypto::Digest> hash_of(const Key& key) const;
+    // When it was last verified in some process, in Unix seconds; 0: never, as far as this table knows.
+    [[nodiscard]] std::uint32_t last_verified(const Key& key) const;
 
     // hwvaultd is alive at `now`, and its time, which never goes back, is `mark`.
     void beat(std::uint64_t now, std::uint64_t mark);
@@ -63,8 +72,6 @@ public:
     void note_use(std::uint32_t slot, std::uint64_t now) {
         uses_[slot].store(static_cast<std::uint32_t>(now), std::memory_order_relaxed);
     }
-    // When it was last verified in some process, in Unix seconds; 0: never, as far as this table knows.
-    [[nodiscard]] std::uint32_t last_verified(const crypto::TokenId& id, const crypto::Digest& hash) const;
 
     // Calls `visit(found, at)` for each token that was verified at `since` or later.
     template <class Visit>
@@ -89,11 +96,17 @@ private:
 
     Writer(os::SharedMemory index, os::SharedMemory stamps, std::uint32_t slots);
 
+    // The first of the tokens that may be it, by home and tag, for which `is_it` holds.
+    template <class IsIt>
+    [[nodiscard]] std::optional<At> locate(const Place& place, IsIt is_it) const;
+    [[nodiscard]] std::optional<At> locate(const Key& key) const;
     [[nodiscard]] std::optional<At> locate(const Place& place, const crypto::Digest& hash) const;
+    [[nodiscard]] Place place_of(const crypto::TokenId& id) const;
     [[nodiscard]] std::optional<At> find_room(const Place& place) const;
     [[nodiscard]] std::optional<At> room_at(std::uint32_t home) const;
     [[nodiscard]] bool has_room_for(std::string_view text) const;
     void write(Slot& slot, const Entry& entry);
+    void update(Slot& slot, bool live, std::uint64_t expires_at);
     void write_text(Slot& slot);
     void free_texts(const Slot& slot);
     std::uint32_t take_text();
@@ -110,7 +123,8 @@ private:
     std::uint32_t next_text_{1};        // the first that was never used
     std::size_t count_{0};
     std::string text_;                  // of the entry at hand
-    bool given_up_{false};
+    mutable Found found_;               // of the slot at hand
+    bool held_{false};
 };
 
 template <class Visit>

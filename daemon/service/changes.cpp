@@ -53,7 +53,7 @@ Awaitable<Committed> VaultService::change(Ask ask, Planning planning) {
 vault::Info VaultService::info_after(const vault::Target& target, const Committed& committed) const {
     vault::Info info;
     if (const auto token = open_->vault->find(target.account, target.name)) {
-        info = with_last_use(vault::full_info(*open_->vault->find(target.account), *token), *token);
+        info = info_of(*open_->vault->find(target.account), *token);
     }
     info.rollback_protected = committed.rollback_protected;
     return info;

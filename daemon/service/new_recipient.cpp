@@ -22,19 +22,24 @@ using boost::asio::awaitable;
 std::vector<vault::Token> tokens_with_strings(const vault::Vault& vault) {
     std::vector<vault::Token> tokens;
     vault.visit_after({}, [&](const vault::Account&, const vault::Token& token) {
-        if (!token.revoked && (token.seal_nonce || token.current().hash)) tokens.push_back(token);
+        if (!token.revoked && (token.seal_nonce || token.current().given)) tokens.push_back(token);
         return true;
     });
     return tokens;
 }
 
+// As the store has it, with what the vault does not keep.
+awaitable<Result<vault::Token>> stored(const OpeningParts& parts, const Opened& opened, const vault::Token& token) {
+    HWVAULT_CO_TRY(auto found, co_await run_on(parts.store_thread, [&] { return opened.store->read_token(token.id); }));
+    if (!found) co_return Error{ErrorCode::kStoreTampered, "The record of `" + token.name.text() + "` is gone."};
+    co_return std::move(*found);
+}
+
 awaitable<Result<SecretBytes>> string_of(const OpeningParts& parts, const Opened& opened, const vault::Token& token) {
     const vault::Vault& vault = *opened.vault;
     if (!token.seal_nonce) {
-        HWVAULT_CO_TRY(auto stored, co_await run_on(parts.store_thread, [&] { return opened.store->read_token(token.id); }));
-        if (!stored) co_return Error{ErrorCode::kStoreTampered, "The record of `" + token.name.text() + "` is gone."};
         VaultName name{vault.id(), vault.prefix()};
-        co_return co_await derive_string(parts.hardware, std::move(name), std::move(*stored));
+        co_return co_await derive_string(parts.hardware, std::move(name), token);
     }
     HWVAULT_CO_TRY(auto sealed, co_await run_on(parts.store_thread, [&] { return opened.store->read_content(token.id); }));
     if (!sealed) {
@@ -57,6 +62,7 @@ Result<void> check_string(const Opened& opened, const vault::Token& token, const
 awaitable<Result<vault::TokenWrite>> rewritten(const OpeningParts& parts, const Opened& opened, vault::Token token) {
     Bytes escrow;
     if (opened.recipient) {
+        HWVAULT_CO_TRY(token, co_await stored(parts, opened, token));
         HWVAULT_CO_TRY(const SecretBytes string, co_await string_of(parts, opened, token));
         HWVAULT_CO_CHECK(check_string(opened, token, string));
         const vault::EscrowPlace place{opened.vault->id(), *opened.vault->account(token.account), token};

@@ -6,6 +6,7 @@
 #include "crypto/random.h"
 #include "daemon/service/device_step.h"
 #include "daemon/service/escrow.h"
+#include "daemon/service/index_tables.h"
 #include "daemon/service/revoke_all.h"
 #include "daemon/service/signal.h"
 
@@ -67,33 +68,53 @@ Result<void> follow_trail(store::Store& store, const store::Contents& contents, 
     return {};
 }
 
-// Puts the records of a store into a vault, where a token comes after its account.
+// Puts the records of a store into a vault and its verify index. A token comes after its account.
 class Loading {
 public:
     explicit Loading(vault::Vault& vault) : vault_(vault) {}
 
     void take(store::Records records) {
+        if (!index_) adopt(index::Writer::make(vault_.prefix(), slots_for(records.in_all)));
         for (vault::Account& account : records.accounts) vault_.load(account);
         for (vault::Token& token : records.tokens) {
             if (vault_.account(token.account) == nullptr) {
                 early_.push_back(std::move(token));
             } else {
-                vault_.load(token);
+                load(token);
             }
         }
     }
-    Result<void> finish() {
+    // The index, not much larger than it need be.
+    Result<std::unique_ptr<index::Writer>> finish() {
+        take({});  // so that there is a table for no records, too
         for (vault::Token& token : early_) {
             if (vault_.account(token.account) == nullptr) {
                 return Error{ErrorCode::kStoreTampered, "The store has a token `" + token.name.text() + "` of no account."};
             }
-            vault_.load(token);
+            load(token);
         }
-        return {};
+        HWVAULT_CHECK(indexed_);
+        if (index_->slots() > slots_for(index_->count()) / 4 * 5) return copy_table(vault_, *index_, index_->count());
+        return std::move(index_);
     }
 
 private:
+    // What has no place among the others has one in a larger table.
+    void load(const vault::Token& token) {
+        vault_.load(token);
+        const std::string& account = vault_.account(token.account)->name.text();
+        while (indexed_ && !put(*index_, account, token)) {
+            adopt(copy_table(vault_, *index_, index_->count() + index_->count() / 4 + index::kMinSlots));
+        }
+    }
+    void adopt(Result<std::unique_ptr<index::Writer>> table) {
+        if (table) index_ = std::move(*table);
+        else indexed_ = table.error();
+    }
+
     vault::Vault& vault_;
+    std::unique_ptr<index::Writer> index_;  // made when it is known how many records there are
+    Result<void> indexed_;
     std::vector<vault::Token> early_;
 };
 
@@ -117,7 +138,7 @@ awaitable<Result<Opened>> open_authentic(const OpeningParts& parts) {
         Loading loading{*opened.vault};
         HWVAULT_TRY(opened.store, store::Store::open(parts.store_file, *root,
                                                      [&](store::Records records) { loading.take(std::move(records)); }));
-        HWVAULT_CHECK(loading.finish());
+        HWVAULT_TRY(opened.index, loading.finish());
         const store::Contents contents = opened.store->take_contents();
         UsesOnTrail uses;
         HWVAULT_CHECK(follow_trail(*opened.store, contents, opened, uses));

@@ -19,6 +19,7 @@
 #include "crypto/cms.h"
 #include "daemon/audit/trail.h"
 #include "daemon/hardware/hardware.h"
+#include "daemon/index/writer.h"
 #include "daemon/service/anti_rollback.h"
 #include "daemon/service/last_uses.h"
 #include "daemon/store/store.h"
@@ -39,6 +40,7 @@ struct OpeningParts {
 struct Opened {
     std::unique_ptr<store::Store> store;
     std::unique_ptr<vault::Vault> vault;
+    std::unique_ptr<index::Writer> index;  // with all of the vault; held by nobody yet
     store::EpochState epochs;
     std::optional<store::DeviceCounter> device;  // none where the device keeps no counter, or nobody is to look at it
     audit::Trail trail{0, {}};

@@ -55,12 +55,13 @@ void VaultService::forget_uses(const vault::Change& change) {
 }
 
 // Of a verification it is known when it was, and not by whom.
-vault::Info VaultService::with_last_use(vault::Info info, const vault::Token& token) const {
+vault::Info VaultService::info_of(const vault::Account& account, const vault::Token& token) const {
+    vault::Info info = vault::full_info(account, token);
     if (const auto use = last_uses_.of(token.id)) {
         info.last_used_at = use->at;
         info.last_used_by = use->by;
     }
-    const vault::UnixTime verified_at = open_->index->last_verified(token.current());
+    const vault::UnixTime verified_at = open_->index->last_verified(account, token);
     if (verified_at > info.last_used_at) {
         info.last_used_at = verified_at;
         info.last_used_by.clear();
@@ -134,7 +135,7 @@ bool VaultService::look_further(const policy::Caller& caller, Listing& listing) 
                 page.next = cursor_of(page.infos.back());
                 return false;
             }
-            page.infos.push_back(with_last_use(vault::full_info(owner, token), token));
+            page.infos.push_back(info_of(owner, token));
         }
         if (++looked_at < kLookedAtAtOnce) return true;
         listing.place = {owner.name.text(), token.name.text()};
@@ -154,7 +155,7 @@ Result<vault::Info> VaultService::describe(const policy::Caller& caller, std::st
     if (!token) {
         return Error{ErrorCode::kNotFound, "There is no token `" + token_name.text() + "` in " + account_name.text() + "."};
     }
-    return with_last_use(vault::full_info(*vault->vault->find(account_name), *token), *token);
+    return info_of(*vault->vault->find(account_name), *token);
 }
 
 Result<std::unique_ptr<Watch>> VaultService::watch(const policy::Caller& caller, std::string account) {

@@ -120,7 +120,7 @@ awaitable<Result<Recovered>> Filling::run() {
 awaitable<Result<void>> Filling::take(const vault::Token& token) {
     const vault::Account& account = *accounts_.at(token.account);
     const bool issued = token.origin == vault::Origin::kIssued;
-    if (token.revoked || (issued && !token.current().hash)) {
+    if (token.revoked || (issued && !token.current().given)) {
         vault::Token plain = token;
         plain.seal_nonce.reset();
         if (order_.revoke_all) plain.generations = {token.current()};  // what lives on in an overlap does not

@@ -44,13 +44,15 @@ Awaitable<Retrieved> VaultService::retrieve_once(const peer::Identity& who, cons
     HWVAULT_CO_CHECK(vault::retrievable(*vault->vault, target, vault->committer->now()));
 
     // Copies: the vault may change while the device works.
-    const vault::Token token = *vault->vault->find(target.account, target.name);
+    vault::Token token = *vault->vault->find(target.account, target.name);
     const vault::Account owner = *vault->vault->find(target.account);
+    if (token.origin == vault::Origin::kIssued) {
+        HWVAULT_CO_TRY(token, co_await completed(std::move(token)));
+    }
     auto working = token.seal_nonce ? sealed_content(who.caller, token) : derived_text(who.caller, token);
     Handing handing;
     HWVAULT_CO_TRY(handing.secret, co_await std::move(working));
-    const bool is_first = token.origin == vault::Origin::kIssued && !token.current().hash;
-    if (is_first) {
+    if (token.origin == vault::Origin::kIssued && !token.current().given) {
         HWVAULT_CO_TRY(handing.escrow, co_await escrow_of(owner, token, handing.secret));
     }
     HWVAULT_CO_CHECK(co_await put_on_record(who.caller, target, token, handing));
@@ -79,27 +81,22 @@ Awaitable<void> VaultService::first_use(policy::Caller caller, vault::Target tar
     co_return Result<void>{};
 }
 
-Awaitable<vault::Token> VaultService::with_nonce(vault::Token token) {
-    const crypto::TokenId id = token.current().id;
-    if (const auto known = nonces_.of(id)) {
-        token.generations.back().nonce = known;
-        co_return token;
-    }
+Awaitable<vault::Token> VaultService::completed(vault::Token token) {
+    if (recent_.complete(token.generations.back())) co_return token;
     auto stored = co_await run_on(parts_.store_thread, [this, record = token.id] { return open_->store->read_token(record); });
     if (!stored) co_return stored.error();
-    if (!*stored || (*stored)->current().id != id) {
+    if (!*stored || (*stored)->current().id != token.current().id) {
         co_return Error{ErrorCode::kBusy, "The token has just changed. Try again."};
     }
-    nonces_.saw((*stored)->current());
-    token.generations.back().nonce = (*stored)->current().nonce;
+    recent_.saw((*stored)->current());
+    token.generations.back() = (*stored)->current();
     co_return token;
 }
 
 Awaitable<SecretBytes> VaultService::derived_text(const policy::Caller& caller, const vault::Token& token) {
-    HWVAULT_CO_TRY(vault::Token whole, co_await with_nonce(token));
     HWVAULT_CO_TRY(const auto turn, co_await device_turn(caller));
     VaultName name{open_->vault->id(), open_->vault->prefix()};
-    co_return co_await derive_string(parts_.hardware, std::move(name), std::move(whole));
+    co_return co_await derive_string(parts_.hardware, std::move(name), token);
 }
 
 Awaitable<SecretBytes> VaultService::sealed_content(const policy::Caller& caller, const vault::Token& token) {
@@ -143,17 +140,33 @@ Awaitable<void> VaultService::put_on_record(const policy::Caller& caller, const 
     if (token.origin != vault::Origin::kIssued) co_return Result<void>{};
     const auto proof = crypto::prove_token_text(open_->vault->prefix(), handing.secret.reveal());
     if (!proof) co_return Error{ErrorCode::kInternal, "A derived token has no valid form."};
+    std::optional<crypto::Digest> on_record = token.current().hash;
+    if (!token.current().given) {
+        vault::FirstString string{.id = token.current().id, .hash = proof->hash, .escrow = handing.escrow};
+        HWVAULT_CO_CHECK(co_await record(caller, target, std::move(string)));
+        // Somebody else's may have come first.
+        auto now = open_->vault->find(target.account, target.name);
+        if (!now || now->current().id != token.current().id) {
+            co_return Error{ErrorCode::kBusy, "The token has just changed. Try again."};
+        }
+        HWVAULT_CO_TRY(const vault::Token given, co_await completed(std::move(*now)));
+        on_record = given.current().hash;
+    }
+    if (on_record == proof->hash) co_return Result<void>{};
+    co_return Error{ErrorCode::kInternal,
+                    "The device derived another string for " + target.account.text() + "/" + target.name.text() +
+                        " than before: it is not the device that this vault was set up with. See `hwvault doctor`."};
+}
+
+Awaitable<void> VaultService::record(policy::Caller caller, vault::Target target, vault::FirstString string) {
+    Touches touches{target.account.text(), target.name.text()};
     // The gate once more: what allowed this may be withdrawn by a commit that is under way.
-    vault::FirstString string{.id = token.current().id, .hash = proof->hash, .escrow = handing.escrow};
-    Planner planner = [this, caller, target, string = std::move(string)](const vault::Vault& state) -> Result<vault::Plan> {
+    Planner planner = [this, caller = std::move(caller), target = std::move(target), string = std::move(string)](
+                          const vault::Vault& state) -> Result<vault::Plan> {
         HWVAULT_CHECK(gate(caller, vault::Verb::kRetrieve, target));
         HWVAULT_TRY(auto plan, vault::record_hash(state, target, string));
         return vault::as_plan(std::move(plan));
     };
-    // The usual case is planned here and now: the hash is on record, and equal.
-    HWVAULT_CO_TRY(const vault::Plan plan, planner(*open_->vault));
-    if (std::holds_alternative<vault::Unchanged>(plan)) co_return Result<void>{};
-    Touches touches{target.account.text(), target.name.text()};
     HWVAULT_CO_CHECK(co_await open_->committer->commit(std::move(touches), std::move(planner)));
     co_return Result<void>{};
 }

@@ -100,7 +100,7 @@ void SignedStore::take_token(const store::SalvagedToken& salvaged, const std::st
         if (now && !now->revoked) records_.left_out.push_back({name, "got a new string after the last signature"});
         return;
     }
-    const bool given_later = !then.revoked && !then.current().hash && now->current().hash;
+    const bool given_later = !then.revoked && !then.current().given && now->current().given;
     if (given_later) {
         records_.left_out.push_back({name, "was first given out after the last signature; its next Retrieve gives another string"});
     }

@@ -155,27 +155,13 @@ awaitable<Result<void>> VaultService::try_to_open() {
                        .administered_by = parts_.administered_by};
     auto opened = co_await open_vault(std::move(parts));
     if (!opened) co_return opened.error();
-    HWVAULT_CO_CHECK(adopt(std::move(*opened)));
+    adopt(std::move(*opened));
     announce();
     co_return Result<void>{};
 }
 
-Result<std::shared_ptr<VerifyIndex>> VaultService::make_index(const vault::Vault& vault) {
-    const auto used = [this](const vault::Token& token, vault::UnixTime at) {
-        const auto known = last_uses_.of(token.id);
-        if (!known || known->at < at) last_uses_.saw(token.id, at, "");
-    };
-    return VerifyIndex::make({.strand = parts_.strand,
-                              .background = parts_.store_thread,
-                              .vault = vault,
-                              .clock = parts_.clock,
-                              .used = used});
-}
-
-Result<void> VaultService::adopt(Opened opened) {
-    HWVAULT_TRY(auto index, make_index(*opened.vault));
+void VaultService::adopt(Opened opened) {
     open_ = std::make_unique<Open>();
-    open_->index = std::move(index);
     open_->store = std::move(opened.store);
     open_->vault = std::move(opened.vault);
     open_->vault->set_quotas(parts_.quotas);  // those of now: opening takes a while
@@ -189,13 +175,26 @@ Result<void> VaultService::adopt(Opened opened) {
                                                                      .mode = parts_.anti_rollback,
                                                                      .batch_interval = parts_.batch_interval});
     open_->recipient = std::move(opened.recipient);
+    begin_verifying(opened);
     begin_exporting(opened);
     begin_committing(opened);
     open_->epochs->on_change([this] { announce(); });
     open_->epochs->on_batch_end([this] { open_->committer->start(); });
     open_->epochs->start();
+}
+
+void VaultService::begin_verifying(Opened& opened) {
+    const auto used = [this](const vault::Token& token, vault::UnixTime at) {
+        const auto known = last_uses_.of(token.id);
+        if (!known || known->at < at) last_uses_.saw(token.id, at, "");
+    };
+    VerifyIndex::Parts parts{.strand = parts_.strand,
+                             .background = parts_.store_thread,
+                             .vault = *open_->vault,
+                             .clock = parts_.clock,
+                             .used = used};
+    open_->index = std::make_shared<VerifyIndex>(std::move(parts), std::move(opened.index));
     open_->index->start();
-    return {};
 }
 
 void VaultService::begin_exporting(const Opened& opened) {
@@ -418,7 +417,7 @@ Result<vault::Occasion> VaultService::occasion(const policy::Caller& caller, con
 void VaultService::publish(const vault::Change& change) {
     open_->index->apply(change);
     forget_uses(change);
-    for (const vault::TokenWrite& write : change.tokens) nonces_.saw(write.token.current());
+    for (const vault::TokenWrite& write : change.tokens) recent_.saw(write.token.current());
     if (open_->recipient) open_->checkpoints->changed();
     if (!change.notice) return;
     const auto name = vault::AccountName::parse(change.notice->account);

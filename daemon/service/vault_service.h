@@ -26,7 +26,7 @@
 #include "daemon/service/last_uses.h"
 #include "daemon/service/limiter.h"
 #include "daemon/service/opening.h"
-#include "daemon/service/recent_nonces.h"
+#include "daemon/service/recent_generations.h"
 #include "daemon/service/service.h"
 #include "daemon/service/verify_index.h"
 #include "daemon/service/watchers.h"
@@ -109,8 +109,8 @@ private:
     // Startup.
     boost::asio::awaitable<void> bring_up();
     boost::asio::awaitable<void> calls_end();
-    Result<void> adopt(Opened opened);
-    Result<std::shared_ptr<VerifyIndex>> make_index(const vault::Vault& vault);
+    void adopt(Opened opened);
+    void begin_verifying(Opened& opened);
     void begin_committing(const Opened& opened);
     void begin_exporting(const Opened& opened);
     void audit_touched(const std::string& what);
@@ -165,8 +165,8 @@ private:
     // At the device, fair between callers; for what they ask, never for what the vault itself needs. kBusy when it does not
     // come in time.
     Awaitable<os::Turns::Turn> device_turn(const policy::Caller& caller);
-    // The token with the nonce of its current generation; kBusy when it has changed.
-    Awaitable<vault::Token> with_nonce(vault::Token token);
+    // The token with what the vault does not keep of its current generation; kBusy when it has changed.
+    Awaitable<vault::Token> completed(vault::Token token);
     Awaitable<SecretBytes> derived_text(const policy::Caller& caller, const vault::Token& token);
     Awaitable<SecretBytes> sealed_content(const policy::Caller& caller, const vault::Token& token);
     Awaitable<Bytes> sealed(const policy::Caller& caller, const vault::Token& token, const SecretBytes& secret);
@@ -178,9 +178,10 @@ private:
         SecretBytes secret;
         std::optional<Bytes> escrow;  // when it is given for the first time, in a vault with recovery
     };
-    // So that a verifier will know it. kBusy when the token has changed.
+    // So that a verifier will know it. kBusy when the token has changed; kInternal when it is another string than was given before.
     Awaitable<void> put_on_record(const policy::Caller& caller, const vault::Target& target, const vault::Token& token,
                                   const Handing& handing);
+    Awaitable<void> record(policy::Caller caller, vault::Target target, vault::FirstString string);
     // Whether what is on record is still `token` as it was copied.
     [[nodiscard]] bool is_current(const vault::Target& target, const vault::Token& token) const;
     // Last, and without a wait in it: the caller as it is now may have the token as it is now, and the audit trail has the
@@ -197,7 +198,8 @@ private:
     void publish(const vault::Change& change);
     void used(const vault::Id& token, const policy::Caller& by, vault::UnixTime now);
     void forget_uses(const vault::Change& change);
-    [[nodiscard]] vault::Info with_last_use(vault::Info info, const vault::Token& token) const;
+    // What List and Describe tell.
+    [[nodiscard]] vault::Info info_of(const vault::Account& account, const vault::Token& token) const;
 
     Parts parts_;
     std::unique_ptr<Open> open_;
@@ -209,7 +211,7 @@ private:
     Watchers watchers_;
     LastUses last_uses_;
     index::Found shown_;  // what the last Verify has found, for whoever asked to read
-    RecentNonces nonces_;
+    RecentGenerations recent_;
     boost::asio::steady_timer retry_;
     bool stopping_{false};
     std::uint64_t verified_{0};

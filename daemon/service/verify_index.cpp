@@ -12,6 +12,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "daemon/service/index_tables.h"
 #include "os/asio.h"
 
 namespace hwvault::service {
@@ -19,25 +20,6 @@ namespace {
 
 using boost::asio::awaitable;
 using index::Writer;
-
-// A new table is so full that it can grow by a tenth before the next is made, and takes 150 bytes a token.
-std::uint32_t slots_for(std::size_t tokens) {
-    const std::size_t wanted = tokens * 100 / 64;
-    return static_cast<std::uint32_t>(std::clamp<std::size_t>(wanted, index::kMinSlots, index::kMaxSlots));
-}
-
-// Of the account as the change leaves it; null when that is not known.
-const vault::AccountName* owner_of(const vault::TokenWrite& write, const vault::Change& change, const vault::Vault& vault) {
-    for (const vault::AccountWrite& account : change.accounts) {
-        if (account.account.id == write.token.account) return &account.account.name;
-    }
-    const vault::Account* const known = vault.account(write.token.account);
-    return known == nullptr ? nullptr : &known->name;
-}
-
-bool is_dead(const vault::Token& token, const vault::Generation& generation) {
-    return token.revoked && generation.number == token.current().number;
-}
 
 Result<os::Fd> copy_of(const os::Fd& fd) {
     os::Fd copy{::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3)};
@@ -47,21 +29,24 @@ Result<os::Fd> copy_of(const os::Fd& fd) {
 
 }  // namespace
 
-Result<std::shared_ptr<VerifyIndex>> VerifyIndex::make(Parts parts) {
-    auto made = std::make_shared<VerifyIndex>(std::move(parts));
-    HWVAULT_TRY(made->current_, made->make_full_table(made->parts_.vault.token_count()));
-    return made;
-}
-
-VerifyIndex::VerifyIndex(Parts parts)
+VerifyIndex::VerifyIndex(Parts parts, std::unique_ptr<Writer> table)
     : parts_(std::move(parts)),
+      current_(std::move(table)),
       timer_(parts_.strand),
       harvest_at_(std::chrono::steady_clock::now() + kHarvest),
       harvested_at_(parts_.clock()) {}
 
 void VerifyIndex::start() {
+    hold();
     boost::asio::co_spawn(
         parts_.strand, [self = shared_from_this()] { return self->beat(); }, boost::asio::detached);
+}
+
+// One that cannot be held is handed to nobody, and beat() sees to another.
+void VerifyIndex::hold() {
+    is_given_up_ = !current_->hold();
+    const vault::UnixTime now = parts_.clock();
+    current_->beat(now, now);
 }
 
 void VerifyIndex::stop() {
@@ -83,68 +68,13 @@ awaitable<void> VerifyIndex::beat() {
     }
 }
 
-// No smaller than the one that there is: long texts take room that the number of tokens does not tell.
-Result<std::unique_ptr<Writer>> VerifyIndex::make_table(std::size_t tokens) const {
-    const std::uint32_t least = current_ ? current_->slots() : index::kMinSlots;
-    return Writer::make(parts_.vault.prefix(), std::max(slots_for(tokens), least));
-}
-
-// Tokens may, with very bad luck, find no place in a table that is not full: then a larger one has it.
-Result<std::unique_ptr<Writer>> VerifyIndex::make_full_table(std::size_t tokens) const {
-    for (;; tokens += tokens / 4 + index::kMinSlots) {
-        HWVAULT_TRY(std::unique_ptr<Writer> table, make_table(tokens));
-        bool placed = true;
-        parts_.vault.visit_after({}, [&](const vault::Account& account, const vault::Token& token) {
-            placed = put(*table, token, account.name.text());
-            return placed;
-        });
-        if (placed) return table;
-        if (table->slots() == index::kMaxSlots) {
-            return Error{ErrorCode::kQuotaExceeded, "The vault has more tokens than the verify index has places."};
-        }
-    }
-}
-
-bool VerifyIndex::put(Writer& table, const vault::Token& token, const std::string& account) const {
-    return std::ranges::all_of(token.generations, [&](const vault::Generation& generation) {
-        return !generation.hash || table.put({.id = generation.id,
-                                              .hash = *generation.hash,
-                                              .live = !is_dead(token, generation),
-                                              .generation = generation.number,
-                                              .expires_at = generation.expires_at,
-                                              .account = account,
-                                              .name = token.name.text(),
-                                              .scopes = token.scopes});
-    });
-}
-
 void VerifyIndex::apply(const vault::Change& change) {
-    if (next_ && !apply(*next_, change)) next_.reset();
+    if (next_ && !service::apply(*next_, change, parts_.vault)) next_.reset();
     // A larger one has what the vault had before this change, all of which is then made there.
     std::size_t room = current_->count();
-    while (!apply(*current_, change) && current_->slots() < index::kMaxSlots && replace_now(room += room / 4 + index::kMinSlots)) {}
+    while (!service::apply(*current_, change, parts_.vault) && current_->slots() < index::kMaxSlots &&
+           replace_now(room += room / 4 + index::kMinSlots)) {}
     if (!next_ && current_->is_crowded()) begin_next(current_->count() * 5 / 4);
-}
-
-// What ends first, so that its room is there for what comes. False when something found no place; all that ends has ended then.
-bool VerifyIndex::apply(Writer& table, const vault::Change& change) const {
-    for (const vault::TokenWrite& write : change.tokens) drop_ended(table, write, owner_of(write, change, parts_.vault));
-    bool placed = true;
-    for (const vault::TokenWrite& write : change.tokens) {
-        const vault::AccountName* const owner = owner_of(write, change, parts_.vault);
-        if (owner != nullptr && !write.erase) placed = put(table, write.token, owner->text()) && placed;
-    }
-    return placed;
-}
-
-void VerifyIndex::drop_ended(Writer& table, const vault::TokenWrite& write, const vault::AccountName* owner) const {
-    const auto before = owner == nullptr ? std::nullopt : parts_.vault.find(*owner, write.token.name);
-    if (!before) return;
-    const auto& after = write.token.generations;
-    for (const vault::Generation& generation : before->generations) {
-        const bool stays = !write.erase && std::ranges::find(after, generation.id, &vault::Generation::id) != after.end();
-        if (generation.hash && !stays) table.drop(generation.id, *generation.hash);
-    }
 }
 
 // That it has expired by now must hold for every reader from now on, whatever its clock says.
@@ -155,9 +85,9 @@ bool VerifyIndex::verify(BytesView token, vault::UnixTime now, index::Found& fou
     return true;
 }
 
-vault::UnixTime VerifyIndex::last_verified(const vault::Generation& generation) const {
-    if (!generation.hash) return vault::kNever;
-    return std::min<vault::UnixTime>(current_->last_verified(generation.id, *generation.hash), parts_.clock());
+vault::UnixTime VerifyIndex::last_verified(const vault::Account& account, const vault::Token& token) const {
+    const auto key = key_of(account.name.text(), token, token.current());
+    return std::min<vault::UnixTime>(current_->last_verified(key), parts_.clock());
 }
 
 Result<IndexDescriptors> VerifyIndex::hand_out() const {
@@ -174,7 +104,8 @@ void VerifyIndex::withdraw() {
 }
 
 void VerifyIndex::begin_next(std::size_t tokens) {
-    auto made = make_table(tokens);
+    // No smaller than the one that there is: long texts take room that the number of tokens does not tell.
+    auto made = Writer::make(parts_.vault.prefix(), std::max(slots_for(tokens), current_->slots()));
     if (!made) return;  // there is no memory: the next change that wants it tries again
     next_ = std::move(*made);
     boost::asio::co_spawn(
@@ -199,7 +130,7 @@ bool VerifyIndex::fill_some(vault::Vault::Position& place) {
     std::size_t copied = 0;
     bool goes_on = false;
     parts_.vault.visit_after(place, [&](const vault::Account& account, const vault::Token& token) {
-        if (!put(*next_, token, account.name.text())) {
+        if (!put(*next_, account.name.text(), token, current_.get())) {
             next_.reset();
             return false;
         }
@@ -214,17 +145,15 @@ void VerifyIndex::replace_by(std::unique_ptr<Writer> next) {
     current_->give_up();
     harvest();
     std::shared_ptr<Writer> over = std::exchange(current_, std::move(next));
-    is_given_up_ = false;
     ++filling_;
-    const vault::UnixTime now = parts_.clock();
-    current_->beat(now, now);
+    hold();
     boost::asio::post(parts_.background, [over = std::move(over)]() mutable { over.reset(); });
 }
 
 // At once, since a change needs the room. False when there is none to be had.
 bool VerifyIndex::replace_now(std::size_t tokens) {
     next_.reset();
-    auto made = make_full_table(tokens);
+    auto made = copy_table(parts_.vault, *current_, tokens);
     if (made) replace_by(std::move(*made));
     return made.has_value();
 }

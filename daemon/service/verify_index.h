@@ -7,7 +7,7 @@
 // of it, the next one is filled a few tokens at a time, and then takes its place. hwvaultd's own doors look up in whichever
 // table is complete, at any moment.
 //
-// Lives on the service's strand; make() and its fill of the first table block. Not thread-safe.
+// Lives on the service's strand. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -40,11 +40,10 @@ public:
         std::function<void(const vault::Token&, vault::UnixTime)> used;
     };
 
-    // With all that is in the vault.
-    static Result<std::shared_ptr<VerifyIndex>> make(Parts parts);
-    explicit VerifyIndex(Parts parts);
+    // `table` has all of the vault.
+    VerifyIndex(Parts parts, std::unique_ptr<index::Writer> table);
 
-    // From now on readers are told each second that hwvaultd lives.
+    // From now on it is handed out, and readers are told each second that hwvaultd lives.
     void start();
     void stop();
 
@@ -56,8 +55,8 @@ public:
     [[nodiscard]] index::Writer::Standing recognise(BytesView token, index::Found& found) const {
         return current_->recognise(token, found);
     }
-    // When some process last verified it, as far as is known; 0: never.
-    [[nodiscard]] vault::UnixTime last_verified(const vault::Generation& generation) const;
+    // When some process last verified its current string, as far as is known; 0: never.
+    [[nodiscard]] vault::UnixTime last_verified(const vault::Account& account, const vault::Token& token) const;
 
     // kBusy while the next table is being filled.
     Result<IndexDescriptors> hand_out() const;
@@ -67,15 +66,11 @@ public:
     [[nodiscard]] std::size_t count() const { return current_->count(); }
 
 private:
-    Result<std::unique_ptr<index::Writer>> make_table(std::size_t tokens) const;
-    Result<std::unique_ptr<index::Writer>> make_full_table(std::size_t tokens) const;
-    [[nodiscard]] bool put(index::Writer& table, const vault::Token& token, const std::string& account) const;
-    [[nodiscard]] bool apply(index::Writer& table, const vault::Change& change) const;
-    void drop_ended(index::Writer& table, const vault::TokenWrite& write, const vault::AccountName* owner) const;
     void begin_next(std::size_t tokens);
     boost::asio::awaitable<void> fill_next(std::uint64_t filling);
     [[nodiscard]] bool fill_some(vault::Vault::Position& place);
     void replace_by(std::unique_ptr<index::Writer> next);
+    void hold();
     [[nodiscard]] bool replace_now(std::size_t tokens);
     void harvest();
     boost::asio::awaitable<void> beat();
@@ -83,7 +78,7 @@ private:
     Parts parts_;
     std::unique_ptr<index::Writer> current_;
     std::unique_ptr<index::Writer> next_;  // while it is filled
-    bool is_given_up_{false};              // the current one: readers have let go of it
+    bool is_given_up_{true};               // the current one: readers are not to have it
     std::uint64_t filling_{0};             // which next_ that is, so that an abandoned filling ends
     boost::asio::steady_timer timer_;
     std::chrono::steady_clock::time_point harvest_at_;

@@ -112,9 +112,12 @@ void write_generation(FieldWriter<>& fields, const vault::Generation& generation
 bool read_generation(FieldReader& fields, vault::Generation& generation) {
     if (!read(fields.number(), generation.number)) return false;
     const auto id = crypto::parse_token_id(fields.text().value_or(""));
-    return read(id, generation.id) && read(fields.array<std::tuple_size_v<vault::Nonce>>(), generation.nonce.emplace()) &&
-           read_optional(fields, generation.hash) && read(fields.number(), generation.created_at) &&
-           read(fields.number(), generation.expires_at);
+    if (!read(id, generation.id) || !read(fields.array<std::tuple_size_v<vault::Nonce>>(), generation.nonce.emplace()) ||
+        !read_optional(fields, generation.hash)) {
+        return false;
+    }
+    generation.given = generation.hash.has_value();
+    return read(fields.number(), generation.created_at) && read(fields.number(), generation.expires_at);
 }
 
 bool read_generations(FieldReader& fields, std::vector<vault::Generation>& generations) {

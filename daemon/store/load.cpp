@@ -20,7 +20,8 @@ namespace {
 // What has been checked so far, in the order of the table.
 class Loading {
 public:
-    Loading(const Keys& keys, RecordSet& records, const TakeRecords& take) : keys_(keys), records_(records), take_(take) {}
+    Loading(const Keys& keys, RecordSet& records, std::uint64_t in_all, const TakeRecords& take)
+        : keys_(keys), records_(records), in_all_(in_all), take_(take) {}
 
     Result<void> read_all(const Connection& connection);
 
@@ -43,6 +44,7 @@ private:
 
     const Keys& keys_;
     RecordSet& records_;
+    std::uint64_t in_all_;
     const TakeRecords& take_;
     std::deque<std::future<Checked>> under_way_;
     std::map<vault::Id, std::string> accounts_;  // by what a person calls them
@@ -115,7 +117,7 @@ Result<void> Loading::wait_for_all_but(std::size_t left) {
 }
 
 Result<void> Loading::take(Checked some) {
-    Records records;
+    Records records{.accounts = {}, .tokens = {}, .in_all = in_all_};
     for (std::size_t i = 0; i < some.rows.size(); ++i) {
         HWVAULT_CHECK(take_row(some.batch->rows()[i], some.rows[i], records));
     }
@@ -191,7 +193,7 @@ Result<Loaded> load(const Connection& connection, const Keys& keys, RecordSet& r
     }
     Contents contents;
     records.expect(head.count, head.header.recipient.has_value());
-    HWVAULT_CHECK(Loading(keys, records, take).read_all(connection));
+    HWVAULT_CHECK(Loading(keys, records, head.count, take).read_all(connection));
     HWVAULT_CHECK(check_set(records, head));
     HWVAULT_CHECK(check_events(connection, head));
     HWVAULT_CHECK(check_pages(connection));

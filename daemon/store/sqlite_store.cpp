@@ -29,7 +29,9 @@ Result<Bytes> encode_checked(const vault::Account& account) {
 }
 Result<Bytes> encode_checked(const vault::Token& token) {
     Bytes body = encode(token);
-    if (!decode_token(body)) return defect("A token is outside the limits of its record.");
+    const auto read = decode_token(body);
+    if (!read) return defect("A token is outside the limits of its record.");
+    if (*read != token) return defect("A token would be read otherwise than it was written.");
     return body;
 }
 
@@ -37,12 +39,14 @@ std::optional<vault::Token> token_in(const std::optional<Record>& record) {
     return record && record->kind == Kind::kToken ? decode_token(record->body) : std::nullopt;
 }
 
-// Generations that were there before come without their nonces.
-vault::Token with_nonces(vault::Token token, const std::optional<vault::Token>& before) {
+// Generations that were there before come without what a vault does not keep of them.
+vault::Token completed(vault::Token token, const std::optional<vault::Token>& before) {
     if (!before) return token;
     for (vault::Generation& generation : token.generations) {
         const auto same = std::ranges::find(before->generations, generation.id, &vault::Generation::id);
-        if (!generation.nonce && same != before->generations.end()) generation.nonce = same->nonce;
+        if (same == before->generations.end()) continue;
+        if (!generation.nonce) generation.nonce = same->nonce;
+        if (!generation.hash) generation.hash = same->hash;
     }
     return token;
 }
@@ -227,7 +231,7 @@ Result<void> SqliteStore::write_token(const vault::TokenWrite& write) {
     if (write.erase) return records_.erase(write.token.id);
     HWVAULT_TRY(const std::optional<Record> before, records_.read(write.token.id));
     const std::optional<vault::Token> token_before = token_in(before);
-    const vault::Token token = with_nonces(write.token, token_before);
+    const vault::Token token = completed(write.token, token_before);
     HWVAULT_TRY(const Bytes body, encode_checked(token));
     NewRecord record{.kind = Kind::kToken,
                      .id = token.id,

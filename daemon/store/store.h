@@ -79,6 +79,7 @@ struct Batch {
 struct Records {
     std::vector<vault::Account> accounts;
     std::vector<vault::Token> tokens;
+    std::uint64_t in_all{0};  // accounts and tokens in the store
 };
 using TakeRecords = std::function<void(Records)>;
 
@@ -118,7 +119,7 @@ public:
     // checkpoint than the one that was to be signed.
     virtual Result<void> commit(const Batch& batch) = 0;
 
-    // A token as it was loaded or written last, with its nonces; kStoreTampered when the row is another. nullopt: there is
+    // A token as it was loaded or written last, with its nonces and hashes; kStoreTampered when the row is another. nullopt: there is
     // none.
     virtual Result<std::optional<vault::Token>> read_token(const vault::Id& id) = 0;
 

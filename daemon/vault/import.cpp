@@ -41,7 +41,6 @@ Result<ImportDraft> draft_import(const Vault& vault, const Target& target, const
                      text_of(target) + " is a token of this vault. Import under another name, or delete it first."};
     }
     if (!known) HWVAULT_CHECK(has_room(vault, target.account));
-    HWVAULT_CHECK(is_unused(vault, occasion.fresh.public_id));
 
     ImportDraft draft;
     draft.token = record_for(known, home.account, target, occasion);
@@ -61,7 +60,6 @@ Result<std::variant<Grants, Withdraws>> import(const Vault& vault, const Target&
     }
     if (const Account* const account = vault.find(target.account)) HWVAULT_CHECK(same_user(*account, target));
     if (!draft.replaces) HWVAULT_CHECK(has_room(vault, target.account));
-    HWVAULT_CHECK(is_unused(vault, draft.token.current().id));
 
     Change change = change_of(draft.token, target, {Verb::kImport, "imported", draft.token.current()}, occasion);
     change.tokens.front().sealed_content = std::move(sealed);

@@ -2,7 +2,7 @@
 //
 // In this order: name, id, flags, created, changed, lifetime, scopes, description, generations, seal nonce. A number takes
 // seven bits a byte, so that a small one is short; a text follows its length; a time that most often is another one's
-// neighbour is kept as the difference, modulo 2^64.
+// neighbour is kept as the difference, modulo 2^64. A generation's number has 63 bits, and whether it was given below them.
 #include "daemon/vault/kept_token.h"
 
 #include <algorithm>
@@ -76,32 +76,13 @@ std::uint8_t flags_of(const Token& token) {
 
 Generation read_generation(Reader& bytes, UnixTime token_created_at) {
     Generation generation;
-    generation.number = bytes.number();
+    const std::uint64_t number = bytes.number();
+    generation.number = number >> 1;
+    generation.given = number % 2 == 1;
     generation.id = bytes.array<crypto::TokenId>();
     generation.created_at = token_created_at + bytes.number();
     generation.expires_at = bytes.number();
     return generation;
-}
-
-// What comes before the scopes.
-struct Head {
-    std::string_view name;
-    Id id{};
-    std::uint64_t flags{0};
-    UnixTime created_at{0};
-    UnixTime changed_at{0};
-    std::uint64_t lifetime{0};
-};
-
-Head read_head(Reader& bytes) {
-    Head head;
-    head.name = bytes.text();
-    head.id = bytes.array<Id>();
-    head.flags = bytes.number();
-    head.created_at = bytes.number();
-    head.changed_at = head.created_at + bytes.number();
-    head.lifetime = bytes.number();
-    return head;
 }
 
 std::vector<std::string> read_texts(Reader& bytes) {
@@ -112,21 +93,21 @@ std::vector<std::string> read_texts(Reader& bytes) {
 
 // From the beginning to behind the end.
 Token read_token(Reader& bytes) {
-    const Head head = read_head(bytes);
     Token token;
-    token.id = head.id;
-    token.name = TokenName::parse(head.name).value();
-    token.origin = (head.flags & kImportedFlag) != 0 ? Origin::kImported : Origin::kIssued;
-    token.revoked = (head.flags & kRevokedFlag) != 0;
-    token.created_at = head.created_at;
-    token.changed_at = head.changed_at;
-    token.lifetime = head.lifetime;
+    token.name = TokenName::parse(bytes.text()).value();
+    token.id = bytes.array<Id>();
+    const std::uint64_t flags = bytes.number();
+    token.origin = (flags & kImportedFlag) != 0 ? Origin::kImported : Origin::kIssued;
+    token.revoked = (flags & kRevokedFlag) != 0;
+    token.created_at = bytes.number();
+    token.changed_at = token.created_at + bytes.number();
+    token.lifetime = bytes.number();
     token.scopes = read_texts(bytes);
     token.description = bytes.text();
     const auto generations = static_cast<std::size_t>(bytes.number());
     token.generations.reserve(generations);
-    while (token.generations.size() < generations) token.generations.push_back(read_generation(bytes, head.created_at));
-    if ((head.flags & kSealNonceFlag) != 0) token.seal_nonce = bytes.array<Nonce>();
+    while (token.generations.size() < generations) token.generations.push_back(read_generation(bytes, token.created_at));
+    if ((flags & kSealNonceFlag) != 0) token.seal_nonce = bytes.array<Nonce>();
     return token;
 }
 
@@ -139,7 +120,7 @@ Bytes keep(const Token& token) {
     for (const std::string& scope : token.scopes) bytes.text(scope);
     bytes.text(token.description).number(token.generations.size());
     for (const Generation& generation : token.generations) {
-        bytes.number(generation.number).array(generation.id);
+        bytes.number(generation.number << 1 | (generation.given ? 1 : 0)).array(generation.id);
         bytes.number(generation.created_at - token.created_at).number(generation.expires_at);
     }
     if (token.seal_nonce) bytes.array(*token.seal_nonce);
@@ -148,33 +129,6 @@ Bytes keep(const Token& token) {
 
 std::string_view KeptToken::name() const {
     return Reader(bytes_).text();
-}
-
-Id KeptToken::id() const {
-    Reader bytes{bytes_};
-    return read_head(bytes).id;
-}
-
-std::vector<std::string> KeptToken::scopes() const {
-    Reader bytes{bytes_};
-    read_head(bytes);
-    return read_texts(bytes);
-}
-
-std::optional<KeptToken::Generation> KeptToken::generation(const crypto::TokenId& id) const {
-    Reader bytes{bytes_};
-    const Head head = read_head(bytes);
-    for (auto left = bytes.number(); left > 0; --left) bytes.text();
-    bytes.text();
-    for (auto left = bytes.number(); left > 0; --left) {
-        const auto found = read_generation(bytes, head.created_at);
-        const bool is_current = left == 1;
-        if (found.id != id) continue;
-        return Generation{.number = found.number,
-                          .expires_at = found.expires_at,
-                          .dead = is_current && (head.flags & kRevokedFlag) != 0};
-    }
-    return std::nullopt;
 }
 
 Token KeptToken::read() const {

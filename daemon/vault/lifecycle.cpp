@@ -148,7 +148,6 @@ Result<std::variant<Grants, Withdraws>> create(const Vault& vault, const Target&
                          " still lives in its overlap. Revoke the whole token (without naming a generation) first."};
     }
     if (!known) HWVAULT_CHECK(has_room(vault, target.account));
-    HWVAULT_CHECK(is_unused(vault, occasion.fresh.public_id));
 
     Token token = known ? renewed(*known) : new_token(home.account, target, Origin::kIssued, occasion);
     HWVAULT_CHECK(set_options(token, options));
@@ -164,10 +163,7 @@ Result<std::variant<Unchanged, Withdraws>> revoke(const Vault& vault, const Targ
     HWVAULT_TRY(const std::uint64_t number, meant(token, target, generation));
     if (number < token.current().number) return revoke_older(token, target, number, occasion);
     if (token.origin == Origin::kImported) return revoke_imported(token, target, occasion);
-    if (token.name.is_default()) {
-        HWVAULT_CHECK(is_unused(vault, occasion.fresh.public_id));
-        return revoke_default(token, target, Verb::kRevoke, occasion);
-    }
+    if (token.name.is_default()) return revoke_default(token, target, Verb::kRevoke, occasion);
     std::vector<Generation> older = live_older(token, occasion.now);
     const bool all = generation == 0;
     if (token.revoked && (!all || older.empty())) return Unchanged{};
@@ -190,7 +186,6 @@ Result<std::variant<Unchanged, Withdraws>> rotate(const Vault& vault, const Targ
     if (token.revoked) {
         return Error{ErrorCode::kNotFound, text_of(target) + " was revoked. Create it again for a new string."};
     }
-    HWVAULT_CHECK(is_unused(vault, occasion.fresh.public_id));
     if (token.name.is_default()) return revoke_default(token, target, Verb::kRotate, occasion);
     return rotate_named(token, target, overlap_seconds, occasion);
 }
@@ -207,22 +202,17 @@ Result<Withdraws> erase(const Vault& vault, const Target& target, const Occasion
 
 Result<std::variant<Unchanged, Grants>> record_hash(const Vault& vault, const Target& target,
                                                     const FirstString& string) {
-    HWVAULT_TRY(const Token token, existing_of_user(vault, target));
+    HWVAULT_TRY(Token token, existing_of_user(vault, target));
     const Generation& current = token.current();
     if (token.origin == Origin::kImported || token.revoked || current.id != string.id) {
         return Error{ErrorCode::kBusy, text_of(target) + " changed while it was being retrieved. Try again."};
     }
-    if (current.hash == string.hash) return Unchanged{};
-    if (current.hash) {
-        return Error{ErrorCode::kInternal,
-                     "The device derived another string for " + text_of(target) +
-                         " than before: it is not the device that this vault was set up with. See `hwvault doctor`."};
-    }
-    Token known = token;
-    known.generations.back().hash = string.hash;
+    if (current.given) return Unchanged{};
+    token.generations.back().hash = string.hash;
+    token.generations.back().given = true;
     Change change;
     change.tokens.push_back(TokenWrite{
-        .token = std::move(known), .erase = false, .sealed_content = std::nullopt, .escrow = string.escrow});
+        .token = std::move(token), .erase = false, .sealed_content = std::nullopt, .escrow = string.escrow});
     return Grants{std::move(change)};
 }
 
@@ -235,6 +225,10 @@ Result<void> retrievable(const Vault& vault, const Target& target, UnixTime now)
         return Error{ErrorCode::kExpired, text_of(target) + " has expired. " +
                                               (token.origin == Origin::kIssued ? "Rotate it" : "Import it again") +
                                               " for a new one."};
+    }
+    if (token.current().number > kMaxGeneration) {
+        return Error{ErrorCode::kQuotaExceeded,
+                     text_of(target) + " has had as many strings as a token may have. Delete it and create it again."};
     }
     return {};
 }

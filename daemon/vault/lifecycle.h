@@ -24,6 +24,7 @@ namespace hwvault::vault {
 constexpr std::uint64_t kMaxLifetime = 10ULL * 365 * 24 * 3600;  // seconds that an expiry may lie ahead
 constexpr std::uint64_t kMaxOverlap = 90ULL * 24 * 3600;         // seconds of overlap after a rotation
 constexpr std::size_t kMaxSecretSize = 1 << 20;                  // bytes of an imported secret
+constexpr std::uint64_t kMaxGeneration = 0xffff'ffff;            // that can be given (docs/formats/verify-index.md)
 
 // Random material that one plan may use up; drawn by the caller, none of it secret.
 struct Fresh {
@@ -107,11 +108,11 @@ struct FirstString {
     crypto::Digest hash{};
     std::optional<Bytes> escrow;  // in a vault with recovery
 };
-// Unchanged when the hash is recorded already; kInternal
-// when another one is: the device is not the one that made it. kBusy when the generation is not the current one.
+// Unchanged when it was given already, and a hash is on record. kBusy when the generation is not the current one.
 Result<std::variant<Unchanged, Grants>> record_hash(const Vault& vault, const Target& target, const FirstString& string);
 
-// Whether the current generation can be handed out at `now`: kNotFound (none, or revoked), kExpired, else nothing.
+// Whether the current generation can be handed out at `now`: kNotFound (none, or revoked), kExpired, kQuotaExceeded beyond
+// kMaxGeneration, else nothing.
 Result<void> retrievable(const Vault& vault, const Target& target, UnixTime now);
 
 }  // namespace hwvault::vault

@@ -79,11 +79,6 @@ Result<void> has_room(const Vault& vault, const AccountName& account) {
     return {};
 }
 
-Result<void> is_unused(const Vault& vault, const crypto::TokenId& id) {
-    if (!vault.knows_id(id)) return {};
-    return Error{ErrorCode::kBusy, "The random id that was drawn for the token is in use. Try again."};
-}
-
 Result<void> set_options(Token& token, const CreateOptions& options) {
     if (options.scopes) {
         HWVAULT_TRY(token.scopes, checked_scopes(*options.scopes));

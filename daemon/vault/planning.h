@@ -37,8 +37,6 @@ Result<Home> home_of(const Vault& vault, const Target& target, const CreateOptio
 
 // kQuotaExceeded when another token has no place.
 Result<void> has_room(const Vault& vault, const AccountName& account);
-// kBusy in the one case in 10^11 that the fresh public id is in use already.
-Result<void> is_unused(const Vault& vault, const crypto::TokenId& id);
 
 // Sets what `options` give and leaves the rest; kInvalidArgument when one is outside its bounds.
 Result<void> set_options(Token& token, const CreateOptions& options);

@@ -4,7 +4,7 @@
 // (an imported secret's sealed bytes stay in the store and are read when they are asked for).
 //
 // A token name of an account is one Token for as long as it exists. Each change of its string is a new
-// generation. A generation is known to a verifier from the moment its hash is recorded, which is with its first
+// generation. A generation is known to a verifier from the moment it is given, which is with its first
 // Retrieve: a string that nobody has been given needs no verifier, so that making one never waits for the device.
 #pragma once
 
@@ -45,10 +45,12 @@ struct Account {
 struct Generation {
     std::uint64_t number{1};
     crypto::TokenId id{};
-    // Of its own, and what its string is derived with. The store has it: a vault keeps none in memory, and a generation
-    // that is written without it keeps the one that it has.
+    // Of its own, and what its string is derived with.
     std::optional<Nonce> nonce;
-    std::optional<crypto::Digest> hash;  // none until it was first retrieved
+    // SHA-256 of its string's id and secret, once it was given. The store has both, and the verify index has the hash: a
+    // vault keeps none of them in memory, and a generation that is written without them keeps those that it has.
+    std::optional<crypto::Digest> hash;
+    bool given{false};  // somebody has retrieved it, so that a verifier may meet it
     UnixTime created_at{0};
     UnixTime expires_at{kNever};  // of its own lifetime, or the end of its overlap, whichever comes first
 

@@ -6,26 +6,12 @@
 #include <string>
 #include <utility>
 
-#include "foundation/secret.h"
-
 namespace hwvault::vault {
-namespace {
-
-// Ids are uniformly random, so their first bytes are as good a hash as any.
-std::size_t first_bytes(const void* id) {
-    std::size_t hash = 0;
-    std::memcpy(&hash, id, sizeof hash);
-    return hash;
-}
-
-}  // namespace
 
 std::size_t Vault::IdHash::operator()(const Id& id) const noexcept {
-    return first_bytes(id.data());
-}
-
-std::size_t Vault::TokenIdHash::operator()(const crypto::TokenId& id) const noexcept {
-    return first_bytes(id.data());
+    std::size_t hash = 0;
+    std::memcpy(&hash, id.data(), sizeof hash);  // ids are uniformly random
+    return hash;
 }
 
 Vault::Vault(Id id, std::string prefix, Quotas quotas) : id_(id), prefix_(std::move(prefix)), quotas_(quotas) {}
@@ -72,43 +58,7 @@ bool Vault::is_at(std::vector<Cells::Ref>::const_iterator place, const Home& hom
 Token Vault::token_in(const Home& home, Cells::Ref ref) const {
     Token token = at(ref).read();
     token.account = home.account.id;
-    for (Generation& generation : token.generations) {
-        if (const auto found = index_.find(generation.id); found != index_.end()) generation.hash = found->second.hash;
-    }
     return token;
-}
-
-std::optional<Vault::Recognised> Vault::look_up(BytesView token_text) const {
-    const auto proof = crypto::prove_token_text(prefix_, token_text);
-    if (!proof) return std::nullopt;
-    const auto found = index_.find(proof->id);
-    if (found == index_.end()) return std::nullopt;
-    const Location& place = found->second;
-    if (!place.hash || !equal_in_constant_time(*place.hash, proof->hash)) return std::nullopt;
-    const KeptToken token = at(place.token);
-    const auto generation = token.generation(proof->id);
-    return Recognised{.shown = {.account = &place.home->account,
-                                .token = token,
-                                .id = proof->id,
-                                .generation = generation->number,
-                                .expires_at = generation->expires_at},
-                      .dead = generation->dead};
-}
-
-std::optional<Verified> Vault::recognise(BytesView token_text) const {
-    const auto found = look_up(token_text);
-    return found ? std::optional(found->shown) : std::nullopt;
-}
-
-std::optional<Verified> Vault::verify(BytesView token_text, UnixTime now) const {
-    const auto found = look_up(token_text);
-    if (!found || found->dead) return std::nullopt;
-    const UnixTime end = found->shown.expires_at;
-    return end == kNever || now < end ? std::optional(found->shown) : std::nullopt;
-}
-
-bool Vault::knows_id(const crypto::TokenId& id) const {
-    return index_.contains(id);
 }
 
 void Vault::apply(const Change& change) {
@@ -145,7 +95,7 @@ void Vault::load(const Token& token) {
     const std::string& name = token.name.text();
     const auto place = home.tokens.begin() + (place_of(home, name) - home.tokens.cbegin());
     const bool is_there = is_at(place, home, name);
-    if (is_there) forget(*place);
+    if (is_there) free(*place);
     const Cells::Ref ref = cells_.put(keep(token));
     if (is_there) {
         *place = ref;
@@ -153,23 +103,18 @@ void Vault::load(const Token& token) {
         home.tokens.insert(place, ref);
         ++token_count_;
     }
-    for (const Generation& generation : token.generations) {
-        index_[generation.id] = Location{.home = &home, .token = ref, .hash = generation.hash};
-    }
 }
 
 void Vault::drop(const Token& token) {
     Home& home = *home_by_id_.at(token.account);
     const auto place = place_of(home, token.name.text());
-    forget(*place);
+    free(*place);
     home.tokens.erase(place);
     --token_count_;
 }
 
-void Vault::forget(Cells::Ref ref) {
-    const KeptToken token = at(ref);
-    for (const Generation& generation : token.read().generations) index_.erase(generation.id);
-    cells_.drop(ref, token.size());
+void Vault::free(Cells::Ref ref) {
+    cells_.drop(ref, at(ref).size());
 }
 
 Info brief_info(const Account& account, const Token& token, const Generation& generation) {
@@ -180,17 +125,6 @@ Info brief_info(const Account& account, const Token& token, const Generation& ge
     info.generation = generation.number;
     info.expires_at = generation.expires_at;
     info.scopes = token.scopes;
-    return info;
-}
-
-Info brief_info(const Verified& verified) {
-    Info info;
-    info.account = verified.account->name.text();
-    info.name = verified.token.name();
-    info.id = crypto::id_text(verified.id);
-    info.generation = verified.generation;
-    info.expires_at = verified.expires_at;
-    info.scopes = verified.token.scopes();
     return info;
 }
 

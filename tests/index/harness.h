@@ -27,9 +27,9 @@ struct Token {
     std::uint64_t generation{1};
     std::uint64_t expires_at{0};
 
+    [[nodiscard]] Key key() const { return {.id = id, .generation = generation, .account = account, .name = name}; }
     [[nodiscard]] Entry entry(bool live = true) const {
-        return {.id = id, .hash = hash, .live = live, .generation = generation, .expires_at = expires_at,
-                .account = account, .name = name, .scopes = scopes};
+        return {.key = key(), .hash = hash, .live = live, .expires_at = expires_at, .scopes = scopes};
     }
 };
 
@@ -55,7 +55,9 @@ inline std::vector<Token> make_tokens(std::size_t count) {
 }
 
 inline std::unique_ptr<Writer> make_writer(std::uint32_t slots = kMinSlots) {
-    return std::move(Writer::make(kPrefix, slots)).value();
+    auto writer = Writer::make(kPrefix, slots).value();
+    writer->hold().value();
+    return writer;
 }
 
 inline bool has(const Writer& writer, const Token& token, std::uint64_t now = 1) {

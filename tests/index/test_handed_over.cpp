@@ -165,12 +165,12 @@ TEST_CASE("An application finds what the index has, and its use is noted once a 
     writer->beat(clock_now(), clock_now());
     CHECK(verify(*table, token) == true);
     CHECK(verify(*table, make_token("user:alice", "default")) == false);
-    const std::uint32_t used = writer->last_verified(token.id, token.hash);
+    const std::uint32_t used = writer->last_verified(token.key());
     CHECK(used + 60 > clock_now());
     CHECK(used <= clock_now());
-    writer->drop(token.id, token.hash);
+    writer->drop(token.key());
     CHECK(verify(*table, token) == false);
-    CHECK(writer->last_verified(token.id, token.hash) == 0);
+    CHECK(writer->last_verified(token.key()) == 0);
 }
 
 TEST_CASE("Several are verified at once as one by one") {
@@ -233,7 +233,7 @@ TEST_CASE("A writer that is killed in the middle of a publication leaves no read
             for (std::size_t i = 0;; ++i) {
                 const Token& token = tokens[i % tokens.size()];
                 if (i / tokens.size() % 2 == 0) static_cast<void>(writer.put(token.entry()));
-                else writer.drop(token.id, token.hash);
+                else writer.drop(token.key());
             }
         });
         std::this_thread::sleep_for(std::chrono::milliseconds(round));

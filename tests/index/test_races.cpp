@@ -57,7 +57,7 @@ TEST_CASE("A reader beside the writer sees no revoked token, misses no live one,
         const bool comes = Watched::step_of(one.moves) == Step::kAbsent;
         ++one.moves;
         if (comes || round % 3 == 0) placed = writer->put(one.token.entry(comes)) && placed;
-        else writer->drop(one.token.id, one.token.hash);
+        else writer->drop(one.token.key());
         ++one.moves;
     }
     done = true;
@@ -106,9 +106,9 @@ TEST_CASE("A long text is read whole or not at all, while its memory goes to ano
     bool placed = true;
     for (int round = 0; round < 40'000; ++round) {
         placed = writer->put(watched.entry()) && placed;
-        writer->drop(watched.id, watched.hash);
+        writer->drop(watched.key());
         placed = writer->put(other.entry()) && placed;
-        writer->drop(other.id, other.hash);
+        writer->drop(other.key());
     }
     done = true;
     reader.join();

@@ -75,7 +75,7 @@ TEST_CASE("With the vault's index a token is verified without asking") {
         CHECK(hwvault_verification_has_scope(&result, "delete") == 0);
     }
     CHECK(verify(client, index::make_token("app:billing", "other")).active == 0);
-    writer->drop(token.id, token.hash);
+    writer->drop(token.key());
     CHECK(verify(client, token).active == 0);
     CHECK(server.requests() == std::vector{std::string(kGetIndex)});
 }

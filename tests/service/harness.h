@@ -37,6 +37,7 @@ public:
         : strand_(std::move(strand)), device_(std::move(token)) {}
 
     bool hang{false};
+    bool is_another{false};    // derives what another device would
     bool lose_advance{false};  // the next step is made, and its answer lost
     std::optional<Error> refuse_advance;  // what each step comes to, while it is set
     std::uint64_t last_sequence{0};       // of a checkpoint; as the child's ledger, but forgotten at the next start
@@ -51,6 +52,7 @@ public:
         const auto answered = co_await answer(std::min(deadline, std::chrono::steady_clock::now() + slow), deadline);
         --deriving;
         HWVAULT_CO_CHECK(answered);
+        if (is_another) context.push_back(1);
         if (before_derive) std::exchange(before_derive, nullptr)();
         co_return device_.derive(label, context);
     }

@@ -19,6 +19,47 @@ TEST_CASE("The first Retrieve of one's own default makes the token, and later on
     CHECK(vault.service().status().tokens == 2);
 }
 
+TEST_CASE("Who comes first at the same moment, each gets the one string") {
+    Harness vault;
+    std::vector<decltype(vault.begin(vault.service().retrieve({vault.alice}, "", "")))> callers;
+    while (callers.size() < 8) callers.push_back(vault.begin(vault.service().retrieve({vault.alice}, "", "")));
+    for (const auto& caller : callers) vault.until([&] { return caller->has_value(); });
+    const std::string given = vault.get(vault.alice);
+    for (const auto& caller : callers) CHECK(text_of((**caller).value().secret.reveal()) == given);
+    CHECK(vault.active(given));
+}
+
+TEST_CASE("A string that is another than was given before is given to nobody") {
+    Harness vault;
+    const std::string given = vault.get(vault.alice);
+    SECTION("at the next Retrieve") { vault.device().is_another = true; }
+    SECTION("after a start, when the hash comes from the store") {
+        vault.restart();
+        vault.device().is_another = true;
+    }
+    const auto refused = vault.run(vault.service().retrieve({vault.alice}, "", ""));
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::kInternal);
+    CHECK(refused.error().message.find("another string for user:alice/default") != std::string::npos);
+    CHECK(vault.active(given));
+    vault.device().is_another = false;
+    CHECK(vault.get(vault.alice) == given);
+}
+
+TEST_CASE("Of two who come first, the one whose string is another gets nothing") {
+    Harness vault;
+    CHECK(vault.run(vault.service().create(vault.alice, "", "ci", {})));
+    const auto first = vault.begin(vault.service().retrieve({vault.alice}, "", "ci"));
+    vault.device().before_derive = [&] { vault.device().is_another = true; };
+    const auto second = vault.begin(vault.service().retrieve({vault.alice}, "", "ci"));
+    vault.until([&] { return first->has_value() && second->has_value(); });
+    CHECK((*first)->has_value() != (*second)->has_value());
+    const auto& refused = (*first)->has_value() ? **second : **first;
+    CHECK(refused.error().code == ErrorCode::kInternal);
+    const auto& given = (*first)->has_value() ? **first : **second;
+    CHECK(vault.active(std::string(text_of(given->secret.reveal()))));
+}
+
 TEST_CASE("A first Retrieve makes nothing but one's own default") {
     Harness vault;
     CHECK(vault.run(vault.service().retrieve({vault.alice}, "", "ci")).error().code == ErrorCode::kNotFound);

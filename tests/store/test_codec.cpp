@@ -22,6 +22,7 @@ vault::Token full_token() {
     token.lifetime = 3'600;
     token.generations.resize(3, token.current());
     token.generations[1].hash.emplace().fill(9);
+    token.generations[1].given = true;
     token.generations[2].number = 3;
     token.generations[2].expires_at = 5'000;
     token.revoked = true;

@@ -32,7 +32,7 @@ TEST_CASE("A new secret becomes a record with its sealed content") {
     CHECK(token.scopes == std::vector<std::string>{"publish"});
     CHECK(token.description == "the registry's");
     CHECK(token.current().expires_at == world.now + 60);
-    CHECK_FALSE(token.current().hash);
+    CHECK_FALSE(token.current().given);
     CHECK(retrievable(world.vault, target, world.now));
     CHECK(word_of_failure(retrievable(world.vault, target, world.now + 60)) == "Expired");
 }

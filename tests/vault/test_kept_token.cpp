@@ -33,7 +33,8 @@ Token full_token() {
     token.seal_nonce.emplace().fill(4);
     for (std::uint8_t i = 1; i <= kMaxOverlapping; ++i) {
         Generation generation = token.generations.front();
-        generation.number = std::numeric_limits<std::uint64_t>::max() - i;
+        generation.number = (std::numeric_limits<std::uint64_t>::max() >> 1) - i;
+        generation.given = i % 2 == 0;
         generation.id.fill(static_cast<char>('a' + i));
         generation.created_at = i;
         generation.expires_at = std::numeric_limits<std::uint64_t>::max() - i;
@@ -49,8 +50,6 @@ TEST_CASE("A token that is kept is read again as it was, the smallest and the la
         CHECK(view.read() == token);
         CHECK(view.size() == kept.size());
         CHECK(view.name() == token.name.text());
-        CHECK(view.id() == token.id);
-        CHECK(view.scopes() == token.scopes);
     }
 }
 
@@ -62,22 +61,6 @@ TEST_CASE("What is kept has neither the account nor a hash or nonce") {
     token.generations.back().nonce.emplace().fill(3);
     CHECK(keep(token) == kept);
     CHECK(kept.size() <= 48);
-}
-
-TEST_CASE("A generation is found by its id, and only the current one of a revoked token is dead") {
-    const Token token = full_token();
-    const Bytes kept = keep(token);
-    const KeptToken view{kept.data()};
-    for (const Generation& generation : token.generations) {
-        const auto found = view.generation(generation.id);
-        REQUIRE(found);
-        CHECK(found->number == generation.number);
-        CHECK(found->expires_at == generation.expires_at);
-        CHECK(found->dead == (&generation == &token.current()));
-    }
-    crypto::TokenId unknown;
-    unknown.fill('z');
-    CHECK_FALSE(view.generation(unknown));
 }
 
 }  // namespace

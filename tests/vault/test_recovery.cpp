@@ -99,7 +99,7 @@ TEST_CASE("A replaced token has one new generation, and nothing of the old ones"
     const Token fresh = replaced(then, world.occasion());
     REQUIRE(fresh.generations.size() == 1);
     CHECK(fresh.current().number == 3);
-    CHECK_FALSE(fresh.current().hash);
+    CHECK_FALSE(fresh.current().given);
     CHECK_FALSE(fresh.seal_nonce);
     CHECK(fresh.current().id != then.current().id);
     CHECK(fresh.current().nonce != then.current().nonce);

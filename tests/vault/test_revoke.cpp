@@ -24,7 +24,7 @@ TEST_CASE("Revoking default makes its successor in the same change") {
     CHECK(token.current().number == 2);
     CHECK(token.current().id != dead.id);
     CHECK(world.nonces.at(token.current().id) != world.nonces.at(dead.id));
-    CHECK_FALSE(token.current().hash);
+    CHECK_FALSE(token.current().given);
     // The trail and the watchers hear of what died.
     CHECK(change.event->token_id == crypto::id_text(dead.id));
     CHECK(change.event->generation == 1);
@@ -32,7 +32,6 @@ TEST_CASE("Revoking default makes its successor in the same change") {
     CHECK(change.notice->generation == 1);
 
     CHECK_FALSE(world.is_active(*old));
-    CHECK_FALSE(world.vault.knows_id(dead.id));
     const auto successor = world.retrieve(target);
     CHECK(world.is_active(*successor));
     CHECK_FALSE(world.is_active(*old));

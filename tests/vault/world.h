@@ -72,7 +72,9 @@ public:
     Vault vault;
     UnixTime now{1'700'000'000};
     std::uint32_t uid{1000};  // that the name service gives to every user
-    std::map<crypto::TokenId, Nonce> nonces;  // as the store would have them
+    // As the store would have them, and the verify index the hashes.
+    std::map<crypto::TokenId, Nonce> nonces;
+    std::map<crypto::TokenId, crypto::Digest> hashes;
 
     Target target(std::string_view account, std::string_view name = "") {
         Target target{.account = account_name(account), .name = token_name(name), .uid = std::nullopt};
@@ -137,13 +139,31 @@ public:
         const crypto::Digest secret = crypto::hmac_sha256(key_, token_context(vault.id(), token, whole));
         return crypto::make_token_text(vault.prefix(), generation.id, SecretBytes::copy_of(secret));
     }
-    [[nodiscard]] bool is_active(const SecretBytes& text) const { return vault.verify(text.reveal(), now).has_value(); }
+    // Whether a verifier knows this string as one that is not revoked and has not expired.
+    [[nodiscard]] bool is_active(const SecretBytes& text) const { return is_active(text, now); }
+    [[nodiscard]] bool is_active(const SecretBytes& text, UnixTime at) const {
+        const auto proof = crypto::prove_token_text(vault.prefix(), text.reveal());
+        if (!proof) return false;
+        const auto hash = hashes.find(proof->id);
+        if (hash == hashes.end() || hash->second != proof->hash) return false;
+        bool active = false;
+        vault.visit_after({}, [&](const Account&, const Token& token) {
+            for (const Generation& generation : token.generations) {
+                if (generation.id != proof->id || !generation.given) continue;
+                const bool dead = token.revoked && generation.id == token.current().id;
+                active = !dead && (generation.expires_at == kNever || at < generation.expires_at);
+            }
+            return true;
+        });
+        return active;
+    }
     [[nodiscard]] Token token(const Target& where) const { return vault.find(where.account, where.name).value(); }
 
 private:
     void remember(const Token& token) {
         for (const Generation& generation : token.generations) {
             if (generation.nonce) nonces.emplace(generation.id, *generation.nonce);
+            if (generation.hash) hashes.emplace(generation.id, *generation.hash);
         }
     }
     template <class Array>

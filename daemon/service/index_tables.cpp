@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include "daemon/service/index_tables.h"
+
+#include <algorithm>
+
+namespace hwvault::service {
+namespace {
+
+using index::Writer;
+
+bool is_dead(const vault::Token& token, const vault::Generation& generation) {
+    return token.revoked && generation.id == token.current().id;
+}
+
+// One without a hash here and in `before` is one that a change has just ended, and that the vault still has.
+bool put(Writer& table, const index::Key& key, const vault::Token& token, const vault::Generation& generation, const Writer* before) {
+    const bool live = !is_dead(token, generation);
+    const auto hash = generation.hash || before == nullptr ? generation.hash : before->hash_of(key);
+    if (hash) {
+        return table.put(
+            {.key = key, .hash = *hash, .live = live, .expires_at = generation.expires_at, .scopes = token.scopes});
+    }
+    table.set(key, live, generation.expires_at);
+    return true;
+}
+
+// Of the account as the change leaves it; null when that is not known.
+const vault::AccountName* owner_of(const vault::TokenWrite& write, const vault::Change& change, const vault::Vault& vault) {
+    for (const vault::AccountWrite& account : change.accounts) {
+        if (account.account.id == write.token.account) return &account.account.name;
+    }
+    const vault::Account* const known = vault.account(write.token.account);
+    return known == nullptr ? nullptr : &known->name;
+}
+
+void drop_ended(Writer& table, const vault::TokenWrite& write, const vault::AccountName& owner, const vault::Vault& vault) {
+    const auto before = vault.find(owner, write.token.name);
+    if (!before) return;
+    const auto& after = write.token.generations;
+    for (const vault::Generation& generation : before->generations) {
+        const bool stays = !write.erase && std::ranges::find(after, generation.id, &vault::Generation::id) != after.end();
+        if (!stays) table.drop(key_of(owner.text(), *before, generation));
+    }
+}
+
+}  // namespace
+
+std::uint32_t slots_for(std::size_t tokens) {
+    const std::size_t wanted = tokens * 100 / 64;
+    return static_cast<std::uint32_t>(std::clamp<std::size_t>(wanted, index::kMinSlots, index::kMaxSlots));
+}
+
+index::Key key_of(std::string_view account, const vault::Token& token, const vault::Generation& generation) {
+    return {.id = generation.id, .generation = generation.number, .account = account, .name = token.name.text()};
+}
+
+bool put(Writer& table, std::string_view account, const vault::Token& token, const Writer* before) {
+    return std::ranges::all_of(token.generations, [&](const vault::Generation& generation) {
+        return !generation.given || put(table, key_of(account, token, generation), token, generation, before);
+    });
+}
+
+// What ends first, so that its room is there for what comes.
+bool apply(Writer& table, const vault::Change& change, const vault::Vault& vault) {
+    for (const vault::TokenWrite& write : change.tokens) {
+        if (const auto* const owner = owner_of(write, change, vault)) drop_ended(table, write, *owner, vault);
+    }
+    bool placed = true;
+    for (const vault::TokenWrite& write : change.tokens) {
+        const auto* const owner = owner_of(write, change, vault);
+        if (owner != nullptr && !write.erase) placed = put(table, owner->text(), write.token) && placed;
+    }
+    return placed;
+}
+
+// Tokens may, with very bad luck, find no place in a table that is not full: then a larger one has it.
+Result<std::unique_ptr<Writer>> copy_table(const vault::Vault& vault, const Writer& before, std::size_t tokens) {
+    for (std::size_t room = tokens;; room += room / 4 + index::kMinSlots) {
+        HWVAULT_TRY(std::unique_ptr<Writer> table, Writer::make(vault.prefix(), slots_for(room)));
+        bool placed = true;
+        vault.visit_after({}, [&](const vault::Account& account, const vault::Token& token) {
+            placed = put(*table, account.name.text(), token, &before);
+            return placed;
+        });
+        if (placed) return table;
+        if (table->slots() == index::kMaxSlots) {
+            return Error{ErrorCode::kQuotaExceeded, "The vault has more tokens than the verify index has places."};
+        }
+    }
+}
+
+}  // namespace hwvault::service
