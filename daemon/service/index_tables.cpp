@@ -73,20 +73,21 @@ bool apply(Writer& table, const vault::Change& change, const vault::Vault& vault
     return placed;
 }
 
-// Tokens may, with very bad luck, find no place in a table that is not full: then a larger one has it.
 Result<std::unique_ptr<Writer>> copy_table(const vault::Vault& vault, const Writer& before, std::size_t tokens) {
-    for (std::size_t room = tokens;; room += room / 4 + index::kMinSlots) {
-        HWVAULT_TRY(std::unique_ptr<Writer> table, Writer::make(vault.prefix(), slots_for(room)));
-        bool placed = true;
-        vault.visit_after({}, [&](const vault::Account& account, const vault::Token& token) {
-            placed = put(*table, account.name.text(), token, &before);
-            return placed;
-        });
-        if (placed) return table;
-        if (table->slots() == index::kMaxSlots) {
-            return Error{ErrorCode::kQuotaExceeded, "The vault has more tokens than the verify index has places."};
-        }
-    }
+    HWVAULT_TRY(std::unique_ptr<Writer> table, Writer::make(vault.prefix(), slots_for(tokens)));
+    bool placed = true;
+    vault.visit_after({}, [&](const vault::Account& account, const vault::Token& token) {
+        placed = put(*table, account.name.text(), token, &before);
+        return placed;
+    });
+    if (placed) return table;
+    if (table->slots() < index::kMaxSlots) return copy_table(vault, before, table->slots());
+    return Error{ErrorCode::kQuotaExceeded, "The vault has more tokens than the verify index has places."};
+}
+
+Result<std::unique_ptr<Writer>> larger_table(const vault::Vault& vault, const Writer& before) {
+    if (before.slots() < index::kMaxSlots) return copy_table(vault, before, before.slots());
+    return Error{ErrorCode::kQuotaExceeded, "The vault has more tokens than the verify index has places."};
 }
 
 }  // namespace hwvault::service

@@ -33,4 +33,8 @@ index::Key key_of(std::string_view account, const vault::Token& token, const vau
 // kInternal when there is no memory. Takes a second for a million.
 Result<std::unique_ptr<index::Writer>> copy_table(const vault::Vault& vault, const index::Writer& before, std::size_t tokens);
 
+// The same, with half as many slots again, for what found no place in `before`: long texts take room that the number of tokens
+// does not tell.
+Result<std::unique_ptr<index::Writer>> larger_table(const vault::Vault& vault, const index::Writer& before);
+
 }  // namespace hwvault::service

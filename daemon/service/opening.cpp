@@ -103,9 +103,7 @@ private:
     void load(const vault::Token& token) {
         vault_.load(token);
         const std::string& account = vault_.account(token.account)->name.text();
-        while (indexed_ && !put(*index_, account, token)) {
-            adopt(copy_table(vault_, *index_, index_->count() + index_->count() / 4 + index::kMinSlots));
-        }
+        while (indexed_ && !put(*index_, account, token)) adopt(larger_table(vault_, *index_));
     }
     void adopt(Result<std::unique_ptr<index::Writer>> table) {
         if (table) index_ = std::move(*table);

@@ -71,9 +71,7 @@ awaitable<void> VerifyIndex::beat() {
 void VerifyIndex::apply(const vault::Change& change) {
     if (next_ && !service::apply(*next_, change, parts_.vault)) next_.reset();
     // A larger one has what the vault had before this change, all of which is then made there.
-    std::size_t room = current_->count();
-    while (!service::apply(*current_, change, parts_.vault) && current_->slots() < index::kMaxSlots &&
-           replace_now(room += room / 4 + index::kMinSlots)) {}
+    while (!service::apply(*current_, change, parts_.vault) && replace_now()) {}
     if (!next_ && current_->is_crowded()) begin_next(current_->count() * 5 / 4);
 }
 
@@ -151,9 +149,9 @@ void VerifyIndex::replace_by(std::unique_ptr<Writer> next) {
 }
 
 // At once, since a change needs the room. False when there is none to be had.
-bool VerifyIndex::replace_now(std::size_t tokens) {
+bool VerifyIndex::replace_now() {
     next_.reset();
-    auto made = copy_table(parts_.vault, *current_, tokens);
+    auto made = larger_table(parts_.vault, *current_);
     if (made) replace_by(std::move(*made));
     return made.has_value();
 }

@@ -71,7 +71,7 @@ private:
     [[nodiscard]] bool fill_some(vault::Vault::Position& place);
     void replace_by(std::unique_ptr<index::Writer> next);
     void hold();
-    [[nodiscard]] bool replace_now(std::size_t tokens);
+    [[nodiscard]] bool replace_now();
     void harvest();
     boost::asio::awaitable<void> beat();
 

@@ -209,6 +209,30 @@ TEST_CASE("A verification that is told late does not hide a later Retrieve") {
     CHECK(info.last_used_by == "user:alice");
 }
 
+TEST_CASE("However long names and scopes are, all that is live is found, and found again after a start") {
+    Harness vault;
+    vault::CreateOptions options;
+    options.scopes = std::vector<std::string>{};
+    while (options.scopes->size() < vault::kMaxScopes) {
+        options.scopes->push_back(std::to_string(options.scopes->size()) + std::string(vault::kMaxScopeSize - 2, 's'));
+    }
+    std::vector<std::string> given;
+    while (given.size() < 80) {  // the smallest table has room for sixty
+        const std::string name = "token-" + std::to_string(given.size());
+        CHECK(vault.run(vault.service().create(vault.alice, "", name, options)));
+        given.push_back(vault.get(vault.alice, "", name));
+    }
+    for (const std::string& text : given) CHECK(vault.active(text));
+    vault.restart();
+    for (const std::string& text : given) CHECK(vault.active(text));
+    CHECK(vault.run(vault.service().revoke(vault.alice, "", "token-7", 0)));
+    CHECK_FALSE(vault.active(given[7]));
+    vault.restart();
+    for (const std::string& text : given) CHECK(vault.active(text) == (text != given[7]));
+    const std::string again = vault.get(vault.alice, "", "token-8");
+    CHECK(again == given[8]);
+}
+
 TEST_CASE("A table of before a restart is not trusted after it") {
     Harness vault;
     const std::string text = vault.get(vault.alice);
