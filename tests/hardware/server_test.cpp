@@ -225,6 +225,25 @@ TEST_CASE("a slow request does not hold up the next one") {
     CHECK(second->id == slow);
 }
 
+TEST_CASE("of requests that come at once each wakes a worker") {
+    const TempFolder folder;
+    const auto token = std::make_shared<FakeToken>();
+    Served served(folder.path(), token);
+    REQUIRE(served.wait_until_open());
+    Bytes both = encode(Request{101, DeriveRequest{Label::kToken, order("held")}});
+    const Bytes second = encode(Request{102, EpochRequest{}});
+    both.insert(both.end(), second.begin(), second.end());
+    both.push_back(second.front());  // and the beginning of a third
+    served.send(both);
+    const auto first = served.receive();
+    REQUIRE(first);
+    CHECK(first->id == 102);
+    token->faults.held = false;
+    CHECK(served.receive().value().id == 101);
+    served.send(BytesView(second).subspan(1));
+    CHECK(served.receive().value().id == 102);
+}
+
 TEST_CASE("what the device does not get to waits in the socket, and is answered when it does") {
     const TempFolder folder;
     const auto token = std::make_shared<FakeToken>();
