@@ -63,11 +63,12 @@ Result<std::optional<Request>> PeerSocket::next() {
 Result<std::optional<Request>> PeerSocket::take() {
     const std::lock_guard lock(reading_);
     auto request = over_ ? Result<std::optional<Request>>(closed()) : read();
-    if (!request || is_left_ || frames_.holds_more()) wake_another();
+    if (!request || (*request && (is_left_ || frames_.holds_more()))) wake_another();
     return request;
 }
 
 Result<std::optional<Request>> PeerSocket::read() {
+    is_left_ = true;  // a frame that is here already leaves the arrival that woke this thread unlooked at
     for (;;) {
         if (const auto frame = frames_.next()) {
             auto request = decode_request(*frame);
@@ -86,7 +87,7 @@ Result<std::optional<Request>> PeerSocket::read() {
 }
 
 void PeerSocket::wake_another() const {
-    // Fails only when the counter is full: then it was not read since, and woke one for each of its steps.
+    // Never read: with EPOLLET each write is an arrival. It fails only when the counter is full, after 2^64 of them.
     ::eventfd_write(waited_.more.get(), 1);
 }
 

@@ -59,7 +59,7 @@ private:
     const int patience_ms_;  // -1: without an end
     std::mutex reading_;  // what follows, up to over_
     FrameReader frames_;
-    bool is_left_{false};  // perhaps something in the socket that no arrival will tell of
+    bool is_left_{false};  // perhaps something in the socket of which an arrival told, and tells no more
     std::atomic<bool> over_{false};
     std::mutex writing_;
 };
