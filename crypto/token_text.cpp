@@ -27,16 +27,23 @@ bool is_base62(BytesView text) {
     return all == 1;
 }
 
-// Writes the big-endian number in `number` as base62 over the whole of `output`; destroys `number`.
+// Writes the big-endian number in `number`, of whole words, as base62 over the whole of `output`; destroys `number`. A division
+// gives five digits, and one for each took some 3 us.
 void write_base62(std::span<std::uint8_t> number, std::span<std::uint8_t> output) {
-    for (std::size_t i = output.size(); i-- > 0;) {
-        unsigned remainder = 0;
-        for (std::uint8_t& digit : number) {
-            const unsigned value = remainder << 8 | digit;
-            digit = static_cast<std::uint8_t>(value / kBase);
-            remainder = value % kBase;
+    constexpr std::uint64_t kFiveDigits = std::uint64_t{kBase} * kBase * kBase * kBase * kBase;
+    for (std::size_t left = output.size(); left > 0;) {
+        std::uint64_t remainder = 0;
+        for (std::size_t at = 0; at < number.size(); at += sizeof(std::uint32_t)) {
+            const auto word = number.subspan(at).first<sizeof(std::uint32_t)>();
+            std::uint64_t value = remainder;
+            for (const std::uint8_t byte : word) value = value << 8 | byte;
+            remainder = value % kFiveDigits;
+            value /= kFiveDigits;
+            for (std::size_t i = word.size(); i-- > 0; value >>= 8) word[i] = static_cast<std::uint8_t>(value);
         }
-        output[i] = static_cast<std::uint8_t>(kBase62[remainder]);
+        for (unsigned digit = 0; digit < 5 && left > 0; ++digit, remainder /= kBase) {
+            output[--left] = static_cast<std::uint8_t>(kBase62[remainder % kBase]);
+        }
     }
 }
 

@@ -89,6 +89,8 @@ public:
     // The next whole frame, without its header; valid until the next call of space(). nullopt: read more first,
     // unless broken().
     std::optional<BytesView> next();
+    // Whether something was put there that next() has not given yet, be it whole or not.
+    [[nodiscard]] bool holds_more() const { return begin_ != end_; }
     // True when a header announced an empty frame or more than kMaxFrameSize: nothing after it can be read.
     [[nodiscard]] bool broken() const { return broken_; }
 

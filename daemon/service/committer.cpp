@@ -158,7 +158,12 @@ Result<void> Committer::can_record() {
 Result<void> Committer::record(vault::Event event) {
     HWVAULT_CHECK(can_record());
     events_.push_back(std::move(event));
-    begin_after(kEventDelay);
+    if (events_.size() < kEventsAtOnce) {
+        begin_after(kEventDelay);
+    } else {
+        events_are_due_ = true;
+        start();
+    }
     return {};
 }
 
@@ -170,6 +175,7 @@ void Committer::begin_after(std::chrono::milliseconds delay) {
             boost::asio::steady_timer timer(self->parts_.strand, delay);
             co_await timer.async_wait(os::kAsTuple);
             self->event_timer_set_ = false;
+            self->events_are_due_ = true;
             self->start();
         },
         boost::asio::detached);
@@ -195,7 +201,7 @@ awaitable<void> Committer::run() {
     do {
         auto batch = take_batch();
         last_write_ = co_await run_batch(std::move(batch));
-    } while (!queue_.empty() || (last_write_ && (!events_.empty() || parts_.epochs->is_batch_over())));
+    } while (!queue_.empty() || (last_write_ && (events_are_due_ || parts_.epochs->is_batch_over())));
     running_ = false;
     // What they tell of has happened: they do not wait for the next caller.
     if (!events_.empty() && !stopped_) begin_after(kPauseAfterFailure);
@@ -223,6 +229,7 @@ awaitable<Result<void>> Committer::run_batch(std::vector<std::shared_ptr<Job>> j
     Draft draft{.trail = parts_.trail};
     // They were before what is planned now.
     std::deque<vault::Event> reads = std::exchange(events_, {});
+    events_are_due_ = false;
     for (const vault::Event& event : reads) draft.batch.events.push_back(draft.trail.append(event));
     for (auto& job : jobs) plan(*job, draft);
 

@@ -5,7 +5,8 @@
 // Changes that are asked for while a commit is under way share the next one (group commit). Each is planned
 // against the durable state, so a batch never has two that touch the same records; the second waits for the next
 // batch. Nothing becomes visible before it is durable. The audit event is part of the same commit; events of
-// reads are made durable with the next commit, at the latest after kEventDelay.
+// reads are made durable with the next commit. One is begun for them alone when the first has waited for kEventDelay, or
+// when there are kEventsAtOnce: each by itself would keep the disk and a core busy for as long as somebody reads.
 //
 // Lives on the service's strand and never blocks it: the store works on a thread of its own. Not thread-safe.
 #pragma once
@@ -54,6 +55,7 @@ public:
     static constexpr std::size_t kMaxOfAccount = 256; // of them of one account, so that it cannot take every place
     static constexpr std::size_t kMaxEvents = 65'536; // events of reads that wait; beyond it kAuditUnavailable
     static constexpr auto kEventDelay = std::chrono::milliseconds(100);
+    static constexpr std::size_t kEventsAtOnce = 256;
     static constexpr auto kPauseAfterFailure = std::chrono::milliseconds(1'000);  // then events that wait are tried again
     static constexpr auto kDeviceDeadline = std::chrono::seconds(2);  // that an answer waits for the device
     static constexpr auto kDiskDeadline = std::chrono::seconds(10);   // and a change for the disk
@@ -124,6 +126,7 @@ private:
     std::deque<vault::Event> events_;
     bool running_{false};
     bool event_timer_set_{false};
+    bool events_are_due_{false};
     bool stopped_{false};
     Result<void> last_write_{};  // how the last commit went
     std::optional<std::chrono::steady_clock::time_point> writing_since_;

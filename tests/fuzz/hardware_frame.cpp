@@ -40,12 +40,12 @@ void feed_child(BytesView stream) {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) std::abort();
     const os::Fd theirs(ends[0]);
-    child::PeerSocket peer(os::Fd(ends[1]), std::chrono::milliseconds(0));
+    const auto peer = child::PeerSocket::open(os::Fd(ends[1]), std::chrono::milliseconds(0)).value();
     // As much as the socket holds: nobody reads yet.
     static_cast<void>(::send(theirs.get(), stream.data(), stream.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
     ::shutdown(theirs.get(), SHUT_WR);
     for (;;) {
-        const auto request = peer.next();
+        const auto request = peer->next();
         if (request) continue;
         fuzz::require_silent(request.error().message);
         return;

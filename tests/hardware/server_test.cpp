@@ -3,6 +3,8 @@
 // The child's loop, served in this process over a socket pair.
 #include "daemon/hardware/child/server.h"
 
+#include <ctime>
+
 #include <sys/time.h>
 
 #include "crypto/digest.h"
@@ -225,6 +227,25 @@ TEST_CASE("a slow request does not hold up the next one") {
     CHECK(second->id == slow);
 }
 
+TEST_CASE("of requests that come at once each wakes a worker") {
+    const TempFolder folder;
+    const auto token = std::make_shared<FakeToken>();
+    Served served(folder.path(), token);
+    REQUIRE(served.wait_until_open());
+    Bytes both = encode(Request{101, DeriveRequest{Label::kToken, order("held")}});
+    const Bytes second = encode(Request{102, EpochRequest{}});
+    both.insert(both.end(), second.begin(), second.end());
+    both.push_back(second.front());  // and the beginning of a third
+    served.send(both);
+    const auto first = served.receive();
+    REQUIRE(first);
+    CHECK(first->id == 102);
+    token->faults.held = false;
+    CHECK(served.receive().value().id == 101);
+    served.send(BytesView(second).subspan(1));
+    CHECK(served.receive().value().id == 102);
+}
+
 TEST_CASE("what the device does not get to waits in the socket, and is answered when it does") {
     const TempFolder folder;
     const auto token = std::make_shared<FakeToken>();
@@ -232,7 +253,34 @@ TEST_CASE("what the device does not get to waits in the socket, and is answered 
     REQUIRE(served.wait_until_open());
     for (std::size_t i = 0; i < kMaxInFlight; ++i) served.ask(DeriveRequest{Label::kToken, order("held")});
     token->faults.held = false;
-    for (std::size_t i = 0; i < kMaxInFlight; ++i) CHECK(served.receive().value().result.has_value());
+    for (std::size_t i = 0; i < kMaxInFlight; ++i) REQUIRE(served.receive());
+}
+
+TEST_CASE("no request is left lying, however many come at once and whoever reads them") {
+    const TempFolder folder;
+    const auto token = std::make_shared<FakeToken>();
+    Served served(folder.path(), token);
+    REQUIRE(served.wait_until_open());
+    constexpr std::size_t kRounds = 2'000;
+    for (std::size_t round = 0; round < kRounds; ++round) {
+        const std::size_t requests = 1 + round % 32;
+        for (std::size_t i = 0; i < requests; ++i) served.ask(EpochRequest{});
+        for (std::size_t i = 0; i < requests; ++i) REQUIRE(served.receive());
+    }
+}
+
+TEST_CASE("a request that is not whole yet keeps no worker busy") {
+    const TempFolder folder;
+    const auto token = std::make_shared<FakeToken>();
+    Served served(folder.path(), token);
+    REQUIRE(served.wait_until_open());
+    const Bytes request = encode(Request{101, EpochRequest{}});
+    served.send(BytesView(request).first(request.size() - 1));
+    const std::clock_t before = std::clock();  // of the processor, by all threads
+    std::this_thread::sleep_for(200ms);
+    CHECK(std::clock() - before < CLOCKS_PER_SEC / 20);
+    served.send(BytesView(request).last(1));
+    CHECK(served.receive().value().id == 101);
 }
 
 TEST_CASE("the other side's end is seen while every worker hangs in the device") {

@@ -246,6 +246,37 @@ TEST_CASE("No read is allowed while too many entries wait for the audit files, a
     CHECK(bench.committer->record(read));
 }
 
+TEST_CASE("Reads alone begin a commit when the first has waited for its time, and not as soon as the disk is free") {
+    Bench bench;
+    vault::Event read;
+    read.verb = vault::Verb::kRetrieve;
+    std::promise<void> goes_on;
+    bench.disk.hangs_until = goes_on.get_future().share();
+    const auto change = bench.begin(bench.committer->commit({"app:billing", std::nullopt}, creating("ci")));
+    bench.io.run_one();  // the commit is under way
+    const auto recorded_at = std::chrono::steady_clock::now();
+    REQUIRE(bench.committer->record(read));
+    goes_on.set_value();
+    while (!change->has_value()) bench.io.run_one();
+    bench.io.run_for(Committer::kEventDelay / 4);
+    const bool is_early = std::chrono::steady_clock::now() < recorded_at + Committer::kEventDelay;
+    CHECK((bench.disk.commits == 1 || !is_early));  // a machine that stood still meanwhile shows nothing
+    bench.io.run_for(Committer::kEventDelay * 3);
+    CHECK(bench.disk.commits == 2);
+    CHECK(bench.committer->trail().sequence() == 2);
+}
+
+TEST_CASE("Many reads do not wait for their time") {
+    Bench bench;
+    vault::Event read;
+    read.verb = vault::Verb::kRetrieve;
+    for (std::size_t i = 0; i < Committer::kEventsAtOnce; ++i) REQUIRE(bench.committer->record(read));
+    const auto began = std::chrono::steady_clock::now();
+    while (bench.committer->trail().sequence() == 0) bench.io.run_one();
+    CHECK(std::chrono::steady_clock::now() < began + Committer::kEventDelay);
+    CHECK(bench.disk.commits == 1);
+}
+
 TEST_CASE("Lines that a full disk refused are written when there is room, without another caller") {
     Bench bench;
     vault::Event read;

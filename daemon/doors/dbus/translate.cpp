@@ -21,6 +21,25 @@ void put(Dictionary& dictionary, const char* key, const T& value) {
     dictionary.emplace(key, sdbus::Variant(value));
 }
 
+template <class T>
+void write(sdbus::Message& message, const char* key, const char* type, const T& value) {
+    message.openDictEntry("sv");
+    message << key;
+    message.openVariant(type);
+    message << value;
+    message.closeVariant();
+    message.closeDictEntry();
+}
+
+void write_brief(sdbus::Message& message, const vault::Info& info) {
+    write(message, "account", "s", info.account);
+    if (info.expires_at != vault::kNever) write(message, "expires_at", "t", info.expires_at);
+    write(message, "generation", "t", info.generation);
+    write(message, "id", "s", info.id);
+    write(message, "name", "s", info.name);
+    write(message, "scopes", "as", info.scopes);
+}
+
 // The value, when it has the type T.
 template <class T>
 std::optional<T> value_of(const sdbus::Variant& variant) {
@@ -95,7 +114,27 @@ Result<vault::CreateOptions> read_options(sdbus::Message& message) {
 
 }  // namespace
 
-Dictionary brief_dictionary(const vault::Info& info) {
+sdbus::Message& operator<<(sdbus::Message& message, const Brief& brief) {
+    message.openContainer("{sv}");
+    if (brief.info) write_brief(message, *brief.info);
+    message.closeContainer();
+    return message;
+}
+
+Brief brief_of(const service::Verification& verified) {
+    Brief brief;
+    if (!verified.active) return brief;
+    vault::Info& info = brief.info.emplace();
+    info.account = verified.account;
+    info.name = verified.name;
+    info.id = verified.id;
+    info.generation = verified.generation;
+    info.expires_at = verified.expires_at;
+    info.scopes.assign(verified.scopes.begin(), verified.scopes.end());
+    return brief;
+}
+
+Dictionary full_dictionary(const vault::Info& info) {
     Dictionary dictionary;
     put(dictionary, "account", info.account);
     put(dictionary, "name", info.name);
@@ -103,22 +142,6 @@ Dictionary brief_dictionary(const vault::Info& info) {
     put(dictionary, "generation", info.generation);
     if (info.expires_at != vault::kNever) put(dictionary, "expires_at", info.expires_at);
     put(dictionary, "scopes", info.scopes);
-    return dictionary;
-}
-
-Dictionary brief_dictionary(const service::Verification& active) {
-    Dictionary dictionary;
-    put(dictionary, "account", std::string(active.account));
-    put(dictionary, "name", std::string(active.name));
-    put(dictionary, "id", std::string(active.id));
-    put(dictionary, "generation", active.generation);
-    if (active.expires_at != vault::kNever) put(dictionary, "expires_at", active.expires_at);
-    put(dictionary, "scopes", std::vector<std::string>(active.scopes.begin(), active.scopes.end()));
-    return dictionary;
-}
-
-Dictionary full_dictionary(const vault::Info& info) {
-    auto dictionary = brief_dictionary(info);
     put(dictionary, "origin", std::string(word(info.origin)));
     put(dictionary, "created_at", info.created_at);
     put(dictionary, "changed_at", info.changed_at);

@@ -21,9 +21,15 @@ namespace hwvault::doors::dbus {
 
 using Dictionary = std::map<std::string, sdbus::Variant>;  // a{sv}
 
-// Retrieve and Verify give the six keys of the brief form alone.
-Dictionary brief_dictionary(const vault::Info& info);
-Dictionary brief_dictionary(const service::Verification& active);
+// The a{sv} that Retrieve and Verify answer: the six keys of the brief form alone, or none at all. Written into the message key
+// by key: sdbus-c++ makes a message of its own for each value of a Dictionary, which takes three times as long.
+struct Brief {
+    std::optional<vault::Info> info{};
+};
+sdbus::Message& operator<<(sdbus::Message& message, const Brief& brief);
+// Empty for what is not active.
+Brief brief_of(const service::Verification& verified);
+
 Dictionary full_dictionary(const vault::Info& info);
 Dictionary status_dictionary(const service::Status& status);
 
@@ -47,5 +53,7 @@ os::Fd take_descriptor(sdbus::UnixFd&& descriptor);
 
 }  // namespace hwvault::doors::dbus
 
+template <>
+struct sdbus::signature_of<hwvault::doors::dbus::Brief> : sdbus::signature_of<hwvault::doors::dbus::Dictionary> {};
 template <>
 struct sdbus::signature_of<hwvault::doors::dbus::Options> : sdbus::signature_of<hwvault::doors::dbus::Dictionary> {};

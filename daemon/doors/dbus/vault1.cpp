@@ -200,15 +200,15 @@ void Vault1::tell(const std::string& destination, const vault::Notice& notice) {
     });
 }
 
-void Vault1::Retrieve(sdbus::Result<sdbus::UnixFd, Dictionary>&& result, std::string account, std::string name) {
+void Vault1::Retrieve(sdbus::Result<sdbus::UnixFd, Brief>&& result, std::string account, std::string name) {
     if (refuse_long(result, {account, name})) return;
     answer(std::move(result),
            [this, account = std::move(account), name = std::move(name)](
-               peer::Identity who, const std::shared_ptr<Sender>&) -> Answer<sdbus::UnixFd, Dictionary> {
+               peer::Identity who, const std::shared_ptr<Sender>&) -> Answer<sdbus::UnixFd, Brief> {
                auto retrieved = co_await service_.retrieve(std::move(who), account, name);
                if (!retrieved) co_return std::move(retrieved).error();
                HWVAULT_CO_TRY(auto memfd, os::sealed_memfd(retrieved->secret.reveal()));
-               co_return std::tuple{sdbus::UnixFd{memfd.release(), sdbus::adopt_fd}, brief_dictionary(retrieved->info)};
+               co_return std::tuple{sdbus::UnixFd{memfd.release(), sdbus::adopt_fd}, Brief{std::move(retrieved->info)}};
            });
 }
 
@@ -246,16 +246,15 @@ void Vault1::Rotate(OneDictionary&& result, std::string account, std::string nam
            });
 }
 
-void Vault1::Verify(sdbus::Result<bool, Dictionary>&& result, sdbus::UnixFd token) {
+void Vault1::Verify(sdbus::Result<bool, Brief>&& result, sdbus::UnixFd token) {
     answer(std::move(result),
            [this, token = take_descriptor(std::move(token))](
-               peer::Identity who, const std::shared_ptr<Sender>&) mutable -> Answer<bool, Dictionary> {
+               peer::Identity who, const std::shared_ptr<Sender>&) mutable -> Answer<bool, Brief> {
                auto text = co_await descriptors_.read(std::move(token), kMaxTokenSize);
                if (!text) co_return std::move(text).error();
                const auto verified = service_.verify(who.caller, text->reveal());
                if (!verified) co_return verified.error();
-               if (!verified->active) co_return std::tuple{false, Dictionary{}};
-               co_return std::tuple{true, brief_dictionary(*verified)};
+               co_return std::tuple{verified->active, brief_of(*verified)};
            });
 }
 

@@ -12,7 +12,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
-#include "daemon/doors/dbus/translate.h"  // before the adaptor, which names Options
+#include "daemon/doors/dbus/translate.h"  // before the adaptor, which names Options and Brief
 
 #include "vault1_adaptor.h"
 
@@ -69,12 +69,12 @@ private:
     void tell(const std::string& destination, const vault::Notice& notice);
 
     using OneDictionary = sdbus::Result<Dictionary>;
-    void Retrieve(sdbus::Result<sdbus::UnixFd, Dictionary>&& result, std::string account, std::string name) override;
+    void Retrieve(sdbus::Result<sdbus::UnixFd, Brief>&& result, std::string account, std::string name) override;
     void Revoke(OneDictionary&& result, std::string account, std::string name, std::uint64_t generation) override;
     void RevokeToken(OneDictionary&& result, sdbus::UnixFd token) override;
     void Rotate(OneDictionary&& result, std::string account, std::string name, std::uint64_t generation,
                 std::uint64_t overlap_seconds) override;
-    void Verify(sdbus::Result<bool, Dictionary>&& result, sdbus::UnixFd token) override;
+    void Verify(sdbus::Result<bool, Brief>&& result, sdbus::UnixFd token) override;
     void Create(OneDictionary&& result, std::string account, std::string name, Options options) override;
     void Import(OneDictionary&& result, std::string account, std::string name, sdbus::UnixFd secret,
                 Options options) override;

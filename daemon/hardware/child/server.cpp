@@ -51,7 +51,9 @@ Server::~Server() {
 }
 
 void Server::serve(os::Fd connection) {
-    change_peer(std::make_shared<PeerSocket>(std::move(connection), watchdog_.test_interval()));
+    auto peer = PeerSocket::open(std::move(connection), watchdog_.test_interval());
+    if (!peer) return settings_.log(peer.error().message);
+    change_peer(std::move(*peer));
     while (peer_) static_cast<void>(attend(-1));
 }
 
@@ -74,7 +76,7 @@ Result<void> Server::accept(int listener, uid_t accepted) {
     os::Fd connection{::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC)};
     if (!connection && (errno == EINTR || errno == ECONNABORTED || errno == EAGAIN)) return {};
     if (!connection) return errno_error("accept", errno);
-    auto peer = std::make_shared<PeerSocket>(std::move(connection), watchdog_.test_interval());
+    HWVAULT_TRY(auto peer, PeerSocket::open(std::move(connection), watchdog_.test_interval()));
     const auto uid = peer->uid();
     if (!uid || *uid != accepted) {
         settings_.log("Refused a connection of uid " + (uid ? std::to_string(*uid) : "unknown") + ": only uid " +
@@ -107,16 +109,24 @@ void Server::work() {
 }
 
 std::optional<Server::Job> Server::next() {
-    // Nobody gave the device anything to do for a while: the watchdog wants to know whether it could.
-    const Job test{nullptr, {0, RandomRequest{kTestSize}}};
-    const std::lock_guard turn(turn_);
     for (;;) {
         const auto peer = wait_for_peer();
-        if (!peer) return ended_ ? std::nullopt : std::optional(test);
-        auto request = peer->next();
-        if (request) return *request ? Job{peer, std::move(**request)} : test;
-        if (request.error().code != ErrorCode::kNotFound) settings_.log(request.error().message);
+        if (ended_) return std::nullopt;
+        auto request = peer ? peer->next() : std::optional<Request>();
+        if (request && *request) {
+            if (watchdog_.test_interval().count() > 0) last_job_ = std::chrono::steady_clock::now();
+            return Job{peer, std::move(**request)};
+        }
+        if (request && is_test_due()) return Job{nullptr, {0, RandomRequest{kTestSize}}};
+        if (!request && request.error().code != ErrorCode::kNotFound) settings_.log(request.error().message);
     }
+}
+
+// Nobody gave the device anything to do for a while: the watchdog wants to know whether it could. One worker tries it.
+bool Server::is_test_due() {
+    auto last = last_job_.load();
+    const auto now = std::chrono::steady_clock::now();
+    return now >= last + watchdog_.test_interval() && last_job_.compare_exchange_strong(last, now);
 }
 
 // Null: it is over, or none came in the time after which the device should be tried.

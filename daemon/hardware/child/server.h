@@ -6,12 +6,13 @@
 // device is opened again as soon as it can be. A malformed request closes the connection. One connection at a
 // time: a new one takes the place of the old, so that a restarted daemon never waits for its predecessor.
 //
-// The workers take turns at the connection: one reads the next request and answers it, while the next one reads. So a
+// Every worker waits at the connection (peer_socket.h), and whoever gets a request does it and answers it. So a
 // request wakes a single thread, and what waits, waits in the socket. The thread that serves only sees connections
 // come and go, and does so while every worker hangs in a module.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <filesystem>
 #include <functional>
@@ -68,6 +69,7 @@ private:
     void add_workers(std::size_t count);  // until there are so many
     void work();
     [[nodiscard]] std::optional<Job> next();  // nullopt: it is over
+    [[nodiscard]] bool is_test_due();
     [[nodiscard]] std::shared_ptr<PeerSocket> wait_for_peer();
     Result<SecretBytes> answer(const Verb& verb);
     void attempted(const Result<std::shared_ptr<Device>>& device);
@@ -75,11 +77,11 @@ private:
     const ServerSettings settings_;
     CheckpointLedger ledger_;
     Watchdog watchdog_;
-    std::mutex turn_;                   // whoever has it reads from the connection
     std::mutex mutex_;                  // changes what follows, up to the workers
     std::condition_variable changed_;
     std::shared_ptr<PeerSocket> peer_;  // written by the serving thread alone
     std::atomic<bool> ended_{false};
+    std::atomic<std::chrono::steady_clock::time_point> last_job_;
     std::vector<std::thread> workers_;
     bool told_ready_{false};            // this and the next: on the keeper's thread only
     std::string last_trouble_;

@@ -105,16 +105,19 @@ EpochMac Connection::epoch_mac(const Session& session) const {
 Result<std::uint64_t> Connection::epoch() {
     HWVAULT_CHECK(epoch_is_kept());
     const std::lock_guard lock(epoch_mutex_);
-    return with_session([this](const Session& session) { return read_epoch(session, epoch_mac(session)); });
+    return with_session([this](const Session& session) -> Result<std::uint64_t> {
+        HWVAULT_TRY(const Epoch epoch, read_epoch(session, epoch_mac(session)));
+        return epoch.number;
+    });
 }
 
 Result<std::uint64_t> Connection::advance(std::uint64_t from) {
     HWVAULT_CHECK(epoch_is_kept());
     const std::lock_guard lock(epoch_mutex_);
     HWVAULT_TRY(const Session session, Session::open(*token_, Access::kWrite));
-    HWVAULT_TRY(const std::uint64_t now, read_epoch(session, epoch_mac(session)));
-    if (now != from) return now;
-    HWVAULT_CHECK(write_epoch(session, from + 1, epoch_mac(session)));
+    HWVAULT_TRY(const Epoch now, read_epoch(session, epoch_mac(session)));
+    if (now.number != from) return now.number;
+    HWVAULT_CHECK(write_epoch(session, from + 1, epoch_mac(session), now.objects));
     return from + 1;
 }
 

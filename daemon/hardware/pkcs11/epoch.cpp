@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/hardware/pkcs11/epoch.h"
 
+#include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "foundation/fields.h"
 
@@ -73,8 +75,8 @@ Result<bool> has_epoch(const Session& session) {
     return !objects.empty();
 }
 
-Result<std::uint64_t> read_epoch(const Session& session, const EpochMac& mac) {
-    HWVAULT_TRY(const auto objects, epoch_objects(session));
+Result<Epoch> read_epoch(const Session& session, const EpochMac& mac) {
+    HWVAULT_TRY(auto objects, epoch_objects(session));
     if (objects.empty()) return lost_epoch(session, "was removed");
     std::optional<std::uint64_t> highest;
     for (const CK_OBJECT_HANDLE object : objects) {
@@ -83,15 +85,15 @@ Result<std::uint64_t> read_epoch(const Session& session, const EpochMac& mac) {
         if (number) highest = std::max(*number, highest.value_or(0));
     }
     if (!highest) return lost_epoch(session, "was changed");
-    return *highest;
+    return Epoch{*highest, std::move(objects)};
 }
 
-Result<void> write_epoch(const Session& session, std::uint64_t number, const EpochMac& mac) {
-    HWVAULT_TRY(const auto old_objects, epoch_objects(session));
+Result<void> write_epoch(const Session& session, std::uint64_t number, const EpochMac& mac,
+                         const std::vector<CK_OBJECT_HANDLE>& others) {
     HWVAULT_TRY(const SecretBytes tag, mac(mac_context(session, number)));
     const Bytes value = FieldWriter().number(number).bytes(tag.reveal()).take();
     HWVAULT_CHECK(create_object(session, data_object(kEpochObjectLabel).bytes(CKA_VALUE, value)));
-    for (const CK_OBJECT_HANDLE object : old_objects) {
+    for (const CK_OBJECT_HANDLE object : others) {
         if (const auto removed = destroy_object(session, object); !removed) break;
     }
     return {};

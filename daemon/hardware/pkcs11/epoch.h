@@ -7,7 +7,9 @@
 // MAC counts, and the next step removes the others. No object, or none with a right MAC, is kRolledBack, never zero.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "daemon/hardware/pkcs11/objects.h"
 
@@ -22,10 +24,16 @@ Result<bool> keeps_data_objects(const Session& session);
 // Whether there is an epoch object, of whatever content.
 Result<bool> has_epoch(const Session& session);
 
-Result<std::uint64_t> read_epoch(const Session& session, const EpochMac& mac);
+// What counts, and all epoch objects that are there.
+struct Epoch {
+    std::uint64_t number{0};
+    std::vector<CK_OBJECT_HANDLE> objects;
+};
+Result<Epoch> read_epoch(const Session& session, const EpochMac& mac);
 
-// Writes `number` and then removes every other epoch object. Success once it is written: what could not be removed
-// is lower, and is removed the next time. `session` has write access.
-Result<void> write_epoch(const Session& session, std::uint64_t number, const EpochMac& mac);
+// Writes `number` and then removes `others`, every epoch object that was there. Success once it is written: what could not be
+// removed is lower, and is removed the next time. `session` has write access.
+Result<void> write_epoch(const Session& session, std::uint64_t number, const EpochMac& mac,
+                         const std::vector<CK_OBJECT_HANDLE>& others);
 
 }  // namespace hwvault::hardware::pkcs11

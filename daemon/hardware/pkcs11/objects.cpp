@@ -70,16 +70,12 @@ Result<std::vector<CK_OBJECT_HANDLE>> find_objects(const Session& session, Templ
 }
 
 Result<Bytes> read_bytes(const Session& session, CK_OBJECT_HANDLE object, Attribute attribute) {
-    CK_ATTRIBUTE query{attribute.type, nullptr, 0};
-    CK_FUNCTION_LIST& functions = session.functions();
-    HWVAULT_CHECK(session.check(reading(attribute),
-                                functions.C_GetAttributeValue(session.handle(), object, &query, 1)));
-    if (query.ulValueLen > kMaxAttributeSize) return odd_attribute(session, attribute);  // also (CK_ULONG)-1
-    Bytes value(query.ulValueLen);
-    query.pValue = value.data();
-    HWVAULT_CHECK(session.check(reading(attribute),
-                                functions.C_GetAttributeValue(session.handle(), object, &query, 1)));
-    if (query.ulValueLen > value.size()) return odd_attribute(session, attribute);
+    Bytes value(kMaxAttributeSize);
+    CK_ATTRIBUTE query{attribute.type, value.data(), value.size()};
+    const CK_RV rv = session.functions().C_GetAttributeValue(session.handle(), object, &query, 1);
+    if (rv == CKR_BUFFER_TOO_SMALL) return odd_attribute(session, attribute);
+    HWVAULT_CHECK(session.check(reading(attribute), rv));
+    if (query.ulValueLen > value.size()) return odd_attribute(session, attribute);  // also (CK_ULONG)-1
     value.resize(query.ulValueLen);
     return value;
 }

@@ -25,9 +25,10 @@ Result<void> make_missing(const Session& session) {
     HWVAULT_TRY(const bool epoch_there, has_epoch(session));
     HWVAULT_TRY(const bool epoch_possible, epoch_there ? Result<bool>(true) : keeps_data_objects(session));
     if (!epoch_there && epoch_possible) {
-        HWVAULT_CHECK(write_epoch(session, 0, [&](BytesView context) {
+        const EpochMac mac = [&](BytesView context) {
             return hmac(session, *root, derivation_input(Label::kEpoch, context));
-        }));
+        };
+        HWVAULT_CHECK(write_epoch(session, 0, mac, {}));
     }
     HWVAULT_TRY(const auto signing, find_signing_key(session));
     if (!signing) HWVAULT_CHECK(generate_signing_key(session));

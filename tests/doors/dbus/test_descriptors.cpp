@@ -105,7 +105,10 @@ TEST_CASE("A secret of 1 MiB is imported whole and comes back; one byte more is 
     REQUIRE(seen.has_value());
     CHECK(seen->secret == secret);
     CHECK(seen->options.description == "imported");
-    CHECK(run(python(address, {"retrieve", "", "imported"})).status == 0);
+    const auto retrieved = run(python(address, {"retrieve", "", "imported"}));
+    CHECK(retrieved.status == 0);
+    // It never expires.
+    CHECK(retrieved.has("\"types\": {\"account\": \"s\", \"generation\": \"t\", \"id\": \"s\", \"name\": \"s\", \"scopes\": \"as\"}"));
 
     const auto refused = run(python(address, {"import-secret", kind, "app:billing", "imported"}), secret + "x");
     CHECK(refused.has("org.hwvault.Error.InvalidArgument"));

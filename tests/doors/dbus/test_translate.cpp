@@ -29,16 +29,6 @@ sdbus::Variant variant(const T& value) {
     return sdbus::Variant(value);
 }
 
-TEST_CASE("A brief info has six keys, and five when the token never expires") {
-    auto info = FakeService::full("", "");
-    info.expires_at = 1'900'000'000;
-    info.rollback_protected = true;
-    info.revoked = true;
-    CHECK(keys_of(brief_dictionary(info)) == Strings{"account", "expires_at", "generation", "id", "name", "scopes"});
-    info.expires_at = vault::kNever;
-    CHECK(keys_of(brief_dictionary(info)) == Strings{"account", "generation", "id", "name", "scopes"});
-}
-
 TEST_CASE("A full info has all that applies") {
     auto info = FakeService::full("", "");
     const Strings always{"account", "changed_at", "created_at",   "description", "generation",
