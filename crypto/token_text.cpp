@@ -84,9 +84,7 @@ SecretBytes make_token_text(std::string_view prefix, const TokenId& id, const Se
 
     SecretBytes number = SecretBytes::copy_of(secret.reveal());
     write_base62(number.reveal_to_fill(), output.subspan(prefix.size() + kTokenIdSize, kTokenSecretSize));
-
-    const std::size_t summed = output.size() - kTokenChecksumSize;
-    std::ranges::copy(checksum(output.first(summed)), output.begin() + static_cast<std::ptrdiff_t>(summed));
+    write_checksum(output);
     return text;
 }
 
@@ -104,6 +102,10 @@ std::string_view id_in_token_text(BytesView text) {
 
 bool has_right_checksum(BytesView text) {
     return std::ranges::equal(checksum(text.first(text.size() - kTokenChecksumSize)), text.last(kTokenChecksumSize));
+}
+
+void write_checksum(std::span<std::uint8_t> text) {
+    std::ranges::copy(checksum(text.first(text.size() - kTokenChecksumSize)), text.last(kTokenChecksumSize).begin());
 }
 
 std::optional<TokenProof> prove_token_text(std::string_view prefix, BytesView text) {

@@ -56,6 +56,8 @@ std::optional<TokenParts> split_token_text(std::string_view prefix, BytesView te
 std::string_view id_in_token_text(BytesView text);
 // Of a text that was split.
 bool has_right_checksum(BytesView text);
+// Over the last of a text that is whole but for it.
+void write_checksum(std::span<std::uint8_t> text);
 
 // Where to look a token up, and what must be found there.
 struct TokenProof {
