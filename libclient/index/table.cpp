@@ -32,7 +32,7 @@ std::optional<bool> Table::verify(BytesView token, Found& found) const {
 
 std::optional<View::Search> Table::begin(BytesView token) const {
     auto search = view_.begin(token);
-    if (search) __builtin_prefetch(uses_ + search->place.homes[0], 1);
+    if (search) __builtin_prefetch(uses_ + search->place.homes[0]);  // to read: others have it, too
     return search;
 }
 

@@ -19,6 +19,19 @@ void fetch(const Slot& home) {
     for (std::size_t at = 0; at < 4 * sizeof(Slot); at += kLine) __builtin_prefetch(bytes + at);
 }
 
+std::uint64_t first_word(const void* bytes) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
+// A 1 for each bit of a word's first bytes.
+std::uint64_t mask_of(std::size_t bytes) {
+    std::array<std::uint8_t, 8> mask{};
+    std::fill_n(mask.begin(), std::min(bytes, mask.size()), std::uint8_t{0xff});
+    return first_word(mask.data());
+}
+
 template <std::size_t Size>
 std::size_t copy_words(const std::array<Count, Size>& from, char* to) {
     for (std::size_t i = 0; i < Size; ++i) {
@@ -69,7 +82,9 @@ View::View(const std::byte* index, std::uint32_t slots)
       table_(std::launder(reinterpret_cast<const Slot*>(index + kHeaderSize))),
       texts_(std::launder(reinterpret_cast<const MoreText*>(index + texts_at(slots)))),
       slots_(slots),
-      prefix_(header_->prefix.data(), ::strnlen(header_->prefix.data(), header_->prefix.size())) {}
+      prefix_(header_->prefix.data(), ::strnlen(header_->prefix.data(), header_->prefix.size())),
+      prefix_word_(first_word(header_->prefix.data())),
+      prefix_mask_(mask_of(prefix_.size())) {}
 
 bool View::find(BytesView token, std::uint64_t now, Found& found) const {
     const auto search = begin(token);
@@ -77,17 +92,18 @@ bool View::find(BytesView token, std::uint64_t now, Found& found) const {
 }
 
 std::optional<View::Search> View::begin(BytesView token) const {
-    const auto parts = crypto::split_token_text(prefix_, token);
-    if (!parts) return std::nullopt;
-    const Place place = place_of(parts->id.data(), slots_);
+    if (token.size() != prefix_.size() + crypto::kTokenBodySize) return std::nullopt;
+    if (((first_word(token.data()) ^ prefix_word_) & prefix_mask_) != 0) return std::nullopt;
+    const crypto::TokenParts parts = crypto::parts_of_token_text(token);
+    const Place place = place_of(parts.id.data(), slots_);
     fetch(table_[place.homes[0]]);
-    return Search{*parts, token, place};
+    return Search{parts, token, place};
 }
 
 // All that can be is done before the first look at the table, so that it is there by then.
 bool View::finish(const Search& search, std::uint64_t now, Found& found) const {
-    const crypto::Digest digest = crypto::sha256(search.parts.hashed);
     const bool is_whole = crypto::has_right_checksum(search.token);
+    const crypto::Digest digest = crypto::sha256_of_block(search.parts.hashed);
     Hash hash;
     static_assert(sizeof hash == sizeof digest);
     std::memcpy(hash.data(), digest.data(), sizeof hash);
@@ -126,7 +142,10 @@ bool View::describe(std::uint32_t number, Found& found) const {
     found.expires_at = terms.expires_at;
     found.text_size = terms.text_size;
     std::size_t done = copy_words(slot.text, found.text.data());
-    if (terms.text_size <= done) return true;
+    if (terms.text_size <= done) {
+        std::memset(found.text.data() + done, 0, kTextOfSlot);
+        return true;
+    }
     done -= 8;  // the last word was a number
     std::uint64_t next = slot.text.back().load(std::memory_order_acquire);
     for (; done < terms.text_size && next != 0 && next < all_slots(slots_); done += sizeof(MoreText::text)) {

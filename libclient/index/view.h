@@ -16,7 +16,8 @@
 
 namespace hwvault::index {
 
-// What a verifier learns of an active token. Filled by look-ups; what lies behind `text_size` has no meaning.
+// What a verifier learns of an active token. Filled by look-ups; what lies behind `text_size` has no meaning, but for the bytes up
+// to twice kTextOfSlot when it is no larger than that: these are NULs.
 struct Found {
     std::uint32_t slot;
     std::uint32_t scopes;
@@ -73,6 +74,8 @@ private:
     const MoreText* texts_;
     std::uint32_t slots_;
     std::string_view prefix_;
+    std::uint64_t prefix_word_;  // the header's, and a 1 for each bit of it that counts
+    std::uint64_t prefix_mask_;
 };
 
 // How many slots the table in `size` mapped bytes has: kInvalidArgument, with a sentence, unless it is one of this version, and of
