@@ -72,6 +72,7 @@ std::unique_ptr<index::Writer> make_table(std::size_t count) {
                                         .scopes = scopes});
         if (!placed) throw std::runtime_error("a token found no place in the table");
     }
+    os::SharedMemory::gather(table->index_descriptor(), 0, index::texts_at(table->slots()));  // as hwvaultd does
     return table;
 }
 

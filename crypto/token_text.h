@@ -55,6 +55,7 @@ inline TokenParts parts_of_token_text(BytesView text) {
     const BytesView body = text.last(kTokenBodySize);
     return {body.first<kTokenIdSize>(), body.first<kTokenHashedSize>()};
 }
+inline std::string_view id_in_token_text(BytesView text) { return text_of(parts_of_token_text(text).id); }
 bool has_right_checksum(BytesView text);
 // Over the last of a text that is whole but for it.
 void write_checksum(std::span<std::uint8_t> text);

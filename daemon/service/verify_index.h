@@ -33,7 +33,7 @@ public:
 
     struct Parts {
         boost::asio::any_io_executor strand;
-        boost::asio::thread_pool& background;  // where a table that is over is wiped
+        boost::asio::thread_pool& background;  // where a table that is over is wiped, and one that is new put into large pages
         const vault::Vault& vault;
         std::function<vault::UnixTime()> clock;
         // Called with each token that some process has verified since it was asked last, and when that was.
@@ -78,6 +78,7 @@ private:
     void replace_by(std::unique_ptr<index::Writer> next);
     [[nodiscard]] bool replace_now(std::size_t tokens);
     void harvest();
+    void gather() const;
     boost::asio::awaitable<void> beat();
 
     Parts parts_;

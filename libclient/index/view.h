@@ -7,7 +7,7 @@
 // own the mapping. Thread-safe.
 #pragma once
 
-#include <optional>
+#include <array>
 #include <string_view>
 
 #include "foundation/bytes.h"
@@ -47,12 +47,11 @@ public:
 
     // The same in two steps, so that the fetches of several look-ups overlap: begin() all, finish() all.
     struct Search {
-        crypto::TokenParts parts;
         BytesView token;
         Place place;
     };
-    // Asks for the memory. nullopt when the text has not a token's form: it is not in the table.
-    [[nodiscard]] std::optional<Search> begin(BytesView token) const;
+    // Asks for the memory. False when the text has not a token's form: it is not in the table, and there is nothing to finish.
+    [[nodiscard]] bool begin(BytesView token, Search& search) const;
     [[nodiscard]] bool finish(const Search& search, std::uint64_t now, Found& found) const;
 
     // What a slot says, live or not; false while it is written anew. To who writes the table it always says something.
@@ -67,6 +66,7 @@ public:
 
 private:
     using Hash = std::array<std::uint64_t, 4>;
+    [[nodiscard]] bool describe_here(std::uint32_t number, Found& found) const;
     [[nodiscard]] bool read(std::uint32_t number, const Hash& hash, std::uint64_t now, Found& found) const;
 
     const Header* header_;
