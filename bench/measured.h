@@ -24,6 +24,12 @@ inline void print(const Measured& measured) {
     std::fflush(stdout);
 }
 
+// What could not be measured, and why: a sentence without quotes.
+inline void print_unmeasured(const char* name, const char* why) {
+    std::printf("{\"measured\": \"%s\", \"note\": \"%s\"}\n", name, why);
+    std::fflush(stdout);
+}
+
 // 0 of none.
 inline double median(std::vector<double> values) {
     if (values.empty()) return 0;

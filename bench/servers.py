@@ -67,6 +67,19 @@ def vault(tokens, bus=False, hardware=""):
 
 
 @contextlib.contextmanager
+def index_vault(tokens):
+    """The socket of what hands over a verify index of so many, and does nothing else."""
+    home = Path(tempfile.mkdtemp(prefix="hwvault-bench-"))
+    with contextlib.ExitStack() as ending:
+        ending.callback(shutil.rmtree, home)
+        process = subprocess.Popen([BIN / "bench_index_vault", home / "socket", str(tokens)], stdin=subprocess.DEVNULL)
+        ending.callback(end, process)
+        harness.until((home / "socket").exists, 120, "the index")
+        give_core(process.pid)
+        yield home / "socket"
+
+
+@contextlib.contextmanager
 def redis():
     """Its socket. It keeps nothing on the disk, and listens nowhere else."""
     home = Path(tempfile.mkdtemp(prefix="hwvault-bench-"))
@@ -111,6 +124,14 @@ def memory(pid):
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
     raise RuntimeError(f"no Pss of {pid}")
+
+
+def available_memory():
+    """Bytes that this machine could give to what is started now."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError("no MemAvailable")
 
 
 def seconds_to_serve(tokens):

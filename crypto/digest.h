@@ -21,6 +21,10 @@ using Digest = std::array<std::uint8_t, kDigestSize>;
 Digest sha256(BytesView bytes);
 Digest sha256(std::initializer_list<BytesView> parts);  // of the parts, one after the other
 
+// Of as many bytes as are hashed of a token, which are one block: in half the time.
+constexpr std::size_t kOneBlock = 53;
+Digest sha256_of_block(std::span<const std::uint8_t, kOneBlock> bytes);
+
 Digest hmac_sha256(const SecretBytes& key, BytesView bytes);
 
 // The same under one key for many texts: the key is set up once, which takes several times as long as a short text does.

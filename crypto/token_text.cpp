@@ -91,34 +91,26 @@ SecretBytes make_token_text(std::string_view prefix, const TokenId& id, const Se
 
     SecretBytes number = SecretBytes::copy_of(secret.reveal());
     write_base62(number.reveal_to_fill(), output.subspan(prefix.size() + kTokenIdSize, kTokenSecretSize));
-
-    const std::size_t summed = output.size() - kTokenChecksumSize;
-    std::ranges::copy(checksum(output.first(summed)), output.begin() + static_cast<std::ptrdiff_t>(summed));
+    write_checksum(output);
     return text;
 }
 
-std::optional<TokenParts> split_token_text(std::string_view prefix, BytesView text) {
-    if (text.size() != prefix.size() + kTokenBodySize || text_of(text.first(prefix.size())) != prefix) {
-        return std::nullopt;
-    }
-    const BytesView body = text.subspan(prefix.size());
-    return TokenParts{body.first<kTokenIdSize>(), body.first<kTokenHashedSize>()};
-}
-
-std::string_view id_in_token_text(BytesView text) {
-    return text_of(text.last(kTokenBodySize).first(kTokenIdSize));
-}
-
 bool has_right_checksum(BytesView text) {
-    return std::ranges::equal(checksum(text.first(text.size() - kTokenChecksumSize)), text.last(kTokenChecksumSize));
+    const auto right = checksum(text.first(text.size() - kTokenChecksumSize));
+    return std::memcmp(right.data(), text.last(kTokenChecksumSize).data(), kTokenChecksumSize) == 0;
+}
+
+void write_checksum(std::span<std::uint8_t> text) {
+    std::ranges::copy(checksum(text.first(text.size() - kTokenChecksumSize)), text.last(kTokenChecksumSize).begin());
 }
 
 std::optional<TokenProof> prove_token_text(std::string_view prefix, BytesView text) {
-    const auto parts = split_token_text(prefix, text);
-    if (!parts || !is_base62(parts->hashed) || !has_right_checksum(text)) return std::nullopt;
+    if (text.size() != prefix.size() + kTokenBodySize || text_of(text.first(prefix.size())) != prefix) return std::nullopt;
+    const TokenParts parts = parts_of_token_text(text);
+    if (!is_base62(parts.hashed) || !has_right_checksum(text)) return std::nullopt;
     TokenProof proof;
-    std::memcpy(proof.id.data(), parts->id.data(), kTokenIdSize);
-    proof.hash = sha256(parts->hashed);
+    std::memcpy(proof.id.data(), parts.id.data(), kTokenIdSize);
+    proof.hash = sha256_of_block(parts.hashed);
     return proof;
 }
 

@@ -50,12 +50,15 @@ struct TokenParts {
     std::span<const std::uint8_t, kTokenIdSize> id;
     std::span<const std::uint8_t, kTokenHashedSize> hashed;  // id and secret
 };
-// nullopt when the text has another length or prefix. Which characters it has is not looked at: what is hashed tells.
-std::optional<TokenParts> split_token_text(std::string_view prefix, BytesView text);
-// The id in a text of a token's size.
-std::string_view id_in_token_text(BytesView text);
-// Of a text that was split.
+// Of a text of a token's size. Which characters it has is not looked at: what is hashed tells.
+inline TokenParts parts_of_token_text(BytesView text) {
+    const BytesView body = text.last(kTokenBodySize);
+    return {body.first<kTokenIdSize>(), body.first<kTokenHashedSize>()};
+}
+inline std::string_view id_in_token_text(BytesView text) { return text_of(parts_of_token_text(text).id); }
 bool has_right_checksum(BytesView text);
+// Over the last of a text that is whole but for it.
+void write_checksum(std::span<std::uint8_t> text);
 
 // Where to look a token up, and what must be found there.
 struct TokenProof {

@@ -39,8 +39,12 @@ Options options_of(const hwvault_options* options) {
             texts_of(options->owners, options->owner_count)};
 }
 
+bool is_secret(const void* data, std::size_t size) {
+    return data != nullptr && size != 0 && size <= libclient::kMaxSecretSize;
+}
+
 Answer<BytesView> checked_secret(const void* data, std::size_t size) {
-    if (data == nullptr || size == 0 || size > libclient::kMaxSecretSize) {
+    if (!is_secret(data, size)) {
         return Failure{HWVAULT_ERROR_INVALID_ARGUMENT, "A secret has 1 byte to 1 MiB."};
     }
     return BytesView(static_cast<const std::uint8_t*>(data), size);
@@ -133,7 +137,12 @@ int hwvault_rotate(hwvault_client* client, const hwvault_target* target, uint64_
     return guarded([&] { return give(client->client.rotate(target_of(target), overlap), info); });
 }
 
+// First the way that nothing can go wrong on.
 int hwvault_verify(hwvault_client* client, const void* token, size_t size, hwvault_verification* result) {
+    if (result->struct_size == sizeof *result && is_secret(token, size)) {
+        write_inactive(*result);
+        if (client->client.verify_here({static_cast<const std::uint8_t*>(token), size}, *result)) return HWVAULT_OK;
+    }
     return guarded([&]() -> Answer<void> {
         HWVAULT_CHECK(check_size(*result));
         write_inactive(*result);

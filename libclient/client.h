@@ -35,6 +35,8 @@ public:
     Answer<Info> rotate(const Target& target, std::uint64_t overlap);
     // `result` says not active before; it is written when the token is.
     Answer<void> verify(BytesView token, hwvault_verification& result);
+    // The same without asking anybody; false when there is no table to trust.
+    [[nodiscard]] bool verify_here(BytesView token, hwvault_verification& result);
     // The same of each.
     Answer<void> verify_many(std::span<const hwvault_token> tokens, hwvault_verification* results);
     Answer<Info> create(const Target& target, const Options& options);

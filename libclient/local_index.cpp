@@ -12,40 +12,37 @@ using std::chrono::steady_clock;
 
 std::atomic<std::uint64_t> last_id{0};
 
-// What this thread looked up in last.
-struct Kept {
-    std::uint64_t id{0};
-    std::uint64_t version{0};
-    std::shared_ptr<const index::Table> table;
-};
-thread_local Kept kept;
-
-// How often this process, or those that it comes from, was forked since the library is loaded: getpid(2) would be a system call.
-std::atomic<unsigned> fork_count{0};
-[[maybe_unused]] const int kRegistered = ::pthread_atfork(nullptr, nullptr, [] { ++fork_count; });
-
-unsigned forks() {
-    return fork_count.load(std::memory_order_relaxed);
-}
-
 }  // namespace
 
-LocalIndex::LocalIndex() : forks_(forks()), id_(++last_id) {}
+constinit thread_local LocalIndex::Last LocalIndex::last_table{0, 0, nullptr, false};
+constinit std::atomic<unsigned> LocalIndex::forks{0};
 
-const index::Table* LocalIndex::table() {
-    if (forks_ != forks()) return nullptr;
-    if (kept.id == id_ && kept.version == version_.load(std::memory_order_acquire)) return kept.table.get();
+// Goes with its thread; what looks up in that thread after it finds none.
+struct LocalIndex::Kept {
+    Kept() = default;
+    Kept(const Kept&) = delete;
+    Kept& operator=(const Kept&) = delete;
+    ~Kept() { last_table = {0, 0, nullptr, true}; }
+    std::shared_ptr<const index::Table> table;
+};
+thread_local LocalIndex::Kept LocalIndex::kept_table;
+
+LocalIndex::LocalIndex() : forks_(forks.load(std::memory_order_relaxed)), id_(++last_id) {
+    [[maybe_unused]] static const int kRegistered = ::pthread_atfork(nullptr, nullptr, [] { ++forks; });
+}
+
+const index::Table* LocalIndex::next_table() {
+    if (last_table.is_over) return nullptr;
     std::shared_ptr<const index::Table> before;  // let go of without the lock
     const std::lock_guard lock(mutex_);
-    before = std::exchange(kept.table, current_);
-    kept.id = id_;
-    kept.version = version_.load(std::memory_order_relaxed);
-    return kept.table.get();
+    before = std::exchange(kept_table.table, current_);
+    last_table = {id_, version_.load(std::memory_order_relaxed), kept_table.table.get(), false};
+    return last_table.table;
 }
 
 bool LocalIndex::begin_asking() {
     const std::lock_guard lock(mutex_);
-    if (forks_ != forks() || asking_ || steady_clock::now() < ask_at_) return false;
+    if (forks_ != forks.load(std::memory_order_relaxed) || asking_ || steady_clock::now() < ask_at_) return false;
     if (current_ != nullptr && current_->is_trusted()) return false;  // another thread has just got it
     if (current_ != nullptr) set(nullptr);
     asking_ = true;

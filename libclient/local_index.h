@@ -29,13 +29,33 @@ public:
     LocalIndex& operator=(const LocalIndex&) = delete;
 
     // Null when there is none, and in a process that was forked. Valid until this thread's next call.
-    const index::Table* table();
+    const index::Table* table() {
+        if (forks_ != forks.load(std::memory_order_relaxed)) return nullptr;
+        const Last& last = last_table;
+        if (last.id == id_ && last.version == version_.load(std::memory_order_acquire)) return last.table;
+        return next_table();
+    }
     // True for one caller at a time, when the vault should be asked: there is no table to trust. end_asking() must follow.
     bool begin_asking();
     void end_asking(std::shared_ptr<const index::Table> table);
     void end_asking(std::chrono::milliseconds ask_again_after);
 
 private:
+    // What a thread looked up in last. Of a kind that needs no making and no end, so that reaching it takes no check; a sibling,
+    // which does, keeps the table.
+    struct Last {
+        std::uint64_t id;
+        std::uint64_t version;
+        const index::Table* table;
+        bool is_over;  // the thread is ending
+    };
+    struct Kept;
+    static constinit thread_local Last last_table;
+    static thread_local Kept kept_table;
+    // How often this process, or those that it comes from, was forked since the library is loaded: getpid(2) would be a system call.
+    static std::atomic<unsigned> forks;
+
+    const index::Table* next_table();
     void set(std::shared_ptr<const index::Table> table);
 
     const unsigned forks_;                 // of this process when this was made

@@ -35,11 +35,16 @@ bool verify_in(const index::Table& table, std::span<const hwvault_token> tokens,
 }  // namespace
 
 Answer<void> Client::verify(BytesView token, hwvault_verification& result) {
-    if (const index::Table* table = local_.table(); table != nullptr && verify_in(*table, token, result)) return {};
+    if (verify_here(token, result)) return {};
     const Deadline by = deadline();
     const index::Table* const table = asked_table(by);
     if (table != nullptr && verify_in(*table, token, result)) return {};
     return ask_to_verify(token, result, by);
+}
+
+bool Client::verify_here(BytesView token, hwvault_verification& result) {
+    const index::Table* const table = local_.table();
+    return table != nullptr && verify_in(*table, token, result);
 }
 
 Answer<void> Client::verify_many(std::span<const hwvault_token> tokens, hwvault_verification* results) {

@@ -2,12 +2,14 @@
 #include "os/shared_memory.h"
 
 #include <cerrno>
+#include <cstdint>
 #include <string>
 
 #include <fcntl.h>
 #include <linux/memfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace hwvault::os {
 namespace {
@@ -28,10 +30,30 @@ Fd new_memfd(const char* name) {
     return fd;
 }
 
+constexpr std::size_t kLargePage = 2 * 1'024 * 1'024;
+constexpr int kCollapse = 25;  // MADV_COLLAPSE
+
+constexpr std::size_t rounded_up(std::size_t size, std::size_t unit) {
+    return (size + unit - 1) / unit * unit;
+}
+
+void unmap(std::byte* begin, std::byte* end) {
+    if (begin < end) ::munmap(begin, static_cast<std::size_t>(end - begin));
+}
+
+// At a multiple of a large page, since only there can one be: kernels place only what they know will have some.
 Result<std::byte*> map_whole(const Fd& fd, std::size_t size, int protection) {
-    void* const data = ::mmap(nullptr, size, protection, MAP_SHARED, fd.get(), 0);
-    if (data == MAP_FAILED) return errno_error("mmap of shared memory", errno);
-    return static_cast<std::byte*>(data);
+    const std::size_t room = rounded_up(size, kLargePage) + kLargePage;
+    void* const reserved = ::mmap(nullptr, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (reserved == MAP_FAILED) return errno_error("mmap of shared memory", errno);
+    std::byte* const begin = static_cast<std::byte*>(reserved);
+    std::byte* const start = begin + (kLargePage - reinterpret_cast<std::uintptr_t>(begin) % kLargePage) % kLargePage;
+    const void* const data = ::mmap(start, size, protection, MAP_SHARED | MAP_FIXED, fd.get(), 0);
+    const int failure = errno;
+    unmap(begin, data == MAP_FAILED ? begin + room : start);
+    if (data == MAP_FAILED) return errno_error("mmap of shared memory", failure);
+    unmap(start + rounded_up(size, static_cast<std::size_t>(::sysconf(_SC_PAGESIZE))), begin + room);
+    return start;
 }
 
 }  // namespace
@@ -64,6 +86,17 @@ Result<SharedMemory> SharedMemory::map(Fd descriptor, Others others) {
     const auto size = static_cast<std::size_t>(status.st_size);
     HWVAULT_TRY(std::byte* const data, map_whole(descriptor, size, others == Others::kRead ? PROT_READ : PROT_READ | PROT_WRITE));
     return SharedMemory(std::move(descriptor), data, size);
+}
+
+// In a mapping of its own, so that it needs nobody's leave and may be done on any thread.
+void SharedMemory::gather(const Fd& descriptor, std::size_t begin, std::size_t end) {
+    begin = rounded_up(begin, kLargePage);
+    end = end / kLargePage * kLargePage;
+    if (begin >= end) return;
+    const auto data = map_whole(descriptor, end, PROT_READ);
+    if (!data) return;
+    ::madvise(*data + begin, end - begin, kCollapse);
+    ::munmap(*data, end);
 }
 
 SharedMemory::~SharedMemory() {

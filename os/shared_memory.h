@@ -25,6 +25,11 @@ public:
     // What make() gave another process, as its others may use it. kInvalidArgument unless it is sealed so.
     static Result<SharedMemory> map(Fd descriptor, Others others);
 
+    // Puts what lies from `begin` to `end` behind such a descriptor into large pages, as far as it fills them and the kernel has
+    // some, so that who maps it needs fewer look-ups of addresses. It takes a millisecond for each 2 MiB, and all of it takes
+    // memory from then on. Nothing else comes of it, and nothing at all before Linux 6.1 (MADV_COLLAPSE of madvise(2)).
+    static void gather(const Fd& descriptor, std::size_t begin, std::size_t end);
+
     SharedMemory(SharedMemory&& other) noexcept
         : descriptor_(std::move(other.descriptor_)), data_(std::exchange(other.data_, nullptr)), size_(other.size_) {}
     SharedMemory& operator=(SharedMemory&&) = delete;

@@ -39,7 +39,6 @@ std::size_t store_text(std::span<Count> to, std::string_view from) {
     return part.size();
 }
 
-constexpr std::size_t kTextOfSlot = sizeof(Slot::text);
 constexpr std::size_t kTextOfMore = sizeof(MoreText::text);
 
 // How many further texts it takes.

@@ -27,6 +27,16 @@ Result<os::Fd> copy_of(const os::Fd& fd) {
     return copy;
 }
 
+// The slots, some 10 ms at a time, so that what else is to be done there need not wait for all.
+void gather_from(std::size_t begin, std::size_t end, std::shared_ptr<const os::Fd> index, boost::asio::thread_pool& background) {
+    constexpr std::size_t kAtOnce = 16 * 1'024 * 1'024;
+    boost::asio::post(background, [begin, end, index = std::move(index), &background]() mutable {
+        const std::size_t next = std::min(begin + kAtOnce, end);
+        os::SharedMemory::gather(*index, begin, next);
+        if (next < end) gather_from(next, end, std::move(index), background);
+    });
+}
+
 }  // namespace
 
 VerifyIndex::VerifyIndex(Parts parts, std::unique_ptr<Writer> table)
@@ -38,6 +48,7 @@ VerifyIndex::VerifyIndex(Parts parts, std::unique_ptr<Writer> table)
 
 void VerifyIndex::start() {
     hold();
+    gather();
     boost::asio::co_spawn(
         parts_.strand, [self = shared_from_this()] { return self->beat(); }, boost::asio::detached);
 }
@@ -146,6 +157,14 @@ void VerifyIndex::replace_by(std::unique_ptr<Writer> next) {
     ++filling_;
     hold();
     boost::asio::post(parts_.background, [over = std::move(over)]() mutable { over.reset(); });
+    gather();
+}
+
+// By a descriptor of its own, since the table may be over before it is done. Where that cannot be had it stays as it is.
+void VerifyIndex::gather() const {
+    auto index = copy_of(current_->index_descriptor());
+    if (!index) return;
+    gather_from(0, index::texts_at(current_->slots()), std::make_shared<const os::Fd>(std::move(*index)), parts_.background);
 }
 
 // At once, since a change needs the room. False when there is none to be had.

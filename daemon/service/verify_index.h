@@ -33,7 +33,7 @@ public:
 
     struct Parts {
         boost::asio::any_io_executor strand;
-        boost::asio::thread_pool& background;  // where a table that is over is wiped
+        boost::asio::thread_pool& background;  // where a table that is over is wiped, and one that is new put into large pages
         const vault::Vault& vault;
         std::function<vault::UnixTime()> clock;
         // Called with each token that some process has verified since it was asked last, and when that was.
@@ -73,6 +73,7 @@ private:
     void hold();
     [[nodiscard]] bool replace_now();
     void harvest();
+    void gather() const;
     boost::asio::awaitable<void> beat();
 
     Parts parts_;

@@ -40,6 +40,7 @@ struct alignas(32) Slot {
     std::array<Count, 5> text;
 };
 static_assert(sizeof(Slot) == 96 && Count::is_always_lock_free);
+constexpr std::size_t kTextOfSlot = sizeof(Slot::text);
 
 // Where a text goes on. Belongs to the token whose slot leads here, and is guarded by that slot's state.
 struct MoreText {

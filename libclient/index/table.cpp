@@ -22,18 +22,19 @@ Table::Table(os::SharedMemory index, os::SharedMemory stamps, std::uint32_t slot
       view_(index_.data(), slots) {}
 
 std::optional<bool> Table::verify(BytesView token, Found& found) const {
-    const auto search = begin(token);
+    View::Search search;
+    const bool is_token = begin(token, search);
     const std::uint64_t time = now();
-    const bool active = search && view_.finish(*search, time, found);
+    const bool active = is_token && view_.finish(search, time, found);
     if (active) note_use(found.slot, time);
     if (!view_.is_trusted(time)) return std::nullopt;
     return active;
 }
 
-std::optional<View::Search> Table::begin(BytesView token) const {
-    auto search = view_.begin(token);
-    if (search) __builtin_prefetch(uses_ + search->place.homes[0], 1);
-    return search;
+bool Table::begin(BytesView token, View::Search& search) const {
+    if (!view_.begin(token, search)) return false;
+    __builtin_prefetch(uses_ + search.place.homes[0]);  // to read: others have it, too
+    return true;
 }
 
 std::uint64_t Table::now() {

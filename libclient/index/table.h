@@ -38,7 +38,7 @@ private:
 
     static std::uint64_t now();
     // As the view's, and asks for the stamp.
-    [[nodiscard]] std::optional<View::Search> begin(BytesView token) const;
+    [[nodiscard]] bool begin(BytesView token, View::Search& search) const;
     void note_use(std::uint32_t slot, std::uint64_t now) const;
 
     os::SharedMemory index_;
@@ -49,12 +49,16 @@ private:
 
 template <class Take>
 bool Table::verify_some(std::span<const BytesView> tokens, Take take) const {
-    std::array<std::optional<View::Search>, kAtOnce> searches;
-    for (std::size_t i = 0; i < tokens.size(); ++i) searches[i] = begin(tokens[i]);
+    struct Begun {
+        bool is_token;
+        View::Search search;
+    };
+    std::array<Begun, kAtOnce> all;
+    for (std::size_t i = 0; i < tokens.size(); ++i) all[i].is_token = begin(tokens[i], all[i].search);
     const std::uint64_t time = now();
     Found found;
     for (std::size_t i = 0; i < tokens.size(); ++i) {
-        const bool active = searches[i] && view_.finish(*searches[i], time, found);
+        const bool active = all[i].is_token && view_.finish(all[i].search, time, found);
         if (active) note_use(found.slot, time);
         take(i, active ? &found : nullptr);
     }

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <new>
 #include <string>
+#include <utility>
 
 #include <linux/futex.h>
 
@@ -19,13 +20,35 @@ void fetch(const Slot& home) {
     for (std::size_t at = 0; at < 4 * sizeof(Slot); at += kLine) __builtin_prefetch(bytes + at);
 }
 
+std::uint64_t first_word(const void* bytes) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes, sizeof word);
+    return word;
+}
+
+// A 1 for each bit of a word's first bytes.
+std::uint64_t mask_of(std::size_t bytes) {
+    std::array<std::uint8_t, 8> mask{};
+    std::fill_n(mask.begin(), std::min(bytes, mask.size()), std::uint8_t{0xff});
+    return first_word(mask.data());
+}
+
+// In one go: a compiler keeps loops over atomics as they are, and here the processor is to see as far ahead as it can.
 template <std::size_t Size>
 std::size_t copy_words(const std::array<Count, Size>& from, char* to) {
-    for (std::size_t i = 0; i < Size; ++i) {
+    const auto copy = [&](std::size_t i) {
         const std::uint64_t word = from[i].load(std::memory_order_acquire);
         std::memcpy(to + i * 8, &word, 8);
-    }
+    };
+    [&]<std::size_t... I>(std::index_sequence<I...>) { (copy(I), ...); }(std::make_index_sequence<Size>());
     return Size * 8;
+}
+
+bool has_hash(const Slot& slot, const std::array<std::uint64_t, 4>& hash) {
+    const auto difference = [&]<std::size_t... I>(std::index_sequence<I...>) {
+        return ((slot.hash[I].load(std::memory_order_acquire) ^ hash[I]) | ...);
+    };
+    return difference(std::make_index_sequence<4>()) == 0;
 }
 
 // A bit, the highest of its four, for each tag in `home` that is this one: where a nibble is zero once the tag was taken off. What
@@ -69,25 +92,67 @@ View::View(const std::byte* index, std::uint32_t slots)
       table_(std::launder(reinterpret_cast<const Slot*>(index + kHeaderSize))),
       texts_(std::launder(reinterpret_cast<const MoreText*>(index + texts_at(slots)))),
       slots_(slots),
-      prefix_(header_->prefix.data(), ::strnlen(header_->prefix.data(), header_->prefix.size())) {}
+      prefix_(header_->prefix.data(), ::strnlen(header_->prefix.data(), header_->prefix.size())),
+      prefix_word_(first_word(header_->prefix.data())),
+      prefix_mask_(mask_of(prefix_.size())) {}
 
 bool View::find(BytesView token, std::uint64_t now, Found& found) const {
-    const auto search = begin(token);
-    return search && finish(*search, now, found);
+    Search search;
+    return begin(token, search) && finish(search, now, found);
 }
 
-std::optional<View::Search> View::begin(BytesView token) const {
-    const auto parts = crypto::split_token_text(prefix_, token);
-    if (!parts) return std::nullopt;
-    const Place place = place_of(parts->id.data(), slots_);
-    fetch(table_[place.homes[0]]);
-    return Search{*parts, token, place};
+bool View::begin(BytesView token, Search& search) const {
+    if (token.size() != prefix_.size() + crypto::kTokenBodySize) return false;
+    if (((first_word(token.data()) ^ prefix_word_) & prefix_mask_) != 0) return false;
+    search = {token, place_of(crypto::parts_of_token_text(token).id.data(), slots_)};
+    fetch(table_[search.place.homes[0]]);
+    return true;
+}
+
+// False for what cannot be: the slot is being written anew.
+inline bool View::describe_here(std::uint32_t number, Found& found) const {
+    const Slot& slot = table_[number];
+    const Terms terms = unpack(slot.terms.load(std::memory_order_acquire));
+    if (terms.text_size > kMaxTextSize) return false;
+    found.slot = number;
+    found.scopes = terms.scopes;
+    found.generation = generation_of(slot.state.load(std::memory_order_acquire));
+    found.expires_at = terms.expires_at;
+    found.text_size = terms.text_size;
+    std::size_t done = copy_words(slot.text, found.text.data());
+    if (terms.text_size <= done) {
+        std::memset(found.text.data() + done, 0, kTextOfSlot);
+        return true;
+    }
+    done -= 8;  // the last word was a number
+    std::uint64_t next = slot.text.back().load(std::memory_order_acquire);
+    for (; done < terms.text_size && next != 0 && next < all_slots(slots_); done += sizeof(MoreText::text)) {
+        const MoreText& more = texts_[next];
+        copy_words(more.text, found.text.data() + done);
+        next = more.next.load(std::memory_order_acquire);
+    }
+    return done >= terms.text_size;
+}
+
+bool View::describe(std::uint32_t number, Found& found) const {
+    return describe_here(number, found);
+}
+
+// What changes meanwhile shows in the state, which is read before and after. A token that was live when this began, and is not
+// any more, is answered with no.
+inline bool View::read(std::uint32_t number, const Hash& hash, std::uint64_t now, Found& found) const {
+    const Slot& slot = table_[number];
+    const State state = slot.state.load(std::memory_order_acquire);
+    if (!has_hash(slot, hash) || !is_live(state) || !describe_here(number, found)) return false;
+    const std::uint64_t time = std::max(now, header_->time_mark.load(std::memory_order_acquire));
+    if (found.expires_at != 0 && time >= found.expires_at) return false;
+    return slot.state.load(std::memory_order_acquire) == state;
 }
 
 // All that can be is done before the first look at the table, so that it is there by then.
 bool View::finish(const Search& search, std::uint64_t now, Found& found) const {
-    const crypto::Digest digest = crypto::sha256(search.parts.hashed);
     const bool is_whole = crypto::has_right_checksum(search.token);
+    const crypto::Digest digest = crypto::sha256_of_block(crypto::parts_of_token_text(search.token).hashed);
     Hash hash;
     static_assert(sizeof hash == sizeof digest);
     std::memcpy(hash.data(), digest.data(), sizeof hash);
@@ -100,41 +165,6 @@ bool View::finish(const Search& search, std::uint64_t now, Found& found) const {
         if ((home & kGoOn) == 0) break;
     }
     return false;
-}
-
-// What changes meanwhile shows in the state, which is read before and after. A token that was live when this began, and is not
-// any more, is answered with no.
-bool View::read(std::uint32_t number, const Hash& hash, std::uint64_t now, Found& found) const {
-    const Slot& slot = table_[number];
-    const State state = slot.state.load(std::memory_order_acquire);
-    std::uint64_t difference = 0;
-    for (std::size_t i = 0; i < hash.size(); ++i) difference |= slot.hash[i].load(std::memory_order_acquire) ^ hash[i];
-    if (difference != 0 || !is_live(state) || !describe(number, found)) return false;
-    const std::uint64_t time = std::max(now, header_->time_mark.load(std::memory_order_acquire));
-    if (found.expires_at != 0 && time >= found.expires_at) return false;
-    return slot.state.load(std::memory_order_acquire) == state;
-}
-
-// False for what cannot be: the slot is being written anew.
-bool View::describe(std::uint32_t number, Found& found) const {
-    const Slot& slot = table_[number];
-    const Terms terms = unpack(slot.terms.load(std::memory_order_acquire));
-    if (terms.text_size > kMaxTextSize) return false;
-    found.slot = number;
-    found.scopes = terms.scopes;
-    found.generation = generation_of(slot.state.load(std::memory_order_acquire));
-    found.expires_at = terms.expires_at;
-    found.text_size = terms.text_size;
-    std::size_t done = copy_words(slot.text, found.text.data());
-    if (terms.text_size <= done) return true;
-    done -= 8;  // the last word was a number
-    std::uint64_t next = slot.text.back().load(std::memory_order_acquire);
-    for (; done < terms.text_size && next != 0 && next < all_slots(slots_); done += sizeof(MoreText::text)) {
-        const MoreText& more = texts_[next];
-        copy_words(more.text, found.text.data() + done);
-        next = more.next.load(std::memory_order_acquire);
-    }
-    return done >= terms.text_size;
 }
 
 bool View::is_trusted(std::uint64_t now) const {

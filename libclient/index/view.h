@@ -7,7 +7,7 @@
 // own the mapping. Thread-safe.
 #pragma once
 
-#include <optional>
+#include <array>
 #include <string_view>
 
 #include "foundation/bytes.h"
@@ -16,7 +16,8 @@
 
 namespace hwvault::index {
 
-// What a verifier learns of an active token. Filled by look-ups; what lies behind `text_size` has no meaning.
+// What a verifier learns of an active token. Filled by look-ups; what lies behind `text_size` has no meaning, but for the bytes up
+// to twice kTextOfSlot when it is no larger than that: these are NULs.
 struct Found {
     std::uint32_t slot;
     std::uint32_t scopes;
@@ -46,12 +47,11 @@ public:
 
     // The same in two steps, so that the fetches of several look-ups overlap: begin() all, finish() all.
     struct Search {
-        crypto::TokenParts parts;
         BytesView token;
         Place place;
     };
-    // Asks for the memory. nullopt when the text has not a token's form: it is not in the table.
-    [[nodiscard]] std::optional<Search> begin(BytesView token) const;
+    // Asks for the memory. False when the text has not a token's form: it is not in the table, and there is nothing to finish.
+    [[nodiscard]] bool begin(BytesView token, Search& search) const;
     [[nodiscard]] bool finish(const Search& search, std::uint64_t now, Found& found) const;
 
     // What a slot says, live or not; false while it is written anew. To who writes the table it always says something.
@@ -66,6 +66,7 @@ public:
 
 private:
     using Hash = std::array<std::uint64_t, 4>;
+    [[nodiscard]] bool describe_here(std::uint32_t number, Found& found) const;
     [[nodiscard]] bool read(std::uint32_t number, const Hash& hash, std::uint64_t now, Found& found) const;
 
     const Header* header_;
@@ -73,6 +74,8 @@ private:
     const MoreText* texts_;
     std::uint32_t slots_;
     std::string_view prefix_;
+    std::uint64_t prefix_word_;  // the header's, and a 1 for each bit of it that counts
+    std::uint64_t prefix_mask_;
 };
 
 // How many slots the table in `size` mapped bytes has: kInvalidArgument, with a sentence, unless it is one of this version, and of

@@ -54,6 +54,14 @@ TEST_CASE("The hash of parts is the hash of the whole, wherever it is cut") {
     CHECK(sha256({}) == sha256(BytesView{}));
 }
 
+TEST_CASE("One block alone has the hash that it has among others") {
+    std::array<std::uint8_t, kOneBlock> bytes{};
+    for (std::size_t i = 0; i < 256; ++i) {
+        for (std::size_t at = 0; at < bytes.size(); ++at) bytes[at] = static_cast<std::uint8_t>(i + at * 7);
+        CHECK(sha256_of_block(bytes) == sha256(bytes));
+    }
+}
+
 TEST_CASE("HMAC-SHA-256 gives the answers of RFC 4231") {
     struct Vector {
         std::string key;

@@ -271,3 +271,19 @@ TEST_CASE("What is not sealed, or is no index of this version and size, is refus
     header.slots = 0;
     CHECK(refused(made.descriptor()));
 }
+
+TEST_CASE("A table that is put into large pages is the same table, to who had it before and to who maps it then") {
+    const auto writer = make_writer(1 << 16);
+    const Token token = make_token("user:alice", "default");
+    REQUIRE(writer->put(token.entry()));
+    writer->beat(clock_now(), 0);
+    const auto before = handed_over(*writer);
+    CHECK(verify(*before, token) == true);
+    os::SharedMemory::gather(writer->index_descriptor(), 0, texts_at(writer->slots()));
+    const auto after = handed_over(*writer);
+    CHECK(verify(*before, token) == true);
+    CHECK(verify(*after, token) == true);
+    writer->drop(token.id, token.hash);
+    CHECK(verify(*before, token) == false);
+    CHECK(verify(*after, token) == false);
+}
