@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/doors/varlink/session.h"
 
+#include <algorithm>
+#include <array>
 #include <span>
 #include <string>
 #include <utility>
@@ -19,6 +21,47 @@
 namespace hwvault::doors::varlink {
 
 using boost::asio::awaitable;
+
+namespace {
+
+// The plain calls of Verify with which what was read begins, as many as are looked up together.
+class Verifies {
+public:
+    Verifies(BytesView calls, std::size_t most) {
+        for (most = std::min(most, tokens_.size()); count_ < most; ++count_) {
+            const auto verify = plain_verify_at(calls.subspan(size_of(count_)));
+            if (!verify) break;
+            tokens_[count_] = verify->token;
+            ends_[count_] = size_of(count_) + verify->size;
+        }
+    }
+    [[nodiscard]] std::span<const BytesView> tokens() const { return std::span(tokens_).first(count_); }
+    // Bytes of the first `count` calls.
+    [[nodiscard]] std::size_t size_of(std::size_t count) const { return count == 0 ? 0 : ends_[count - 1]; }
+
+private:
+    std::array<BytesView, service::kVerifiedTogether> tokens_;
+    std::array<std::size_t, service::kVerifiedTogether> ends_;
+    std::size_t count_{0};
+};
+
+class Replies {
+public:
+    explicit Replies(std::span<std::uint8_t> space) : space_(space) {}
+    // Whether there is room for another.
+    bool add(const service::Verification& verification) {
+        size_ += write_verification(space_.subspan(size_), verification);
+        return has_room();
+    }
+    [[nodiscard]] bool has_room() const { return space_.size() - size_ >= kMaxVerification; }
+    [[nodiscard]] std::size_t size() const { return size_; }
+
+private:
+    std::span<std::uint8_t> space_;
+    std::size_t size_{0};
+};
+
+}  // namespace
 
 awaitable<void> Session::run() {
     const auto self = shared_from_this();
@@ -44,22 +87,17 @@ bool Session::verify_at_once() {
     stream_->send_gathered();
     if (!identity_ || stream_->has_replies()) return false;
     const BytesView calls = stream_->read_at_once();
-    const std::span<std::uint8_t> replies = stream_->reply_space();
+    Replies replies(stream_->reply_space());
     std::size_t taken = 0;
-    std::size_t written = 0;
-    while (calls_in_one_go_ < kMaxCallsInOneGo && replies.size() - written >= kMaxVerification) {
-        const BytesView left = calls.subspan(taken);
-        const std::size_t nul = text_of(left).find('\0');
-        if (nul == std::string_view::npos) break;
-        const auto token = token_of_plain_verify(left.first(nul));
-        if (!token) break;
-        const auto verification = rooms_.service.verify(identity_->caller, *token);
-        if (!verification) break;
-        written += write_verification(replies.subspan(written), *verification);
-        taken += nul + 1;
-        ++calls_in_one_go_;
+    for (bool goes_on = true; goes_on;) {
+        const Verifies verifies(calls.subspan(taken), kMaxCallsInOneGo - calls_in_one_go_);
+        const std::size_t answered = rooms_.service.verify_some(
+            identity_->caller, verifies.tokens(), [&replies](const service::Verification& each) { return replies.add(each); });
+        taken += verifies.size_of(answered);
+        calls_in_one_go_ += answered;
+        goes_on = answered == service::kVerifiedTogether && replies.has_room();
     }
-    stream_->answer(taken, written);
+    stream_->answer(taken, replies.size());
     return taken > 0;
 }
 
