@@ -69,11 +69,11 @@ awaitable<void> Session::run() {
     while (going_on) {
         if (stream_->has_replies() && (!stream_->has_message() || stream_->is_full())) going_on = co_await stream_->flush();
         if (going_on && identity_ && stream_->is_at_rest()) {
-            going_on = co_await stream_->readable();
-            calls_in_one_go_ = 0;
+            going_on = co_await next_is_here();
             if (stream_->has_replies()) continue;
         }
-        if (!going_on || verify_at_once()) continue;
+        if (going_on) is_verifying_ = verify_at_once() > 0;
+        if (!going_on || is_verifying_) continue;
         if (calls_in_one_go_ >= kMaxCallsInOneGo) going_on = co_await let_others();
         else going_on = co_await serve_one();
     }
@@ -81,13 +81,30 @@ awaitable<void> Session::run() {
     stream_->close();
 }
 
-// False when the next call is to be looked at otherwise: it is not here, or another one, or refused. Then all replies to
-// those before it were sent, or are queued.
-bool Session::verify_at_once() {
+// Or the client goes, or does not take its replies at once. False when the stream is closed.
+awaitable<bool> Session::next_is_here() {
+    bool readable = false;
+    if (is_verifying_) {
+        const auto verify = [this] {
+            calls_in_one_go_ = 0;
+            return verify_at_once();
+        };
+        readable = co_await stream_->readable_beyond(verify);
+    } else {
+        readable = co_await stream_->readable();
+    }
+    calls_in_one_go_ = 0;
+    co_return readable;
+}
+
+// How many calls. None when the next is to be looked at otherwise: it is not here, or another one, or refused. Then all
+// replies to those before it were sent, or are queued.
+std::size_t Session::verify_at_once() {
     stream_->send_gathered();
-    if (!identity_ || stream_->has_replies()) return false;
+    if (!identity_ || stream_->has_replies()) return 0;
     const BytesView calls = stream_->read_at_once();
     Replies replies(stream_->reply_space());
+    std::size_t count = 0;
     std::size_t taken = 0;
     for (bool goes_on = true; goes_on;) {
         const Verifies verifies(calls.subspan(taken), kMaxCallsInOneGo - calls_in_one_go_);
@@ -95,10 +112,11 @@ bool Session::verify_at_once() {
             identity_->caller, verifies.tokens(), [&replies](const service::Verification& each) { return replies.add(each); });
         taken += verifies.size_of(answered);
         calls_in_one_go_ += answered;
+        count += answered;
         goes_on = answered == service::kVerifiedTogether && replies.has_room();
     }
     stream_->answer(taken, replies.size());
-    return taken > 0;
+    return count;
 }
 
 // False when the stream was closed.
