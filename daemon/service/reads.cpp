@@ -3,6 +3,7 @@
 // The verbs that only look. None waits for anything but its turn; List, which may look at the whole vault, lets others
 // have theirs on the way.
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include <boost/asio/post.hpp>
@@ -28,17 +29,23 @@ vault::Vault::Position position_of(const std::string& cursor) {
     return {cursor.substr(0, space), cursor.substr(space + 1)};
 }
 
+// The first of `texts`, each of which has its NUL; then it is gone.
+std::string_view take_text(std::string_view& texts) {
+    const std::string_view text = texts.substr(0, texts.find('\0'));
+    texts.remove_prefix(std::min(text.size() + 1, texts.size()));
+    return text;
+}
+
 Verification verification_of(const index::Found& found, BytesView token) {
+    std::string_view texts(found.text.data(), found.text_size);
     Verification active{.active = true,
-                        .account = found.account(),
-                        .name = found.name(),
+                        .account = take_text(texts),
+                        .name = take_text(texts),
                         .id = crypto::id_in_token_text(token),
                         .generation = found.generation,
                         .expires_at = found.expires_at,
                         .scopes = {}};
-    for (std::string_view rest = found.scope_texts(); !rest.empty(); rest.remove_prefix(active.scopes.back().size() + 1)) {
-        active.scopes.push_back(rest.substr(0, rest.find('\0')));
-    }
+    while (!texts.empty()) active.scopes.push_back(take_text(texts));
     return active;
 }
 
@@ -78,10 +85,28 @@ Result<Verification> VaultService::verify(const policy::Caller& caller, BytesVie
         }
     }
     const vault::UnixTime now = vault->committer->now();
-    const bool active = vault->index->verify(token, now, shown_);
+    return counted(vault->index->verify(token, now, shown_), token);
+}
+
+Verification VaultService::counted(bool active, BytesView token) {
     ++verified_;
     if (!active) ++verified_inactive_;
     return active ? verification_of(shown_, token) : Verification{};
+}
+
+// The policy is asked for all of them, since it cannot become another meanwhile. Where each token has its own answer, one by one.
+std::size_t VaultService::verify_some(const policy::Caller& caller, std::span<const BytesView> tokens, const Taking& take) {
+    tokens = tokens.first(std::min(tokens.size(), kVerifiedTogether));
+    if (!open_ || tokens.size() < 2 || !parts_.policy->may_verify_any(caller)) return Service::verify_some(caller, tokens, take);
+    VerifyIndex& index = *open_->index;
+    std::array<VerifyIndex::Search, kVerifiedTogether> searches;
+    for (std::size_t i = 0; i < tokens.size(); ++i) searches[i] = index.begin(tokens[i]);
+    const vault::UnixTime now = open_->committer->now();
+    std::size_t answered = 0;
+    for (bool goes_on = true; goes_on && answered < tokens.size(); ++answered) {
+        goes_on = take(counted(index.finish(searches[answered], now, shown_), tokens[answered]));
+    }
+    return answered;
 }
 
 std::optional<VaultService::Shown> VaultService::recognise(BytesView token) const {

@@ -79,6 +79,7 @@ public:
     Awaitable<vault::Info> rotate(policy::Caller caller, std::string account, std::string name,
                                   std::uint64_t generation, std::uint64_t overlap_seconds) override;
     Result<Verification> verify(const policy::Caller& caller, BytesView token) override;
+    std::size_t verify_some(const policy::Caller& caller, std::span<const BytesView> tokens, const Taking& take) override;
     Result<IndexDescriptors> verify_index(const policy::Caller& caller) override;
     Awaitable<vault::Info> create(policy::Caller caller, std::string account, std::string name,
                                   vault::CreateOptions options) override;
@@ -146,6 +147,7 @@ private:
         std::uint64_t generation;
     };
     [[nodiscard]] std::optional<Shown> recognise(BytesView token) const;
+    Verification counted(bool active, BytesView token);
     static vault::Actor actor_of(const policy::Caller& caller);
     Result<vault::Occasion> occasion(const policy::Caller& caller, const policy::Decision& decision);
 

@@ -87,9 +87,9 @@ void VerifyIndex::apply(const vault::Change& change) {
 }
 
 // That it has expired by now must hold for every reader from now on, whatever its clock says.
-bool VerifyIndex::verify(BytesView token, vault::UnixTime now, index::Found& found) {
+bool VerifyIndex::finish(const Search& search, vault::UnixTime now, index::Found& found) {
     current_->set_time_mark(now);
-    if (!current_->view().find(token, now, found)) return false;
+    if (!search || !current_->view().finish(*search, now, found)) return false;
     current_->note_use(found.slot, now);
     return true;
 }

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -51,7 +52,11 @@ public:
     void apply(const vault::Change& change);
 
     // Whether it is active at `now`; then its use is noted. Allocates nothing.
-    [[nodiscard]] bool verify(BytesView token, vault::UnixTime now, index::Found& found);
+    [[nodiscard]] bool verify(BytesView token, vault::UnixTime now, index::Found& found) { return finish(begin(token), now, found); }
+    // The same in two steps, so that the fetches of several overlap. Both in one turn of the strand: the table may be replaced.
+    using Search = std::optional<index::View::Search>;
+    [[nodiscard]] Search begin(BytesView token) const { return current_->view().begin(token); }
+    [[nodiscard]] bool finish(const Search& search, vault::UnixTime now, index::Found& found);
     [[nodiscard]] index::Writer::Standing recognise(BytesView token, index::Found& found) const {
         return current_->recognise(token, found);
     }

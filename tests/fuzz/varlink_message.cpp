@@ -58,13 +58,16 @@ void read_message(BytesView message) {
 }
 
 void read_plainly(BytesView message) {
-    const auto token = doors::varlink::token_of_plain_verify(message);
-    if (!token) return;
+    const std::string bytes = std::string(text_of(message)) + '\0';
+    const auto plain = doors::varlink::plain_verify_at(bytes_of(bytes));
+    if (!plain) return;
+    message = bytes_of(bytes).first(plain->size - 1);
+    require(text_of(message).find('\0') == std::string_view::npos && bytes[message.size()] == '\0');
     auto call = doors::varlink::read_call(message);
     require(call.has_value() && call->method == "org.hwvault.Vault.Verify" && !call->oneway && !call->more && !call->upgrade);
     doors::varlink::Parameters in(std::move(call->parameters));
     const SecretBytes same = in.secret("token", wire::kMaxMessageSize);
-    require(!in.refusal() && text_of(same.reveal()) == text_of(*token));
+    require(!in.refusal() && text_of(same.reveal()) == text_of(plain->token));
 }
 
 }  // namespace

@@ -34,6 +34,8 @@ constexpr std::size_t kMaxQueuedReplies = 64;
 constexpr std::size_t kMaxQueuedBytes = kSmallBuffer / 2;
 // Calls that are answered before others on the strand have their turn; oneway calls queue no reply that would count.
 constexpr std::size_t kMaxCallsInOneGo = 64;
+// The same of all connections that were found ready together.
+constexpr std::size_t kMaxCallsOfAllInOneGo = 4 * kMaxCallsInOneGo;  // some 0.1 ms
 // Values in one call's tree: the largest call has 32 scopes and 16 owners.
 constexpr std::size_t kMaxCallValues = 512;
 

@@ -40,7 +40,8 @@ Listener::Listener(Session::Rooms rooms, os::ListeningSocket socket, const Limit
       drain_(rooms.service.executor()),
       connections_(std::make_shared<Connections>(limits)),
       closer_(std::make_shared<Closer>()),
-      workspace_(std::make_shared<Workspace>(rooms.service.executor())) {}
+      workspace_(std::make_shared<Workspace>()),
+      poller_(std::make_shared<Poller>(rooms.service.executor(), workspace_)) {}
 
 Result<void> Listener::start() {
     const int fd = duplicate(socket_.fd());
@@ -48,6 +49,7 @@ Result<void> Listener::start() {
     boost::system::error_code error;
     readiness_.assign(fd, error);
     if (error) return errno_error("watching the listening socket", error.value());
+    HWVAULT_CHECK(poller_->start());
     asio::co_spawn(
         readiness_.get_executor(), [self = shared_from_this()] { return self->run(); }, asio::detached);
     return {};
@@ -118,7 +120,7 @@ void Listener::admit(os::Fd& client) {
 }
 
 void Listener::begin(Socket client, Connections::Place place) {
-    MessageStream::Shared shared{.connections = connections_, .closer = closer_, .workspace = workspace_};
+    MessageStream::Shared shared{.connections = connections_, .closer = closer_, .workspace = workspace_, .poller = poller_};
     auto session = std::make_shared<Session>(
         rooms_, std::make_shared<MessageStream>(std::move(client), std::move(shared)), std::move(place));
     sessions_.insert(session);
@@ -147,7 +149,10 @@ void Listener::stop() {
     socket_.close();
     pause_.cancel();
     for (const auto& session : sessions_) session->finish();
-    if (sessions_.empty()) return;
+    if (sessions_.empty()) {
+        no_session_is_left();
+        return;
+    }
     drain_.expires_after(connections_->limits().drain);
     drain_.async_wait([self = shared_from_this()](boost::system::error_code) {
         for (const auto& session : self->sessions_) session->close();
@@ -155,6 +160,7 @@ void Listener::stop() {
 }
 
 void Listener::no_session_is_left() {
+    poller_->close();
     pause_.cancel();
     drain_.cancel();
 }

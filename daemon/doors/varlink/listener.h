@@ -15,6 +15,7 @@
 
 #include "daemon/doors/varlink/connections.h"
 #include "daemon/doors/varlink/passed_descriptors.h"
+#include "daemon/doors/varlink/poller.h"
 #include "daemon/doors/varlink/session.h"
 #include "daemon/doors/varlink/workspace.h"
 #include "os/listening_socket.h"
@@ -51,6 +52,7 @@ private:
     std::shared_ptr<Connections> connections_;
     std::shared_ptr<Closer> closer_;
     std::shared_ptr<Workspace> workspace_;
+    std::shared_ptr<Poller> poller_;
     std::unordered_set<std::shared_ptr<Session>> sessions_;
     bool stopping_{false};
     bool told_of_shortage_{false};

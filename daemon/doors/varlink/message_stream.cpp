@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -43,6 +44,7 @@ MessageStream::MessageStream(Socket socket, Shared shared)
       connections_(std::move(shared.connections)),
       closer_(std::move(shared.closer)),
       workspace_(std::move(shared.workspace)),
+      poller_(std::move(shared.poller)),
       may_bring_descriptors_(varlink::may_bring_descriptors(socket_.native_handle())),
       clock_(socket_.get_executor()),
       input_memory_(connections_),
@@ -65,13 +67,70 @@ void MessageStream::stop_clock() {
 }
 
 asio::awaitable<bool> MessageStream::readable() {
+    send_gathered();
+    if (has_replies()) co_return true;
     const auto [error] = co_await socket_.async_wait(Socket::wait_read, kAsTuple);
-    co_return !error || (has_replies() && socket_.is_open());
+    co_return !error;
+}
+
+// The clock, which has no time meanwhile, is cancelled at the end.
+asio::awaitable<bool> MessageStream::readable_beyond(std::function<std::size_t()> answer) {
+    send_gathered();
+    if (has_replies()) co_return true;
+    if (!go_to_poller()) {
+        const bool readable_now = co_await readable();
+        co_return readable_now;
+    }
+    answer_ = std::move(answer);
+    stop_clock();
+    co_await clock_.async_wait(kAsTuple);
+    answer_ = nullptr;
+    if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+    co_return socket_.is_open();
+}
+
+std::size_t MessageStream::on_readable() {
+    std::size_t answered = 0;
+    try {
+        answered = answer_();
+    } catch (const std::bad_alloc&) {
+        failure_ = std::current_exception();
+    }
+    if (answered == 0 || !is_at_rest()) leave_poller();
+    return answered;
+}
+
+bool MessageStream::go_to_poller() {
+    error_code error;
+    at_poller_ = os::Fd(socket_.release(error));
+    if (error) return false;
+    place_ = poller_->add(at_poller_.get(), *this);
+    if (!place_) give_to_asio();
+    return place_.has_value();
+}
+
+void MessageStream::leave_poller() {
+    if (!at_poller_) return;
+    if (place_) poller_->remove(*std::exchange(place_, std::nullopt), at_poller_.get());
+    give_to_asio();
+    clock_.cancel();
+}
+
+// Which may have no memory for it: then the stream is closed.
+void MessageStream::give_to_asio() {
+    error_code error;
+    try {
+        socket_.assign(asio::local::stream_protocol(), at_poller_.get(), error);
+    } catch (const std::bad_alloc&) {
+        error = asio::error::no_memory;
+    }
+    if (error) closer_->close(std::move(at_poller_));
+    else static_cast<void>(at_poller_.release());
 }
 
 std::size_t MessageStream::receive_at_once(std::span<std::uint8_t> space) {
-    if (may_bring_descriptors_) return receive_bytes(socket_.native_handle(), space).size;
-    const ssize_t size = ::recv(socket_.native_handle(), space.data(), space.size(), MSG_DONTWAIT);
+    if (may_bring_descriptors_) return receive_bytes(fd(), space).size;
+    const ssize_t size = ::recv(fd(), space.data(), space.size(), MSG_DONTWAIT);
     return size > 0 ? static_cast<std::size_t>(size) : 0;
 }
 
@@ -92,8 +151,8 @@ void MessageStream::keep(BytesView rest) {
 
 void MessageStream::send_now(BytesView replies) {
     has_gathered_ = false;
-    if (!socket_.is_open()) return;
-    const ssize_t size = ::send(socket_.native_handle(), replies.data(), replies.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (!is_open()) return;
+    const ssize_t size = ::send(fd(), replies.data(), replies.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     if (size < 0 && errno != EAGAIN && errno != EINTR) {
         close();
         return;
@@ -102,8 +161,7 @@ void MessageStream::send_now(BytesView replies) {
     // No more than a small buffer: there is always memory for it.
     if (rest.empty()) return;
     static_cast<void>(queue(SecretBytes::copy_of(rest)));
-    error_code ignored;
-    socket_.cancel(ignored);
+    leave_poller();
 }
 
 void MessageStream::answer(std::size_t taken, std::size_t written) {
@@ -287,13 +345,13 @@ void MessageStream::watch_client(std::function<void()> gone) {
 // so no call is ever taken in and then dropped.
 void MessageStream::finish() {
     finishing_ = true;
-    error_code ignored;
-    socket_.shutdown(Socket::shutdown_receive, ignored);
+    if (is_open()) ::shutdown(fd(), SHUT_RD);
     stop_watching();
 }
 
 void MessageStream::close() {
     send_gathered();
+    leave_poller();
     error_code error;
     if (socket_.is_open() && may_bring_descriptors_) {
         const int client = socket_.release(error);

@@ -8,6 +8,7 @@
 // the kernel did not refuse them (passed_descriptors.h). Not thread-safe: lives on the service's strand.
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -22,6 +23,7 @@
 
 #include "daemon/doors/varlink/connections.h"
 #include "daemon/doors/varlink/passed_descriptors.h"
+#include "daemon/doors/varlink/poller.h"
 #include "daemon/doors/varlink/workspace.h"
 #include "foundation/bytes.h"
 #include "foundation/result.h"
@@ -31,13 +33,14 @@ namespace hwvault::doors::varlink {
 
 using Socket = boost::asio::basic_stream_socket<boost::asio::local::stream_protocol, boost::asio::any_io_executor>;
 
-class MessageStream : public std::enable_shared_from_this<MessageStream> {
+class MessageStream final : public std::enable_shared_from_this<MessageStream>, private Poller::Client {
 public:
     // What all streams of a door share.
     struct Shared {
         std::shared_ptr<Connections> connections;
         std::shared_ptr<Closer> closer;
         std::shared_ptr<Workspace> workspace;
+        std::shared_ptr<Poller> poller;
     };
     MessageStream(Socket socket, Shared shared);
     MessageStream(const MessageStream&) = delete;
@@ -49,16 +52,19 @@ public:
     // Until the client says more, or goes, or replies wait for flush(). False when the stream is closed. Has no deadline: it is
     // for clients that have made a call.
     boost::asio::awaitable<bool> readable();
+    // The same for a client from whom more of such calls is expected as `answer` answers at once: it is called each time that
+    // the client has said more, and says how many it has answered. Ends when that is none, or not all that was said.
+    boost::asio::awaitable<bool> readable_beyond(std::function<std::size_t()> answer);
 
     // What was read, or can be without a wait; empty when that is nothing, or not a whole message. Valid until answer().
     BytesView read_at_once();
     // Where the replies to it are written.
     [[nodiscard]] std::span<std::uint8_t> reply_space() { return workspace_->room(); }
     // The first `taken` bytes of what was read are done with, and the first `written` of reply_space() answer them. They are
-    // sent in the strand's next turn, or before anything else is; what was read beyond `taken` waits for next().
+    // sent before anything else is, and before anything is waited for; what was read beyond `taken` waits for next().
     void answer(std::size_t taken, std::size_t written);
-    // Sends replies that wait for that turn: none is gathered any more, and has_replies() is true if the client did not take
-    // all. So they go before what is queued.
+    // Sends these replies: none is gathered any more, and has_replies() is true if the client did not take all. So they go
+    // before what is queued.
     void send_gathered() {
         if (has_gathered_) workspace_->send_all();
     }
@@ -95,9 +101,14 @@ public:
     [[nodiscard]] bool is_finishing() const { return finishing_; }
     void close();
 
-    [[nodiscard]] int fd() { return socket_.native_handle(); }
+    [[nodiscard]] int fd() { return at_poller_ ? at_poller_.get() : socket_.native_handle(); }
 
 private:
+    std::size_t on_readable() override;
+    [[nodiscard]] bool go_to_poller();
+    void leave_poller();
+    void give_to_asio();
+    [[nodiscard]] bool is_open() const { return at_poller_ || socket_.is_open(); }
     std::size_t receive_at_once(std::span<std::uint8_t> space);
     void keep(BytesView rest);
     [[nodiscard]] BytesView unread() const { return input_.reveal().subspan(begin_, end_ - begin_); }
@@ -115,6 +126,11 @@ private:
     std::shared_ptr<Connections> connections_;
     std::shared_ptr<Closer> closer_;
     std::shared_ptr<Workspace> workspace_;
+    std::shared_ptr<Poller> poller_;
+    os::Fd at_poller_;  // the socket, while it waits there; Asio has it otherwise
+    std::optional<Poller::Place> place_;
+    std::function<std::size_t()> answer_;
+    std::exception_ptr failure_;  // of answer_
     std::size_t in_workspace_{0};  // bytes that were read there
     bool has_gathered_{false};     // replies, there too
     const bool may_bring_descriptors_;

@@ -10,29 +10,35 @@
 namespace hwvault::doors::varlink {
 namespace {
 
-// What stands before and after the token.
+using namespace std::string_view_literals;
+
+// What stands before and after the token, the message's NUL included. No head is the beginning of another.
 struct Form {
     std::string_view head;
     std::string_view tail;
 };
 constexpr std::array kForms{
-    Form{R"({"method":"org.hwvault.Vault.Verify","parameters":{"token":")", R"("}})"},        // libhwvault, and most
-    Form{R"({"method": "org.hwvault.Vault.Verify", "parameters": {"token": ")", R"("}})"},    // Python's json
-    Form{R"({"parameters":{"token":")", R"("},"method":"org.hwvault.Vault.Verify"})"},        // keys in another order
+    Form{R"({"method":"org.hwvault.Vault.Verify","parameters":{"token":")", "\"}}\0"sv},      // libhwvault, and most
+    Form{R"({"method": "org.hwvault.Vault.Verify", "parameters": {"token": ")", "\"}}\0"sv},  // Python's json
+    Form{R"({"parameters":{"token":")", "\"},\"method\":\"org.hwvault.Vault.Verify\"}\0"sv},  // keys in another order
 };
 
 // No longer than any token; a longer text is none, but that is not for this file to say.
 constexpr std::size_t kMaxToken = 128;
 
 // Stands for itself in a JSON string, and is one character: ASCII but for controls, the quote and the backslash.
-constexpr bool is_plain(std::uint8_t byte) {
-    return byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
-}
-constexpr auto kPlain = [] {
-    std::array<bool, 256> plain{};
-    for (std::size_t byte = 0; byte < plain.size(); ++byte) plain[byte] = is_plain(static_cast<std::uint8_t>(byte));
-    return plain;
+constexpr auto kIsPlain = [] {
+    std::array<std::uint8_t, 256> is{};
+    for (std::size_t byte = 0x20; byte < 0x80; ++byte) is[byte] = byte != '"' && byte != '\\' ? 1 : 0;
+    return is;
 }();
+
+// Without a branch for each character.
+bool is_plain(BytesView text) {
+    std::uint8_t all = 1;
+    for (const std::uint8_t byte : text) all = static_cast<std::uint8_t>(all & kIsPlain[byte]);
+    return all == 1;
+}
 
 class Writer {
 public:
@@ -46,7 +52,12 @@ public:
         char* const begin = reinterpret_cast<char*>(space_.data());
         size_ = static_cast<std::size_t>(std::to_chars(begin + size_, begin + space_.size(), number).ptr - begin);
     }
-    // Of the vault's names: of all that JSON escapes, only the backslash is in any.
+    // Of the vault's names: of all that JSON escapes, only the backslash is in any, and in a token's name and id not that.
+    void quoted(std::string_view text) {
+        raw("\"");
+        raw(text);
+        raw("\"");
+    }
     void name(std::string_view text) {
         raw("\"");
         for (std::size_t at = text.find('\\'); at != std::string_view::npos; at = text.find('\\')) {
@@ -68,13 +79,16 @@ constexpr std::string_view kInactive{"{\"parameters\":{\"active\":false}}\0", 32
 
 }  // namespace
 
-std::optional<BytesView> token_of_plain_verify(BytesView message) {
-    const std::string_view text = text_of(message);
+std::optional<PlainVerify> plain_verify_at(BytesView bytes) {
+    const std::string_view text = text_of(bytes);
     for (const auto& [head, tail] : kForms) {
-        if (text.size() < head.size() + tail.size() || !text.starts_with(head)) continue;
-        const BytesView token = message.subspan(head.size(), text.size() - head.size() - tail.size());
-        if (!text.ends_with(tail) || token.size() > kMaxToken) continue;
-        if (std::ranges::all_of(token, [](std::uint8_t byte) { return kPlain[byte]; })) return token;
+        if (!text.starts_with(head)) continue;
+        const std::string_view rest = text.substr(head.size(), kMaxToken + tail.size());
+        const std::size_t size = rest.find('"');
+        if (size == std::string_view::npos || !rest.substr(size).starts_with(tail)) return std::nullopt;
+        const BytesView token = bytes.subspan(head.size(), size);
+        if (!is_plain(token)) return std::nullopt;
+        return PlainVerify{token, head.size() + size + tail.size()};
     }
     return std::nullopt;
 }
@@ -88,9 +102,9 @@ std::size_t write_verification(std::span<std::uint8_t> space, const service::Ver
     out.raw(R"({"parameters":{"active":true,"info":{"account":)");
     out.name(verification.account);
     out.raw(R"(,"name":)");
-    out.name(verification.name);
+    out.quoted(verification.name);
     out.raw(R"(,"id":)");
-    out.name(verification.id);
+    out.quoted(verification.id);
     out.raw(R"(,"generation":)");
     out.number(verification.generation);
     if (verification.expires_at != vault::kNever) {

@@ -6,6 +6,7 @@
 // tests/fuzz/varlink_message.cpp hold the two against each other. Pure; allocates nothing.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -15,8 +16,12 @@
 
 namespace hwvault::doors::varlink {
 
-// The token, within `message`; nullopt when this is another call, or the same in another form.
-std::optional<BytesView> token_of_plain_verify(BytesView message);
+struct PlainVerify {
+    BytesView token;   // within the message
+    std::size_t size;  // of the message, its NUL included
+};
+// With which `bytes` begin; nullopt when that is another call, the same in another form, or not whole.
+std::optional<PlainVerify> plain_verify_at(BytesView bytes);
 
 // No answer is larger: 32 scopes of 64 bytes, and an account of 260 that are all escaped.
 constexpr std::size_t kMaxVerification = 4 << 10;

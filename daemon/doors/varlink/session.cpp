@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/doors/varlink/session.h"
 
+#include <algorithm>
+#include <array>
 #include <span>
 #include <string>
 #include <utility>
@@ -20,17 +22,58 @@ namespace hwvault::doors::varlink {
 
 using boost::asio::awaitable;
 
+namespace {
+
+// The plain calls of Verify with which what was read begins, as many as are looked up together.
+class Verifies {
+public:
+    Verifies(BytesView calls, std::size_t most) {
+        for (most = std::min(most, tokens_.size()); count_ < most; ++count_) {
+            const auto verify = plain_verify_at(calls.subspan(size_of(count_)));
+            if (!verify) break;
+            tokens_[count_] = verify->token;
+            ends_[count_] = size_of(count_) + verify->size;
+        }
+    }
+    [[nodiscard]] std::span<const BytesView> tokens() const { return std::span(tokens_).first(count_); }
+    // Bytes of the first `count` calls.
+    [[nodiscard]] std::size_t size_of(std::size_t count) const { return count == 0 ? 0 : ends_[count - 1]; }
+
+private:
+    std::array<BytesView, service::kVerifiedTogether> tokens_;
+    std::array<std::size_t, service::kVerifiedTogether> ends_;
+    std::size_t count_{0};
+};
+
+class Replies {
+public:
+    explicit Replies(std::span<std::uint8_t> space) : space_(space) {}
+    // Whether there is room for another.
+    bool add(const service::Verification& verification) {
+        size_ += write_verification(space_.subspan(size_), verification);
+        return has_room();
+    }
+    [[nodiscard]] bool has_room() const { return space_.size() - size_ >= kMaxVerification; }
+    [[nodiscard]] std::size_t size() const { return size_; }
+
+private:
+    std::span<std::uint8_t> space_;
+    std::size_t size_{0};
+};
+
+}  // namespace
+
 awaitable<void> Session::run() {
     const auto self = shared_from_this();
     bool going_on = true;
     while (going_on) {
         if (stream_->has_replies() && (!stream_->has_message() || stream_->is_full())) going_on = co_await stream_->flush();
         if (going_on && identity_ && stream_->is_at_rest()) {
-            going_on = co_await stream_->readable();
-            calls_in_one_go_ = 0;
+            going_on = co_await next_is_here();
             if (stream_->has_replies()) continue;
         }
-        if (!going_on || verify_at_once()) continue;
+        if (going_on) is_verifying_ = verify_at_once() > 0;
+        if (!going_on || is_verifying_) continue;
         if (calls_in_one_go_ >= kMaxCallsInOneGo) going_on = co_await let_others();
         else going_on = co_await serve_one();
     }
@@ -38,29 +81,42 @@ awaitable<void> Session::run() {
     stream_->close();
 }
 
-// False when the next call is to be looked at otherwise: it is not here, or another one, or refused. Then all replies to
-// those before it were sent, or are queued.
-bool Session::verify_at_once() {
-    stream_->send_gathered();
-    if (!identity_ || stream_->has_replies()) return false;
-    const BytesView calls = stream_->read_at_once();
-    const std::span<std::uint8_t> replies = stream_->reply_space();
-    std::size_t taken = 0;
-    std::size_t written = 0;
-    while (calls_in_one_go_ < kMaxCallsInOneGo && replies.size() - written >= kMaxVerification) {
-        const BytesView left = calls.subspan(taken);
-        const std::size_t nul = text_of(left).find('\0');
-        if (nul == std::string_view::npos) break;
-        const auto token = token_of_plain_verify(left.first(nul));
-        if (!token) break;
-        const auto verification = rooms_.service.verify(identity_->caller, *token);
-        if (!verification) break;
-        written += write_verification(replies.subspan(written), *verification);
-        taken += nul + 1;
-        ++calls_in_one_go_;
+// Or the client goes, or does not take its replies at once. False when the stream is closed.
+awaitable<bool> Session::next_is_here() {
+    bool readable = false;
+    if (is_verifying_) {
+        const auto verify = [this] {
+            calls_in_one_go_ = 0;
+            return verify_at_once();
+        };
+        readable = co_await stream_->readable_beyond(verify);
+    } else {
+        readable = co_await stream_->readable();
     }
-    stream_->answer(taken, written);
-    return taken > 0;
+    calls_in_one_go_ = 0;
+    co_return readable;
+}
+
+// How many calls. None when the next is to be looked at otherwise: it is not here, or another one, or refused. Then all
+// replies to those before it were sent, or are queued.
+std::size_t Session::verify_at_once() {
+    stream_->send_gathered();
+    if (!identity_ || stream_->has_replies()) return 0;
+    const BytesView calls = stream_->read_at_once();
+    Replies replies(stream_->reply_space());
+    std::size_t count = 0;
+    std::size_t taken = 0;
+    for (bool goes_on = true; goes_on;) {
+        const Verifies verifies(calls.subspan(taken), kMaxCallsInOneGo - calls_in_one_go_);
+        const std::size_t answered = rooms_.service.verify_some(
+            identity_->caller, verifies.tokens(), [&replies](const service::Verification& each) { return replies.add(each); });
+        taken += verifies.size_of(answered);
+        calls_in_one_go_ += answered;
+        count += answered;
+        goes_on = answered == service::kVerifiedTogether && replies.has_room();
+    }
+    stream_->answer(taken, replies.size());
+    return count;
 }
 
 // False when the stream was closed.

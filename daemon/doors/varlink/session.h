@@ -40,7 +40,8 @@ public:
     void close() { stream_->close(); }
 
 private:
-    bool verify_at_once();
+    boost::asio::awaitable<bool> next_is_here();
+    std::size_t verify_at_once();
     boost::asio::awaitable<bool> let_others();
     boost::asio::awaitable<bool> serve_one();
     boost::asio::awaitable<bool> answer(Call call);
@@ -54,6 +55,7 @@ private:
     Connections::Place place_;
     std::optional<peer::Identity> identity_;
     std::size_t calls_in_one_go_{0};
+    bool is_verifying_{false};  // the last call was one of Verify
     bool is_one_too_many_{false};  // of its unit's connections: it ends when that was said
 };
 

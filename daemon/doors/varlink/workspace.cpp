@@ -3,8 +3,6 @@
 
 #include <utility>
 
-#include <boost/asio/post.hpp>
-
 #include "daemon/doors/varlink/message_stream.h"
 
 namespace hwvault::doors::varlink {
@@ -16,7 +14,6 @@ std::span<std::uint8_t> Workspace::room() {
 
 void Workspace::add(MessageStream& stream, std::size_t size) {
     gathered_.push_back({&stream, std::exchange(written_, written_ + size), size});
-    if (gathered_.size() == 1) boost::asio::post(strand_, [self = shared_from_this()] { self->send_all(); });
 }
 
 void Workspace::send_all() {

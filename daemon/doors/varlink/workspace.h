@@ -2,16 +2,13 @@
 //
 // The memory in which calls that need no wait are read and answered: one for all connections, since they live on one
 // strand. A connection has the input for one turn, and leaves it wiped. Replies stay until those connections that were
-// ready together have all been read, and are sent then, so that a client of several is woken once, and not by each.
+// ready together have all been read (poller.h), and are sent then, so that a client of several is woken once, and not by each.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
-
-#include <boost/asio/any_io_executor.hpp>
 
 #include "daemon/doors/varlink/limits.h"
 #include "foundation/secret.h"
@@ -20,17 +17,15 @@ namespace hwvault::doors::varlink {
 
 class MessageStream;
 
-class Workspace : public std::enable_shared_from_this<Workspace> {
+class Workspace {
 public:
-    explicit Workspace(boost::asio::any_io_executor strand) : strand_(std::move(strand)) {}
-
     [[nodiscard]] std::span<std::uint8_t> input() { return input_.reveal_to_fill(); }
 
     // Room for replies, for half a small buffer at least.
     std::span<std::uint8_t> room();
-    // The first `size` bytes of room() are for the client of `stream`, which calls send_all() before it goes, or has more.
+    // The first `size` bytes of room() are for the client of `stream`, which calls send_all() before it goes, waits, or has
+    // more; but for one that waits at the poller, which does it.
     void add(MessageStream& stream, std::size_t size);
-    // Comes by itself when the strand has its next turn.
     void send_all();
 
 private:
@@ -40,7 +35,6 @@ private:
         std::size_t size;
     };
 
-    boost::asio::any_io_executor strand_;
     SecretBytes input_{kSmallBuffer};
     SecretBytes output_{kSmallBuffer};
     std::size_t written_{0};

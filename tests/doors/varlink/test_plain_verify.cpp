@@ -8,6 +8,7 @@
 #include "daemon/doors/varlink/parameters.h"
 #include "daemon/doors/varlink/translate.h"
 #include "tests/doors/varlink/harness.h"
+#include "tests/doors/varlink/plain_service.h"
 
 using namespace hwvault;
 using namespace hwvault::tests;
@@ -30,7 +31,7 @@ std::string token_of_call(std::string_view message) {
 }
 
 bool is_plain(std::string_view message) {
-    return token_of_plain_verify(bytes_of(message)).has_value();
+    return plain_verify_at(bytes_of(std::string(message) + '\0')).has_value();
 }
 
 // What write_verification() writes, and what message_of() does.
@@ -53,9 +54,14 @@ TEST_CASE("a plain Verify is what the general parser reads") {
           R"({"parameters":{"token":")" + token + R"("},"method":"org.hwvault.Vault.Verify"})", kHead + "\"}}",
           kHead + "a {}[],: b\x7F" + "\"}}"}) {
         CAPTURE(message);
-        const auto plain = token_of_plain_verify(bytes_of(message));
-        REQUIRE(plain);
-        CHECK(text_of(*plain) == token_of_call(message));
+        for (const std::string& behind : {std::string(), std::string("{"), message + '\0'}) {
+            const std::string bytes = message + '\0' + behind;
+            const auto plain = plain_verify_at(bytes_of(bytes));
+            REQUIRE(plain);
+            CHECK(text_of(plain->token) == token_of_call(message));
+            CHECK(plain->size == message.size() + 1);
+        }
+        for (std::size_t size = 0; size <= message.size(); ++size) CHECK_FALSE(plain_verify_at(bytes_of(message.substr(0, size))));
     }
 }
 
@@ -73,6 +79,7 @@ TEST_CASE("what is not exactly a plain Verify is left to the general parser") {
     CHECK_FALSE(is_plain(kHead + token + R"("}},{"a":{"b":""}})"));
     CHECK_FALSE(is_plain(kHead + "\\u0041\"}}"));
     CHECK_FALSE(is_plain(kHead + "a\nb\"}}"));
+    CHECK_FALSE(is_plain(kHead + std::string("a\0b", 3) + "\"}}"));
     CHECK_FALSE(is_plain(kHead + "\xC3\xA9\"}}"));
     CHECK_FALSE(is_plain(kHead + "\xFF\"}}"));
     CHECK_FALSE(is_plain(kHead + std::string(1'000, 'x') + "\"}}"));
@@ -131,6 +138,39 @@ TEST_CASE("calls of all kinds in one write are answered in order, whichever way 
     }
     CHECK(client.receive_parameters().at("active").as_bool());
     CHECK(served.service.calls_of("Verify") == 201);
+}
+
+namespace {
+
+// Refuses one token.
+class RefusingService final : public PlainService {
+public:
+    using PlainService::PlainService;
+    Result<service::Verification> verify(const policy::Caller&, BytesView token) override {
+        if (text_of(token) == "refused") return Error{ErrorCode::kAccessDenied, "Not this one."};
+        service::Verification answer;
+        answer.active = text_of(token) == "active";
+        return answer;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a call of Verify that is refused has its error in its place among those that are taken together") {
+    Served<RefusingService> served;
+    Client client = served.connect();
+    client.ask(vault_call("Status"));
+    std::string calls;
+    for (std::size_t i = 0; i < 2 * service::kVerifiedTogether; ++i) {
+        const char* const token = i % 5 == 3 ? "refused" : i % 2 == 0 ? "active" : "other";
+        calls += kHead + token + "\"}}" + '\0';
+    }
+    client.send(calls);
+    for (std::size_t i = 0; i < 2 * service::kVerifiedTogether; ++i) {
+        CAPTURE(i);
+        if (i % 5 == 3) CHECK(error_of(client.receive()) == "org.hwvault.Vault.AccessDenied");
+        else CHECK(client.receive_parameters().at("active").as_bool() == (i % 2 == 0));
+    }
 }
 
 TEST_CASE("a client that does not read its verifications is asked to, and none is lost or out of its order") {
