@@ -62,17 +62,12 @@ std::unique_ptr<index::Writer> make_table(std::size_t count) {
         const crypto::TokenProof proof = crypto::prove_token_text(crypto::kDefaultPrefix, text).value();
         const std::string account = "app:bench-" + std::to_string(number / kOfAccount);
         const std::string name = "t" + std::to_string(number % kOfAccount);
-        const bool placed = table->put({.id = proof.id,
-                                        .hash = proof.hash,
-                                        .live = true,
-                                        .generation = 1,
-                                        .expires_at = 0,
-                                        .account = account,
-                                        .name = name,
-                                        .scopes = scopes});
+        const index::Key key{.id = proof.id, .generation = 1, .account = account, .name = name};
+        const bool placed = table->put({.key = key, .hash = proof.hash, .live = true, .expires_at = 0, .scopes = scopes});
         if (!placed) throw std::runtime_error("a token found no place in the table");
     }
     os::SharedMemory::gather(table->index_descriptor(), 0, index::texts_at(table->slots()));  // as hwvaultd does
+    table->hold().value();
     return table;
 }
 

@@ -100,7 +100,7 @@ std::size_t VaultService::verify_some(const policy::Caller& caller, std::span<co
     if (!open_ || tokens.size() < 2 || !parts_.policy->may_verify_any(caller)) return Service::verify_some(caller, tokens, take);
     VerifyIndex& index = *open_->index;
     std::array<VerifyIndex::Search, kVerifiedTogether> searches;
-    for (std::size_t i = 0; i < tokens.size(); ++i) searches[i] = index.begin(tokens[i]);
+    for (std::size_t i = 0; i < tokens.size(); ++i) index.begin(tokens[i], searches[i]);
     const vault::UnixTime now = open_->committer->now();
     std::size_t answered = 0;
     for (bool goes_on = true; goes_on && answered < tokens.size(); ++answered) {

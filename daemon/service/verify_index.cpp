@@ -89,7 +89,7 @@ void VerifyIndex::apply(const vault::Change& change) {
 // That it has expired by now must hold for every reader from now on, whatever its clock says.
 bool VerifyIndex::finish(const Search& search, vault::UnixTime now, index::Found& found) {
     current_->set_time_mark(now);
-    if (!search || !current_->view().finish(*search, now, found)) return false;
+    if (!search.is_token || !current_->view().finish(search.place, now, found)) return false;
     current_->note_use(found.slot, now);
     return true;
 }

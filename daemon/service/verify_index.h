@@ -52,10 +52,17 @@ public:
     void apply(const vault::Change& change);
 
     // Whether it is active at `now`; then its use is noted. Allocates nothing.
-    [[nodiscard]] bool verify(BytesView token, vault::UnixTime now, index::Found& found) { return finish(begin(token), now, found); }
+    [[nodiscard]] bool verify(BytesView token, vault::UnixTime now, index::Found& found) {
+        Search search;
+        begin(token, search);
+        return finish(search, now, found);
+    }
     // The same in two steps, so that the fetches of several overlap. Both in one turn of the strand: the table may be replaced.
-    using Search = std::optional<index::View::Search>;
-    [[nodiscard]] Search begin(BytesView token) const { return current_->view().begin(token); }
+    struct Search {
+        bool is_token;
+        index::View::Search place;
+    };
+    void begin(BytesView token, Search& search) const { search.is_token = current_->view().begin(token, search.place); }
     [[nodiscard]] bool finish(const Search& search, vault::UnixTime now, index::Found& found);
     [[nodiscard]] index::Writer::Standing recognise(BytesView token, index::Found& found) const {
         return current_->recognise(token, found);

@@ -283,7 +283,7 @@ TEST_CASE("A table that is put into large pages is the same table, to who had it
     const auto after = handed_over(*writer);
     CHECK(verify(*before, token) == true);
     CHECK(verify(*after, token) == true);
-    writer->drop(token.id, token.hash);
+    writer->drop(token.key());
     CHECK(verify(*before, token) == false);
     CHECK(verify(*after, token) == false);
 }
