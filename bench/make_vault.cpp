@@ -161,6 +161,7 @@ private:
         made.scopes = {"read"};
         made.generations.back().id = proof.id;
         made.generations.back().hash = proof.hash;
+        made.generations.back().given = true;
         return made;
     }
 

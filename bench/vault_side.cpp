@@ -246,13 +246,11 @@ awaitable<void> VaultSide::change(vault::Target target, bool whole_account, Plan
     if (!committed.value().changed) throw std::logic_error("A verb that is measured changed nothing.");
 }
 
-awaitable<vault::Token> VaultSide::with_nonce(vault::Token token) {
-    vault::Generation& current = token.generations.back();
-    current.nonce = nonces_.of(current.id);
-    if (current.nonce) co_return token;
+awaitable<vault::Token> VaultSide::completed(vault::Token token) {
+    if (recent_.complete(token.generations.back())) co_return token;
     auto stored = co_await service::run_on(store_thread_, [this, id = token.id] { return opened_.store->read_token(id); });
-    current.nonce = stored.value()->current().nonce;
-    nonces_.saw(current);
+    token.generations.back() = stored.value()->current();
+    recent_.saw(token.current());
     co_return token;
 }
 
@@ -260,7 +258,7 @@ awaitable<bool> VaultSide::retrieve(Caller& caller) {
     const vault::Target target = token_of(caller, "default");
     const vault::Token token = *opened_.vault->find(target.account, target.name);
     service::VaultName name{opened_.vault->id(), opened_.vault->prefix()};
-    (co_await service::derive_string(*device_, std::move(name), co_await with_nonce(token))).value();
+    (co_await service::derive_string(*device_, std::move(name), co_await completed(token))).value();
     if (audited()) record_retrieve(target, token);
     co_return true;
 }

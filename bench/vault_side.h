@@ -31,7 +31,7 @@
 #include "daemon/service/audit_export.h"
 #include "daemon/service/committer.h"
 #include "daemon/service/opening.h"
-#include "daemon/service/recent_nonces.h"
+#include "daemon/service/recent_generations.h"
 #include "daemon/vault/lifecycle.h"
 
 namespace hwvault::bench {
@@ -84,7 +84,7 @@ private:
     // `whole_account`: as service::Touches has it, where a token comes or goes.
     boost::asio::awaitable<void> change(vault::Target target, bool whole_account, Planning planning);
     // As the service has it.
-    boost::asio::awaitable<vault::Token> with_nonce(vault::Token token);
+    boost::asio::awaitable<vault::Token> completed(vault::Token token);
     void record_retrieve(const vault::Target& target, const vault::Token& token);
     vault::Occasion occasion();
     [[nodiscard]] bool audited() const { return auditing_ == Auditing::kOn; }
@@ -97,7 +97,7 @@ private:
     boost::asio::thread_pool& store_thread_;
     std::unique_ptr<hardware::Client> device_;
     service::Opened opened_;
-    service::RecentNonces nonces_;
+    service::RecentGenerations recent_;
     std::shared_ptr<service::EpochKeeper> epochs_;
     std::shared_ptr<service::AuditExport> export_;  // none without auditing
     std::shared_ptr<service::Committer> committer_;
