@@ -10,7 +10,6 @@
 #include <sys/socket.h>
 
 namespace hwvault::hardware::child {
-
 namespace {
 
 Error malformed() {

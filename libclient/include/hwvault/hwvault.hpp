@@ -156,6 +156,7 @@ private:
 
 class verification {
 public:
+    verification() noexcept : result_ HWVAULT_VERIFICATION_INIT {}
     explicit operator bool() const noexcept { return active(); }
     [[nodiscard]] bool active() const noexcept { return result_.active == 1; }
     [[nodiscard]] std::string_view account() const noexcept { return result_.account; }
@@ -178,7 +179,10 @@ public:
 
 private:
     friend class client;
-    hwvault_verification result_ = HWVAULT_VERIFICATION_INIT;
+    // About to be filled: to clear it first would take as long as the rest.
+    explicit verification(std::size_t size) noexcept { result_.struct_size = size; }
+
+    hwvault_verification result_;
 };
 
 class report {
@@ -284,7 +288,7 @@ public:
     }
     // A token that is not active is an answer, not an error.
     [[nodiscard]] verification verify(std::span<const std::byte> token) {
-        verification answer;
+        verification answer(sizeof(hwvault_verification));
         detail::check(hwvault_verify(handle_.get(), token.data(), token.size(), &answer.result_));
         return answer;
     }
