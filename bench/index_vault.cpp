@@ -54,7 +54,7 @@ std::uint64_t clock_now() {
 
 // As full as hwvaultd makes them.
 std::unique_ptr<index::Writer> make_table(std::size_t count) {
-    const std::size_t slots = std::max<std::size_t>(count * 100 / 64, index::kMinSlots);
+    const std::size_t slots = std::max<std::size_t>(count * 100 / 66, index::kMinSlots);
     auto table = index::Writer::make(crypto::kDefaultPrefix, static_cast<std::uint32_t>(slots)).value();
     const std::vector<std::string> scopes{"read"};
     for (std::size_t number = 0; number < count; ++number) {

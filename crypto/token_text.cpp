@@ -83,6 +83,19 @@ std::optional<TokenId> parse_token_id(std::string_view text) {
     return id;
 }
 
+std::uint64_t number_of(const TokenId& id) {
+    static_assert(kTokenIdSize == 10);  // 62^10 < 2^64
+    std::uint64_t number = 0;
+    for (const char c : id) number = number * kBase + kBase62.find(c);
+    return number;
+}
+
+TokenId id_of(std::uint64_t number) {
+    TokenId id;
+    for (std::size_t i = id.size(); i-- > 0; number /= kBase) id[i] = kBase62[number % kBase];
+    return id;
+}
+
 SecretBytes make_token_text(std::string_view prefix, const TokenId& id, const SecretBytes& secret) {
     SecretBytes text(prefix.size() + kTokenBodySize);
     const std::span<std::uint8_t> output = text.reveal_to_fill();

@@ -41,6 +41,9 @@ bool is_token_prefix(std::string_view prefix);
 Result<TokenId> random_token_id();
 // nullopt unless `text` is ten base62 characters.
 std::optional<TokenId> parse_token_id(std::string_view text);
+// The same in 8 bytes.
+std::uint64_t number_of(const TokenId& id);
+TokenId id_of(std::uint64_t number);  // of one of these
 
 // The token's text. `secret` is 32 bytes; `prefix` is valid.
 SecretBytes make_token_text(std::string_view prefix, const TokenId& id, const SecretBytes& secret);

@@ -46,7 +46,7 @@ void drop_ended(Writer& table, const vault::TokenWrite& write, const vault::Acco
 }  // namespace
 
 std::uint32_t slots_for(std::size_t tokens) {
-    const std::size_t wanted = tokens * 100 / 64;
+    const std::size_t wanted = tokens * 100 / 66;
     return static_cast<std::uint32_t>(std::clamp<std::size_t>(wanted, index::kMinSlots, index::kMaxSlots));
 }
 

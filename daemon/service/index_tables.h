@@ -14,7 +14,8 @@
 
 namespace hwvault::service {
 
-// So many slots hold as many tokens with room for a tenth more, in 150 bytes a token.
+// So many slots hold as many tokens with room for a sixteenth more, in 145 bytes a token; fuller, a table of ten million has no
+// place for some.
 std::uint32_t slots_for(std::size_t tokens);
 
 // Which generation this is; views into the token and the account's name.

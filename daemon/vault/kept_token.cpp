@@ -6,6 +6,8 @@
 #include "daemon/vault/kept_token.h"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <iterator>
 #include <utility>
 
@@ -22,6 +24,9 @@ public:
         for (; value > 0x7f; value >>= 7) bytes_.push_back(static_cast<std::uint8_t>(value | 0x80));
         bytes_.push_back(static_cast<std::uint8_t>(value));
         return *this;
+    }
+    Writer& word(std::uint64_t value) {
+        return array(std::bit_cast<std::array<std::uint8_t, sizeof value>>(value));
     }
     Writer& text(std::string_view text) {
         number(text.size());
@@ -50,6 +55,7 @@ public:
             if (byte < 0x80) return value;
         }
     }
+    std::uint64_t word() { return std::bit_cast<std::uint64_t>(array<std::array<std::uint8_t, sizeof(std::uint64_t)>>()); }
     std::string_view text() {
         const auto size = static_cast<std::size_t>(number());
         return {reinterpret_cast<const char*>(std::exchange(at_, at_ + size)), size};
@@ -79,7 +85,7 @@ Generation read_generation(Reader& bytes, UnixTime token_created_at) {
     const std::uint64_t number = bytes.number();
     generation.number = number >> 1;
     generation.given = number % 2 == 1;
-    generation.id = bytes.array<crypto::TokenId>();
+    generation.id = crypto::id_of(bytes.word());
     generation.created_at = token_created_at + bytes.number();
     generation.expires_at = bytes.number();
     return generation;
@@ -120,7 +126,7 @@ Bytes keep(const Token& token) {
     for (const std::string& scope : token.scopes) bytes.text(scope);
     bytes.text(token.description).number(token.generations.size());
     for (const Generation& generation : token.generations) {
-        bytes.number(generation.number << 1 | (generation.given ? 1 : 0)).array(generation.id);
+        bytes.number(generation.number << 1 | (generation.given ? 1 : 0)).word(crypto::number_of(generation.id));
         bytes.number(generation.created_at - token.created_at).number(generation.expires_at);
     }
     if (token.seal_nonce) bytes.array(*token.seal_nonce);

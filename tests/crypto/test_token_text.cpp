@@ -84,6 +84,15 @@ TEST_CASE("An id is ten base62 characters") {
     }
 }
 
+TEST_CASE("An id and its number are the same, up to the last") {
+    for (const std::string_view text : {"0000000000", "0123456789", "abcdefghij", "zzzzzzzzzz", "A0z9Z5mQ1x"}) {
+        const TokenId id = parse_token_id(text).value();
+        CHECK(id_of(number_of(id)) == id);
+    }
+    CHECK(number_of(*parse_token_id("0000000010")) == 62);
+    CHECK(number_of(*parse_token_id("zzzzzzzzzz")) == 839'299'365'868'340'223);
+}
+
 TEST_CASE("The sizes are what the format says") {
     CHECK(kTokenBodySize == 59);
     CHECK(make_token_text("hwv_", *parse_token_id("0123456789"), SecretBytes(32)).size() == 63);
