@@ -178,11 +178,11 @@ void measure(const Tokens& tokens, const char* socket, int repetitions) {
 
 void run(std::span<char*> arguments) {
     if (std::string_view(arguments[0]) == "--derived") {
-        measure(derived_tokens(std::strtoul(arguments[1], nullptr, 10)), arguments[2], std::atoi(arguments[3]));
+        measure(derived_tokens(std::strtoul(arguments[1], nullptr, 10)), arguments[2], static_cast<int>(std::strtol(arguments[3], nullptr, 10)));
         return;
     }
     const KnownTexts known(arguments[0]);
-    measure(tokens_of(known), arguments[1], std::atoi(arguments[2]));
+    measure(tokens_of(known), arguments[1], static_cast<int>(std::strtol(arguments[2], nullptr, 10)));
 }
 
 }  // namespace

@@ -32,12 +32,12 @@ public:
         virtual std::size_t on_readable() = 0;
 
     protected:
-        ~Client() = default;
+        virtual ~Client() = default;
     };
     using Place = std::size_t;
 
-    Poller(boost::asio::any_io_executor strand, std::shared_ptr<Workspace> workspace)
-        : set_(std::move(strand)), workspace_(std::move(workspace)) {}
+    Poller(const boost::asio::any_io_executor& strand, std::shared_ptr<Workspace> workspace)
+        : set_(strand), workspace_(std::move(workspace)) {}
 
     Result<void> start();
     // Nobody is told any more.

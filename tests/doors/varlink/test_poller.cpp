@@ -82,7 +82,7 @@ const std::string kActive = vault_call("Verify", "{\"token\":\"" + std::string(F
 }  // namespace
 
 TEST_CASE("whoever has something to read is told, one alone as one of many, until it was read") {
-    for (const std::size_t count : {1, 2, 100}) {
+    for (const std::size_t count : {1U, 2U, 100U}) {
         Polled polled(count);
         polled.poll();
         for (Watched& each : polled.watched) CHECK(each.told == 0);
