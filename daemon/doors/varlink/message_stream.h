@@ -45,7 +45,7 @@ public:
     MessageStream(Socket socket, Shared shared);
     MessageStream(const MessageStream&) = delete;
     MessageStream& operator=(const MessageStream&) = delete;
-    ~MessageStream() { close(); }
+    ~MessageStream() override { close(); }
 
     // Nothing lies here: neither what was read, nor what is to be written.
     [[nodiscard]] bool is_at_rest() const { return begin_ == end_ && output_.empty(); }

@@ -27,12 +27,10 @@ class Poller : public std::enable_shared_from_this<Poller> {
 public:
     class Client {
     public:
+        virtual ~Client() = default;
         // There is something to read, or the other end is gone, or, now and then, neither. It comes again until that was
         // read, or remove() was called. How many calls were answered. Throws nothing.
         virtual std::size_t on_readable() = 0;
-
-    protected:
-        virtual ~Client() = default;
     };
     using Place = std::size_t;
 
