@@ -65,7 +65,7 @@ std::vector<std::string> shown_to(Harness& vault) {
 TEST_CASE("Tokens that are verified together are answered as one by one") {
     Harness vault;
     const std::vector<std::string> texts = shown_to(vault);
-    for (const std::uint64_t active : {6, 10}) {  // in all, when each was asked twice; the second time one has expired
+    for (const std::uint64_t active : {6U, 10U}) {  // in all, when each was asked twice; the second time one has expired
         CHECK(together(vault, vault.root, texts) == one_by_one(vault, vault.root, texts));
         const Status status = vault.service().status();
         CHECK(status.verified - status.verified_inactive == active);
