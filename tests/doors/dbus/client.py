@@ -114,6 +114,8 @@ class Client:
         """`each` calls that stay under way on each of `count` connections, then one more on another."""
         connections = [dbus.bus.BusConnection(self.address) for _ in range(int(count))]
         for connection in connections:
+            # From then on it is known whose calls these are: they count as they come.
+            connection.call_blocking(NAME, PATH, NAME, "Describe", "ss", ("", "first"))
             for _ in range(int(each)):
                 message = dbus.lowlevel.MethodCallMessage(NAME, PATH, NAME, "Revoke")
                 message.append("", "slow", 0, signature="sst")

@@ -121,8 +121,8 @@ TEST_CASE("of two that are ready together, one may remove the other") {
 }
 
 TEST_CASE("others on the strand have their turn between many that are ready together and have much to say") {
-    constexpr std::size_t kTogether = 3 * kMaxCallsOfAllInOneGo / kMaxCallsInOneGo;
-    Polled polled(kTogether);
+    constexpr std::size_t kReadyTogether = 3 * kMaxCallsOfAllInOneGo / kMaxCallsInOneGo;
+    Polled polled(kReadyTogether);
     std::size_t told = 0;
     std::vector<std::size_t> told_before_others;
     for (Watched& each : polled.watched) {
@@ -133,7 +133,7 @@ TEST_CASE("others on the strand have their turn between many that are ready toge
         each.say();
     }
     polled.poll();
-    CHECK(told == kTogether);
+    CHECK(told == kReadyTogether);
     REQUIRE(told_before_others.size() == 1);
     CHECK(told_before_others[0] == kMaxCallsOfAllInOneGo / kMaxCallsInOneGo);
 }
