@@ -52,10 +52,9 @@ Answer<void> Client::verify_many(std::span<const hwvault_token> tokens, hwvault_
         const auto some = tokens.first(std::min(index::Table::kAtOnce, tokens.size()));
         const index::Table* const table = local_.table();
         if (table == nullptr || !verify_in(*table, some, results)) {
-            for (std::size_t i = 0; i < some.size(); ++i) {
-                write_inactive(results[i]);
-                HWVAULT_CHECK(verify(bytes_of(some[i]), results[i]));
-            }
+            // What was written by then is worth nothing, and an error is to leave nobody active.
+            for (std::size_t i = 0; i < some.size(); ++i) write_inactive(results[i]);
+            for (std::size_t i = 0; i < some.size(); ++i) HWVAULT_CHECK(verify(bytes_of(some[i]), results[i]));
         }
         tokens = tokens.subspan(some.size());
         results += some.size();

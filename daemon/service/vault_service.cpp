@@ -192,7 +192,8 @@ void VaultService::begin_verifying(Opened& opened) {
                              .background = parts_.store_thread,
                              .vault = *open_->vault,
                              .clock = parts_.clock,
-                             .used = used};
+                             .used = used,
+                             .time_mark = opened.time_mark};
     open_->index = std::make_shared<VerifyIndex>(std::move(parts), std::move(opened.index));
     open_->index->start();
 }

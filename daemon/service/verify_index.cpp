@@ -56,8 +56,14 @@ void VerifyIndex::start() {
 // One that cannot be held is handed to nobody, and beat() sees to another.
 void VerifyIndex::hold() {
     is_given_up_ = !current_->hold();
+    tell_time();
+}
+
+// The beat is the clock's, as readers compare it with theirs. The mark never goes back, from one table to the next either.
+void VerifyIndex::tell_time() {
     const vault::UnixTime now = parts_.clock();
-    current_->beat(now, now);
+    parts_.time_mark = std::max(parts_.time_mark, now);
+    current_->beat(now, parts_.time_mark);
 }
 
 void VerifyIndex::stop() {
@@ -70,8 +76,7 @@ void VerifyIndex::stop() {
 
 awaitable<void> VerifyIndex::beat() {
     while (!stopped_) {
-        const vault::UnixTime now = parts_.clock();
-        current_->beat(now, now);
+        tell_time();
         if (std::chrono::steady_clock::now() >= harvest_at_) harvest();
         if (is_given_up_ && !next_) begin_next(current_->slots());  // the last one could not be made, or had no room for all
         timer_.expires_after(kBeat);
@@ -88,6 +93,7 @@ void VerifyIndex::apply(const vault::Change& change) {
 
 // That it has expired by now must hold for every reader from now on, whatever its clock says.
 bool VerifyIndex::finish(const Search& search, vault::UnixTime now, index::Found& found) {
+    parts_.time_mark = std::max(parts_.time_mark, now);
     current_->set_time_mark(now);
     if (!search.is_token || !current_->view().finish(search.place, now, found)) return false;
     current_->note_use(found.slot, now);

@@ -39,6 +39,7 @@ public:
         std::function<vault::UnixTime()> clock;
         // Called with each token that some process has verified since it was asked last, and when that was.
         std::function<void(const vault::Token&, vault::UnixTime)> used;
+        vault::UnixTime time_mark{0};  // of the store: what has expired by then has, wherever the clock stands
     };
 
     // `table` has all of the vault.
@@ -83,6 +84,7 @@ private:
     [[nodiscard]] bool fill_some(vault::Vault::Position& place);
     void replace_by(std::unique_ptr<index::Writer> next);
     void hold();
+    void tell_time();
     [[nodiscard]] bool replace_now();
     void harvest();
     void gather() const;

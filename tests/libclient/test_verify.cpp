@@ -97,6 +97,28 @@ TEST_CASE("Many are verified with one call, and each as alone") {
     }
 }
 
+TEST_CASE("Of many that cannot be verified none is left active") {
+    const std::vector<Token> tokens = index::make_tokens(20);
+    auto writer = index::make_writer();
+    writer->beat(index::clock_now(), 0);
+    for (const Token& token : tokens) REQUIRE(writer->put(token.entry()));
+    std::atomic<int> asked{0};
+    FakeServer server({[&](FakePeer& peer) {
+        for (std::string call = peer.read(); !call.empty(); call = peer.read()) {
+            if (++asked == 1) peer.reply_with(kHandedOver, descriptors_of(*writer));
+            else peer.reply(kBusy);
+        }
+    }});
+    Client client(server.address());
+    CHECK(verify(client, tokens[0]).active == 1);
+    writer->give_up();
+    std::vector<hwvault_token> texts;
+    for (const Token& token : tokens) texts.push_back({token.text.reveal().data(), token.text.size()});
+    std::vector<hwvault_verification> results(tokens.size(), hwvault_verification HWVAULT_VERIFICATION_INIT);
+    CHECK_FALSE(client.verify_many(texts, results.data()).has_value());
+    for (const hwvault_verification& result : results) CHECK(result.active == 0);
+}
+
 TEST_CASE("Who is refused the index asks for each token, and not for the index each time") {
     const Token token = index::make_token("user:alice", "default");
     const auto reply = GENERATE(kRefused, kBusy);

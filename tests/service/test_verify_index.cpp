@@ -233,6 +233,26 @@ TEST_CASE("However long names and scopes are, all that is live is found, and fou
     CHECK(again == given[8]);
 }
 
+TEST_CASE("A clock that is set back over a restart revives nothing in an application, nor does another table") {
+    Harness vault;
+    vault::CreateOptions options;
+    options.expires_in = 100;
+    CHECK(vault.run(vault.service().create(vault.alice, "", "short", options)));
+    const std::string text = vault.get(vault.alice, "", "short");
+    CHECK(verify(*table_of(vault.service().verify_index(verifier())), text) == true);
+    vault.now += 200;
+    CHECK(vault.get(vault.alice) != text);  // the store's time goes on with a change
+    vault.now -= 180;
+    SECTION("over a restart") { vault.restart(); }
+    SECTION("with other rules") {
+        CHECK_FALSE(vault.active(text));
+        vault.service().set_policy(vault.rules);
+        vault.until([&] { return vault.service().verify_index(verifier()).has_value(); });
+    }
+    CHECK(verify(*table_of(vault.service().verify_index(verifier())), text) == false);
+    CHECK_FALSE(vault.active(text));
+}
+
 TEST_CASE("A table of before a restart is not trusted after it") {
     Harness vault;
     const std::string text = vault.get(vault.alice);

@@ -27,6 +27,15 @@ using boost::system::error_code;
 using os::kAsTuple;
 constexpr std::size_t kLargestBuffer = wire::kMaxMessageSize + 1;  // with its NUL
 
+// When this ends, whatever ends it.
+struct Wiped {
+    std::span<std::uint8_t> bytes;
+    explicit Wiped(std::span<std::uint8_t> span) : bytes(span) {}
+    Wiped(const Wiped&) = delete;
+    Wiped& operator=(const Wiped&) = delete;
+    ~Wiped() { wipe(bytes.data(), bytes.size()); }
+};
+
 Error unfinished(const char* what) {
     return invalid_argument(std::string("The message ") + what + "; end each message with a NUL byte.");
 }
@@ -149,7 +158,7 @@ void MessageStream::keep(BytesView rest) {
     end_ = rest.size();
 }
 
-void MessageStream::send_now(BytesView replies) {
+void MessageStream::send_now(BytesView replies) noexcept {
     has_gathered_ = false;
     if (!is_open()) return;
     const ssize_t size = ::send(fd(), replies.data(), replies.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -158,16 +167,23 @@ void MessageStream::send_now(BytesView replies) {
         return;
     }
     const BytesView rest = replies.subspan(size > 0 ? static_cast<std::size_t>(size) : 0);
-    // No more than a small buffer: there is always memory for it.
     if (rest.empty()) return;
-    static_cast<void>(queue(SecretBytes::copy_of(rest)));
-    leave_poller();
+    if (queue_rest(rest)) leave_poller();
+    else close();
+}
+
+bool MessageStream::queue_rest(BytesView rest) noexcept {
+    try {
+        return queue(SecretBytes::copy_of(rest));
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
 }
 
 void MessageStream::answer(std::size_t taken, std::size_t written) {
     if (written > 0) {
-        has_gathered_ = true;
         workspace_->add(*this, written);
+        has_gathered_ = true;
     }
     if (in_workspace_ == 0) {
         returned_ = taken;
@@ -175,9 +191,8 @@ void MessageStream::answer(std::size_t taken, std::size_t written) {
         release();
         return;
     }
-    const auto read = workspace_->input().first(std::exchange(in_workspace_, 0));
-    keep(read.subspan(taken));
-    wipe(read.data(), read.size());
+    const Wiped read{workspace_->input().first(std::exchange(in_workspace_, 0))};
+    keep(read.bytes.subspan(taken));
 }
 
 std::optional<BytesView> MessageStream::whole_message() {

@@ -68,8 +68,9 @@ public:
     void send_gathered() {
         if (has_gathered_) workspace_->send_all();
     }
-    // For the workspace. What the client does not take now waits for flush(), and readable() ends.
-    void send_now(BytesView replies);
+    // For the workspace. What the client does not take now waits for flush(), and readable() ends. Where there is no memory for
+    // it the stream is closed.
+    void send_now(BytesView replies) noexcept;
 
     // The next message without its NUL, valid until forget() or the next call; nullopt when none will come: the
     // client went away or said nothing, or finish() was called and all that was sent has been read. An error is one for the
@@ -111,6 +112,7 @@ private:
     [[nodiscard]] bool is_open() const { return at_poller_ || socket_.is_open(); }
     std::size_t receive_at_once(std::span<std::uint8_t> space);
     void keep(BytesView rest);
+    [[nodiscard]] bool queue_rest(BytesView rest) noexcept;
     [[nodiscard]] BytesView unread() const { return input_.reveal().subspan(begin_, end_ - begin_); }
     std::optional<BytesView> whole_message();
     Result<void> make_room();

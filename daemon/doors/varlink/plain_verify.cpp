@@ -45,7 +45,7 @@ public:
     explicit Writer(std::span<std::uint8_t> space) : space_(space) {}
 
     void raw(std::string_view text) {
-        std::memcpy(space_.data() + size_, text.data(), text.size());
+        std::copy(text.begin(), text.end(), reinterpret_cast<char*>(space_.data()) + size_);
         size_ += text.size();
     }
     void number(std::uint64_t number) {

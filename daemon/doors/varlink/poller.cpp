@@ -29,8 +29,8 @@ void Poller::close() {
 
 std::optional<Poller::Place> Poller::add(int fd, Client& client) {
     if (free_.empty()) {
+        free_.reserve(clients_.size() + 1);  // so that remove() allocates nothing
         clients_.push_back(nullptr);
-        free_.reserve(clients_.size());  // so that remove() allocates nothing
         free_.push_back(clients_.size() - 1);
     }
     const Place place = free_.back();

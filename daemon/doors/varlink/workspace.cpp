@@ -13,10 +13,12 @@ std::span<std::uint8_t> Workspace::room() {
 }
 
 void Workspace::add(MessageStream& stream, std::size_t size) {
-    gathered_.push_back({&stream, std::exchange(written_, written_ + size), size});
+    gathered_.push_back({&stream, written_, size});
+    written_ += size;
 }
 
-void Workspace::send_all() {
+// Whatever happens to one client, its replies do not stay for another to get them.
+void Workspace::send_all() noexcept {
     if (gathered_.empty()) return;
     std::swap(gathered_, sending_);
     const std::span<std::uint8_t> replies = output_.reveal_to_fill().first(written_);

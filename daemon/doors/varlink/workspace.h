@@ -26,7 +26,7 @@ public:
     // The first `size` bytes of room() are for the client of `stream`, which calls send_all() before it goes, waits, or has
     // more; but for one that waits at the poller, which does it.
     void add(MessageStream& stream, std::size_t size);
-    void send_all();
+    void send_all() noexcept;
 
 private:
     struct Replies {
