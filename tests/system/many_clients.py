@@ -3,9 +3,11 @@
 #
 # Many at once, and some of them rude: everyone gets an answer or a clear refusal, and the daemon serves on.
 import contextlib
+import json
 import resource
 import socket
 import time
+from pathlib import Path
 
 from harness import SLOWDOWN, Connection, Vault, VarlinkError, check, expect, run, until
 
@@ -67,6 +69,49 @@ def a_client_that_never_reads_holds_nobody_up():
             for _ in range(20000):
                 greedy.send("Status")
         expect(vault.state() == "serving", "not serving the others")
+
+
+@contextlib.contextmanager
+def without_more_memory(pid):
+    """hwvaultd gets no more address space than it has, for a moment."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+    before = resource.prlimit(pid, resource.RLIMIT_AS, (pages * resource.getpagesize(), resource.RLIM_INFINITY))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_AS, before)
+
+
+def plain_verify(token):
+    return json.dumps({"method": "org.hwvault.Vault.Verify", "parameters": {"token": token}}, separators=(",", ":")).encode() + b"\0"
+
+
+@check
+def a_client_for_whose_replies_there_is_no_memory_costs_nobody_anything():
+    good = vault.token()
+    vault.call("Create", name="long", options={"scopes": [f"{number:02}" + "s" * 62 for number in range(32)]})
+    large = plain_verify(vault.token("long"))
+    vault.call("Create", name="revoked")
+    dead = vault.token("revoked")
+    vault.call("Revoke", name="revoked")
+    with Connection(vault.socket, 5) as first, Connection(vault.socket, 5) as second:
+        for already in range(4, 9):
+            with Connection(vault.socket, 5) as greedy:
+                expect(greedy.call("Verify", token=good)["active"], "a good token is refused")
+                for _ in range(already):  # none of which it reads
+                    greedy.send_raw(large * 11)
+                    time.sleep(0.05)
+                with without_more_memory(vault.daemon.pid):
+                    greedy.send_raw(large * 27)
+                    time.sleep(0.2)
+            fresh = [Connection(vault.socket, 5) for _ in range(3)]
+            for client in (first, second, first, second):
+                client.send_raw(plain_verify(good))
+                expect(client.answer()["info"]["name"] == "default", "another's answer")
+            for client in fresh:
+                with client:
+                    expect(not client.call("Verify", token=dead)["active"], "a revoked token is active")
+    expect(vault.daemon.poll() is None, "hwvaultd ended")
 
 
 @check
