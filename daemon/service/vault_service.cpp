@@ -189,7 +189,7 @@ void VaultService::begin_verifying(Opened& opened) {
         if (!known || known->at < at) last_uses_.saw(token.id, at, "");
     };
     VerifyIndex::Parts parts{.strand = parts_.strand,
-                             .background = parts_.store_thread,
+                             .background = background_,
                              .vault = *open_->vault,
                              .clock = parts_.clock,
                              .used = used,

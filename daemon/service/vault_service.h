@@ -204,6 +204,7 @@ private:
     [[nodiscard]] vault::Info info_of(const vault::Account& account, const vault::Token& token) const;
 
     Parts parts_;
+    boost::asio::thread_pool background_{1};  // for the verify index: a revocation does not wait until a table is wiped
     std::unique_ptr<Open> open_;
     std::string reload_trouble_;  // why what was read last is not in force; empty: it is
     Error reason_{ErrorCode::kBusy, "hwvaultd is starting. Try again in a second."};
