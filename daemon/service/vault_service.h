@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // The service itself: opens the vault when the hardware is there, and carries out each verb in the order that
-// service.h gives. One file a group of verbs: changes.cpp, retrieve.cpp, reads.cpp; this header joins them.
+// service.h gives. One file a group of verbs: changes.cpp, retrieve.cpp, reads.cpp; gate.cpp is what comes before; this header
+// joins them.
 //
 // Keys that authenticate the store come from the device, so until it was seen once every verb but Status says why
 // not. Afterwards a device that goes away stops only what needs it: Retrieve and Import.
