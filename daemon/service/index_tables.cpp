@@ -13,7 +13,7 @@ bool is_dead(const vault::Token& token, const vault::Generation& generation) {
 }
 
 // One without a hash here and in `before` is one that a change has just ended, and that the vault still has.
-bool put(Writer& table, const index::Key& key, const vault::Token& token, const vault::Generation& generation, const Writer* before) {
+bool put_generation(Writer& table, const index::Key& key, const vault::Token& token, const vault::Generation& generation, const Writer* before) {
     const bool live = !is_dead(token, generation);
     const auto hash = generation.hash || before == nullptr ? generation.hash : before->hash_of(key);
     if (hash) {
@@ -56,7 +56,7 @@ index::Key key_of(std::string_view account, const vault::Token& token, const vau
 
 bool put(Writer& table, std::string_view account, const vault::Token& token, const Writer* before) {
     return std::ranges::all_of(token.generations, [&](const vault::Generation& generation) {
-        return !generation.given || put(table, key_of(account, token, generation), token, generation, before);
+        return !generation.given || put_generation(table, key_of(account, token, generation), token, generation, before);
     });
 }
 
