@@ -146,7 +146,7 @@ TEST_CASE("A table in which tokens come and go for ever does not fill up") {
     for (int round = 0; round < 20'000; ++round) {
         live.push_back(make_token("user:alice", "token-" + std::to_string(round)));
         REQUIRE(writer->put(live.back().entry()));
-        if (live.size() < kMinSlots / 2) continue;
+        if (live.size() < kMinSlots / 4) continue;  // of twice as many one in 100 million finds no place
         writer->drop(live.front().key());
         CHECK_FALSE(has(*writer, live.front()));
         live.pop_front();
