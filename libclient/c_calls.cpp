@@ -140,7 +140,6 @@ int hwvault_rotate(hwvault_client* client, const hwvault_target* target, uint64_
 // First the way that nothing can go wrong on.
 int hwvault_verify(hwvault_client* client, const void* token, size_t size, hwvault_verification* result) {
     if (result->struct_size == sizeof *result && is_secret(token, size)) {
-        write_inactive(*result);
         if (client->client.verify_here({static_cast<const std::uint8_t*>(token), size}, *result)) return HWVAULT_OK;
     }
     return guarded([&]() -> Answer<void> {

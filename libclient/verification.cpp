@@ -2,7 +2,6 @@
 #include "libclient/verification.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <span>
 #include <string_view>
@@ -19,20 +18,6 @@ void copy_text(char (&target)[Size], std::string_view text) {
     target[length] = '\0';
 }
 
-// A 1 for each NUL among the first bytes of `text`, as many as a slot has.
-std::uint64_t nuls_in(const char* text) {
-    constexpr std::uint64_t kLow = 0x7f7f7f7f7f7f7f7fULL;
-    std::uint64_t nuls = 0;
-    for (std::size_t at = 0; at < index::kTextOfSlot; at += 8) {
-        std::uint64_t word = 0;
-        std::memcpy(&word, text + at, sizeof word);
-        if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
-        const std::uint64_t marks = ~(((word & kLow) + kLow) | word | kLow);  // the high bit of each byte that is NUL
-        nuls |= (marks >> 7) * 0x0102040810204080ULL >> 56 << at;             // those bits, gathered
-    }
-    return nuls;
-}
-
 // What begins at `text` and ends with a NUL within as many bytes as a slot has; what comes after it there has no meaning.
 template <std::size_t Size>
 void copy_short(char (&target)[Size], const char* text) {
@@ -44,12 +29,9 @@ void copy_short(char (&target)[Size], const char* text) {
 // Nearly all are like this: then nothing is done that depends on how long which text is.
 void write_short_texts(const index::Found& found, hwvault_verification& result) {
     const char* const text = found.text.data();
-    const std::uint64_t nuls = nuls_in(text);
-    const int account_size = std::countr_zero(nuls);
-    const int name_end = std::countr_zero(nuls & (nuls - 1));
     copy_short(result.account, text);
-    copy_short(result.name, text + account_size + 1);
-    copy_short(result.scopes, text + name_end + 1);
+    copy_short(result.name, text + found.account_size + 1);
+    copy_short(result.scopes, text + found.scopes_at());
 }
 
 void write_texts(const index::Found& found, hwvault_verification& result) {

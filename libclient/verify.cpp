@@ -19,8 +19,9 @@ BytesView bytes_of(const hwvault_token& token) {
 bool verify_in(const index::Table& table, BytesView token, hwvault_verification& result) {
     index::Found found;
     const auto active = table.verify(token, found);
-    if (active && *active) write(token, found, result);
-    return active.has_value();
+    if (!active) return false;
+    *active ? write(token, found, result) : write_inactive(result);
+    return true;
 }
 
 // The same of as many as a table takes at once.

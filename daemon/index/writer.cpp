@@ -2,6 +2,7 @@
 #include "daemon/index/writer.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -43,8 +44,7 @@ constexpr std::size_t kTextOfMore = sizeof(MoreText::text);
 
 // How many further texts it takes.
 std::size_t texts_for(std::size_t size) {
-    const std::size_t in_slot = kTextOfSlot - sizeof(Count);
-    return size <= kTextOfSlot ? 0 : (size - in_slot + kTextOfMore - 1) / kTextOfMore;
+    return size <= kTextOfSlot ? 0 : (size - kTextBeforeMore + kTextOfMore - 1) / kTextOfMore;
 }
 
 // A change of what a slot is, which makes it live or not.
@@ -129,7 +129,7 @@ bool Writer::put(const Entry& entry) {
     }
     text_of_entry(entry, text_);
     const auto room = find_room(place);
-    if (!room || entry.key.generation > kMaxGeneration || !has_room_for(text_)) return false;
+    if (!room || entry.key.generation > kMaxGeneration || !has_room_for(entry.key, text_)) return false;
     write(table_[room->slot()], entry);
     taken_[room->slot()] = true;
     uses_[room->slot()].store(0, std::memory_order_relaxed);
@@ -158,28 +158,34 @@ void Writer::write(Slot& slot, const Entry& entry) {
     slot.terms.store(pack(terms), std::memory_order_release);
     const auto hash = hash_words(entry.hash);
     for (std::size_t i = 0; i < hash.size(); ++i) slot.hash[i].store(hash[i], std::memory_order_release);
-    write_text(slot);
+    write_text(slot, pack_sizes(entry.key.account.size(), entry.key.name.size()));
     State state = slot.state.load(std::memory_order_relaxed);
     state = next(state, entry.key.generation);
     if (!entry.live) state = next(state, entry.key.generation);
     slot.state.store(state, std::memory_order_release);
 }
 
-void Writer::write_text(Slot& slot) {
+void Writer::write_text(Slot& slot, std::uint16_t sizes) {
     std::string_view rest = text_;
-    if (rest.size() <= kTextOfSlot) {
-        store_text(slot.text, rest);
-        return;
-    }
     rest.remove_prefix(store_text(std::span(slot.text).first(slot.text.size() - 1), rest));
-    Count* link = &slot.text.back();
-    while (!rest.empty()) {
-        const std::uint32_t number = take_text();
-        rest.remove_prefix(store_text(texts_[number].text, rest));
-        link->store(number, std::memory_order_release);
-        link = &texts_[number].next;
+    TextEnd end{.text = {}, .sizes = sizes};
+    if (text_.size() <= kTextOfSlot) {
+        std::ranges::copy(rest, end.text.begin());
+    } else {
+        const std::uint32_t number = write_more(rest);
+        std::memcpy(end.text.data(), &number, sizeof number);
     }
-    link->store(0, std::memory_order_release);
+    slot.text.back().store(std::bit_cast<std::uint64_t>(end), std::memory_order_release);
+}
+
+// Gives the number of the first.
+std::uint32_t Writer::write_more(std::string_view text) {
+    const std::uint32_t first = take_text();
+    for (MoreText* more = &texts_[first];; more = &texts_[more->next.load(std::memory_order_relaxed)]) {
+        text.remove_prefix(store_text(more->text, text));
+        more->next.store(text.empty() ? 0 : take_text(), std::memory_order_release);
+        if (text.empty()) return first;
+    }
 }
 
 void Writer::drop(const Key& key) {
@@ -198,7 +204,7 @@ void Writer::drop(const Key& key) {
 void Writer::free_texts(const Slot& slot) {
     const Terms terms = unpack(slot.terms.load(std::memory_order_relaxed));
     if (terms.text_size <= kTextOfSlot) return;
-    std::uint64_t number = slot.text.back().load(std::memory_order_relaxed);
+    std::uint64_t number = number_of_more(std::bit_cast<TextEnd>(slot.text.back().load(std::memory_order_relaxed)));
     for (; number != 0; number = texts_[number].next.load(std::memory_order_relaxed)) {
         free_texts_.push_back(static_cast<std::uint32_t>(number));
     }
@@ -211,8 +217,9 @@ std::uint32_t Writer::take_text() {
     return number;
 }
 
-bool Writer::has_room_for(std::string_view text) const {
-    return text.size() <= kMaxTextSize && free_texts_.size() + all_slots(slots()) - next_text_ >= texts_for(text.size());
+bool Writer::has_room_for(const Key& key, std::string_view text) const {
+    if (key.account.size() > kMaxAccountSize || key.name.size() > kMaxNameSize || text.size() > kMaxTextSize) return false;
+    return free_texts_.size() + all_slots(slots()) - next_text_ >= texts_for(text.size());
 }
 
 Place Writer::place_of(const crypto::TokenId& id) const {

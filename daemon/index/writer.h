@@ -104,10 +104,11 @@ private:
     [[nodiscard]] Place place_of(const crypto::TokenId& id) const;
     [[nodiscard]] std::optional<At> find_room(const Place& place) const;
     [[nodiscard]] std::optional<At> room_at(std::uint32_t home) const;
-    [[nodiscard]] bool has_room_for(std::string_view text) const;
+    [[nodiscard]] bool has_room_for(const Key& key, std::string_view text) const;
     void write(Slot& slot, const Entry& entry);
     void update(Slot& slot, bool live, std::uint64_t expires_at);
-    void write_text(Slot& slot);
+    void write_text(Slot& slot, std::uint16_t sizes);
+    std::uint32_t write_more(std::string_view text);
     void free_texts(const Slot& slot);
     std::uint32_t take_text();
 

@@ -15,6 +15,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include <pthread.h>
 
@@ -36,11 +37,29 @@ struct alignas(32) Slot {
     Count state;  // State
     Count terms;  // Terms: may change while the slot is live
     std::array<Count, 4> hash;  // SHA-256 of id and secret
-    // Account, name and scopes, each with its NUL. If they do not fit, the last word has the number of a further text.
-    std::array<Count, 5> text;
+    std::array<Count, 5> text;  // 32 bytes of text, and a TextEnd
 };
 static_assert(sizeof(Slot) == 96 && Count::is_always_lock_free);
-constexpr std::size_t kTextOfSlot = sizeof(Slot::text);
+
+// Where the text of a slot ends, which is account, name and scopes, each with its NUL.
+struct TextEnd {
+    // The last of it, or, when it does not fit, the number of a further text and then nothing.
+    std::array<std::uint8_t, 6> text;
+    std::uint16_t sizes;  // bits 0-8: bytes of the account, bits 9-15: of the name; without their NULs
+};
+static_assert(sizeof(TextEnd) == sizeof(Count));
+constexpr std::size_t kTextOfSlot = sizeof(Slot::text) - sizeof(TextEnd::sizes);
+constexpr std::size_t kTextBeforeMore = sizeof(Slot::text) - sizeof(TextEnd);
+inline std::uint32_t number_of_more(const TextEnd& end) {
+    std::uint32_t number;
+    std::memcpy(&number, end.text.data(), sizeof number);
+    return number;
+}
+constexpr std::size_t kMaxAccountSize = 0x1ff;
+constexpr std::size_t kMaxNameSize = 0x7f;
+constexpr std::uint16_t pack_sizes(std::size_t account, std::size_t name) { return static_cast<std::uint16_t>(account | name << 9); }
+constexpr std::uint32_t account_size_of(std::uint16_t sizes) { return sizes & kMaxAccountSize; }
+constexpr std::uint32_t name_size_of(std::uint16_t sizes) { return sizes >> 9; }
 
 // Where a text goes on. Belongs to the token whose slot leads here, and is guarded by that slot's state.
 struct MoreText {

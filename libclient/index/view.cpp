@@ -35,13 +35,12 @@ std::uint64_t mask_of(std::size_t bytes) {
 
 // In one go: a compiler keeps loops over atomics as they are, and here the processor is to see as far ahead as it can.
 template <std::size_t Size>
-std::size_t copy_words(const std::array<Count, Size>& from, char* to) {
+void copy_words(const std::array<Count, Size>& from, char* to) {
     const auto copy = [&](std::size_t i) {
         const std::uint64_t word = from[i].load(std::memory_order_acquire);
         std::memcpy(to + i * 8, &word, 8);
     };
     [&]<std::size_t... I>(std::index_sequence<I...>) { (copy(I), ...); }(std::make_index_sequence<Size>());
-    return Size * 8;
 }
 
 bool has_hash(const Slot& slot, const std::array<std::uint64_t, 4>& hash) {
@@ -76,17 +75,6 @@ Place place_of(const std::uint8_t* id, std::uint32_t slots) {
     return {{home(mixed >> 32), home(mixed)}, static_cast<std::uint32_t>(1 + (mixed * 0x9e3779b97f4a7c15ULL >> 56) % 15)};
 }
 
-std::string_view Found::part(unsigned number) const {
-    std::string_view rest(text.data(), text_size);
-    for (; number > 0; --number) rest.remove_prefix(std::min(rest.find('\0'), rest.size() - 1) + 1);
-    return rest.substr(0, rest.find('\0'));
-}
-
-std::string_view Found::scope_texts() const {
-    const std::size_t before = account().size() + name().size() + 2;
-    return std::string_view(text.data(), text_size).substr(std::min<std::size_t>(before, text_size));
-}
-
 View::View(const std::byte* index, std::uint32_t slots)
     : header_(std::launder(reinterpret_cast<const Header*>(index))),
       table_(std::launder(reinterpret_cast<const Slot*>(index + kHeaderSize))),
@@ -119,13 +107,17 @@ inline bool View::describe_here(std::uint32_t number, Found& found) const {
     found.generation = generation_of(slot.state.load(std::memory_order_acquire));
     found.expires_at = terms.expires_at;
     found.text_size = terms.text_size;
-    std::size_t done = copy_words(slot.text, found.text.data());
-    if (terms.text_size <= done) {
-        std::memset(found.text.data() + done, 0, kTextOfSlot);
+    const auto end = std::bit_cast<TextEnd>(slot.text.back().load(std::memory_order_acquire));
+    found.account_size = account_size_of(end.sizes);
+    found.name_size = name_size_of(end.sizes);
+    copy_words(slot.text, found.text.data());
+    if (found.scopes_at() > terms.text_size) return false;
+    if (terms.text_size <= kTextOfSlot) {
+        std::memset(found.text.data() + kTextOfSlot, 0, kTextOfSlot);
         return true;
     }
-    done -= 8;  // the last word was a number
-    std::uint64_t next = slot.text.back().load(std::memory_order_acquire);
+    std::size_t done = kTextBeforeMore;
+    std::uint64_t next = number_of_more(end);
     for (; done < terms.text_size && next != 0 && next < all_slots(slots_); done += sizeof(MoreText::text)) {
         const MoreText& more = texts_[next];
         copy_words(more.text, found.text.data() + done);

@@ -24,16 +24,16 @@ struct Found {
     std::uint64_t generation;
     std::uint64_t expires_at;  // Unix seconds; 0: never
     std::uint32_t text_size;
+    std::uint32_t account_size;
+    std::uint32_t name_size;
     std::array<char, kMaxTextSize + sizeof(MoreText::text)> text;  // account, name and scopes, each with its NUL
 
     // Account, name, and then each scope, in the order of the text. Views into it.
-    [[nodiscard]] std::string_view account() const { return part(0); }
-    [[nodiscard]] std::string_view name() const { return part(1); }
+    [[nodiscard]] std::string_view account() const { return {text.data(), account_size}; }
+    [[nodiscard]] std::string_view name() const { return {text.data() + account_size + 1, name_size}; }
     // What lies behind the name: `scopes` texts, each with its NUL.
-    [[nodiscard]] std::string_view scope_texts() const;
-
-private:
-    [[nodiscard]] std::string_view part(unsigned number) const;
+    [[nodiscard]] std::string_view scope_texts() const { return {text.data() + scopes_at(), text_size - scopes_at()}; }
+    [[nodiscard]] std::size_t scopes_at() const { return std::size_t{account_size} + name_size + 2; }
 };
 
 class View {

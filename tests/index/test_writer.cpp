@@ -154,6 +154,14 @@ TEST_CASE("A table in which tokens come and go for ever does not fill up") {
     CHECK(std::ranges::all_of(live, [&](const Token& token) { return has(*writer, token); }));
 }
 
+TEST_CASE("Names of which a slot cannot say how long they are find no place") {
+    const auto writer = make_writer();
+    CHECK(writer->put(make_token(std::string(kMaxAccountSize, 'a'), std::string(kMaxNameSize, 'n')).entry()));
+    CHECK_FALSE(writer->put(make_token(std::string(kMaxAccountSize + 1, 'a'), "n").entry()));
+    CHECK_FALSE(writer->put(make_token("app:a", std::string(kMaxNameSize + 1, 'n')).entry()));
+    CHECK(writer->count() == 1);
+}
+
 TEST_CASE("A table of no such size is refused") {
     CHECK_FALSE(Writer::make(kPrefix, kMinSlots - 1).has_value());
     CHECK_FALSE(Writer::make(kPrefix, kMaxSlots + 1).has_value());
