@@ -18,6 +18,14 @@ using std::chrono::steady_clock;
 
 constexpr int kAttempts = 3;  // when the token changes while the device works
 
+// Reads from the store, and waits for its disk no longer than a change does.
+template <class Read>
+boost::asio::awaitable<std::invoke_result_t<Read>> read_in_time(boost::asio::thread_pool& store_thread, Read read) {
+    auto found = co_await run_until(steady_clock::now() + Committer::kDiskDeadline, store_thread, std::move(read));
+    if (!found) co_return Error{ErrorCode::kBusy, "The disk of the store does not answer. Try again later."};
+    co_return std::move(*found);
+}
+
 }  // namespace
 
 Awaitable<Retrieved> VaultService::retrieve(peer::Identity who, std::string account, std::string name) {
@@ -83,7 +91,7 @@ Awaitable<void> VaultService::first_use(policy::Caller caller, vault::Target tar
 
 Awaitable<vault::Token> VaultService::completed(vault::Token token) {
     if (recent_.complete(token.generations.back())) co_return token;
-    auto stored = co_await run_on(parts_.store_thread, [this, record = token.id] { return open_->store->read_token(record); });
+    auto stored = co_await read_in_time(parts_.store_thread, [this, record = token.id] { return open_->store->read_token(record); });
     if (!stored) co_return stored.error();
     if (!*stored || (*stored)->current().id != token.current().id) {
         co_return Error{ErrorCode::kBusy, "The token has just changed. Try again."};
@@ -102,7 +110,7 @@ Awaitable<SecretBytes> VaultService::derived_text(const policy::Caller& caller, 
 Awaitable<SecretBytes> VaultService::sealed_content(const policy::Caller& caller, const vault::Token& token) {
     const vault::Id& vault = open_->vault->id();
     const vault::Nonce nonce = *token.seal_nonce;
-    auto sealed = co_await run_on(parts_.store_thread, [this, id = token.id] { return open_->store->read_content(id); });
+    auto sealed = co_await read_in_time(parts_.store_thread, [this, id = token.id] { return open_->store->read_content(id); });
     if (!sealed) co_return sealed.error();
     // The record was revoked or imported over while the store's thread was busy.
     if (!*sealed) co_return Error{ErrorCode::kBusy, "The secret has just changed. Try again."};

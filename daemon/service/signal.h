@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Two small things that coroutines on the strand need: to wait until something has happened, and to let a
-// blocking call run on another thread meanwhile.
+// Small things that coroutines on the strand need: to wait until something has happened, and to let a blocking call run on
+// another thread meanwhile.
 #pragma once
 
 #include <chrono>
+#include <memory>
+#include <optional>
+#include <type_traits>
 #include <utility>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -49,6 +54,27 @@ boost::asio::awaitable<std::invoke_result_t<Work>> run_on(boost::asio::thread_po
         threads.get_executor(),
         [](Work moved) -> boost::asio::awaitable<std::invoke_result_t<Work>> { co_return moved(); }(std::move(work)),
         boost::asio::use_awaitable);
+}
+
+// The same for no longer than until `deadline`: nullopt then, and what `work` gives later is dropped.
+template <class Work>
+boost::asio::awaitable<std::optional<std::invoke_result_t<Work>>> run_until(std::chrono::steady_clock::time_point deadline,
+                                                                            boost::asio::thread_pool& threads, Work work) {
+    struct Outcome {
+        Outcome(const boost::asio::any_io_executor& strand, std::chrono::steady_clock::time_point by) : there(strand, by) {}
+        Signal there;
+        std::optional<std::invoke_result_t<Work>> result;
+    };
+    const boost::asio::any_io_executor strand = co_await boost::asio::this_coro::executor;
+    const auto outcome = std::make_shared<Outcome>(strand, deadline);
+    boost::asio::post(threads, [outcome, strand, moved = std::move(work)]() mutable {
+        boost::asio::post(strand, [outcome, result = moved()]() mutable {
+            outcome->result = std::move(result);
+            outcome->there.raise();
+        });
+    });
+    co_await outcome->there.wait();
+    co_return std::move(outcome->result);
 }
 
 }  // namespace hwvault::service

@@ -135,3 +135,16 @@ TEST_CASE("Tokens with as long scopes as there may be verify, though the verify 
         CHECK(vault.active(vault.get(vault.alice, "", name)));
     }
 }
+
+TEST_CASE("A store's disk that hangs keeps no Retrieve beyond the deadline, and the next is answered when it goes on") {
+    Harness vault;
+    REQUIRE(vault.run(vault.service().import(vault.alice, "", "npm", secret("theirs"), {})));
+    std::promise<void> store = vault.hold_store();
+    const auto retrieved = vault.begin(vault.service().retrieve({vault.alice}, "", "npm"));
+    vault.until([&] { return retrieved->has_value(); });
+    REQUIRE_FALSE(**retrieved);
+    CHECK((*retrieved)->error().code == ErrorCode::kBusy);
+    CHECK((*retrieved)->error().message.find("disk") != std::string::npos);
+    store.set_value();
+    CHECK(vault.get(vault.alice, "", "npm") == "theirs");
+}
