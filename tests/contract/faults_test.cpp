@@ -3,67 +3,14 @@
 // Tokens that fail: PIN flags, lost sessions and devices, tokens that cannot do everything. The faulty module stands
 // between hwvault and this run's PKCS#11 backend.
 #include <atomic>
-#include <cstdlib>
-#include <stdexcept>
 #include <thread>
 
-#include <dlfcn.h>
-
 #include "tests/catch.h"
-#include "tests/contract/faulty_module.h"
-#include "tests/contract/pkcs11_backend.h"
+#include "tests/contract/faulty_token.h"
 #include "tests/contract/raw_token.h"
 
 namespace hwvault::hardware::testing {
 namespace {
-
-void reset(Faults& faults) {
-    faults.logins = 0;
-    faults.loads = 0;
-    faults.extra_flags = 0;
-    faults.max_sessions = 0;
-    faults.attribute_lie = kNoLie;
-    faults.no_data_objects = false;
-    faults.no_destroy = false;
-    faults.removed = false;
-    faults.wrong_pin_after = 0;
-    faults.open_failures = 0;
-    faults.open_rv = CKR_OK;
-    faults.no_objects = false;
-    faults.sign_failures = 0;
-    faults.login_rv = CKR_OK;
-    faults.sign_rv = CKR_OK;
-    faults.created_then_lost = 0;
-}
-
-// This run's token, seen through the faulty module.
-struct Faulty {
-    pkcs11::Config config;
-    SecretBytes pin;
-    Faults& faults;
-
-    [[nodiscard]] Result<std::unique_ptr<Device>> open() const { return pkcs11::open(config, pin); }
-    [[nodiscard]] Result<Description> initialise() const { return pkcs11::initialise(config, pin); }
-};
-
-Faults& find_faults(const std::string& module) {
-    void* const library = ::dlopen(module.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    if (library == nullptr) throw std::runtime_error(::dlerror());
-    const auto get = reinterpret_cast<FaultsSymbol>(::dlsym(library, "hwvault_faults"));
-    ::dlclose(library);
-    return *get();
-}
-
-// The backend's token, as it is.
-Faulty present_token() {
-    Pkcs11Backend& on = pkcs11_backend();
-    const char* module = std::getenv("HWVAULT_FAULTY_MODULE");
-    if (module == nullptr) throw std::runtime_error("HWVAULT_FAULTY_MODULE does not name faulty_module.so");
-    ::setenv("HWVAULT_FAULTY_OVER", on.config().module.c_str(), 1);
-    Faults& faults = find_faults(module);
-    reset(faults);
-    return {{module, on.config().serial}, on.pin(), faults};
-}
 
 // Whether calls succeed again: a failed attempt is not repeated for a second, and a busy machine takes its time.
 bool comes_back(Device& device) {
@@ -72,11 +19,6 @@ bool comes_back(Device& device) {
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
     return false;
-}
-
-Faulty faulty() {
-    make_ready_token();
-    return present_token();
 }
 
 }  // namespace
@@ -314,30 +256,6 @@ TEST_CASE("a token that keeps no data objects has no epoch, and says so", "[pkcs
         CHECK(answer.error().code == ErrorCode::kInvalidArgument);
         CHECK(answer.error().message.find("epoch") != std::string::npos);
     }
-}
-
-TEST_CASE("a crash before the old epoch object goes leaves the new one in force", "[pkcs11]") {
-    const Faulty on = faulty();
-    auto device = on.open().value();
-    on.faults.no_destroy = true;
-    const std::uint64_t epoch = device->epoch().value();
-    CHECK(advance(*device).value() == epoch + 1);
-    CHECK(advance(*device).value() == epoch + 2);
-    on.faults.no_destroy = false;
-    device.reset();
-    device = on.open().value();
-    CHECK(device->epoch().value() == epoch + 2);
-    CHECK(advance(*device).value() == epoch + 3);
-    CHECK(RawToken(on.config.module, on.config.serial).find(CKO_DATA, pkcs11::kEpochObjectLabel).size() == 1);
-}
-
-TEST_CASE("a step whose answer was lost is not made a second time", "[pkcs11]") {
-    const Faulty on = faulty();
-    const auto device = on.open().value();
-    const std::uint64_t epoch = device->epoch().value();
-    on.faults.created_then_lost = 1;
-    CHECK(advance(*device).value() == epoch + 1);
-    CHECK(device->epoch().value() == epoch + 1);
 }
 
 }  // namespace hwvault::hardware::testing

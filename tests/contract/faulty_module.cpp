@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "tests/contract/faulty_module.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -100,6 +101,16 @@ CK_RV destroy_object(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object) {
     return faults.no_destroy ? CKR_DEVICE_ERROR : real->C_DestroyObject(session, object);
 }
 
+CK_RV set_attribute_value(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* change, CK_ULONG count) {
+    ++faults.labels_asked;
+    if (faults.removed) return CKR_DEVICE_REMOVED;
+    if (faults.label_rv != CKR_OK) return faults.label_rv;
+    CK_ATTRIBUTE kept = *change;
+    kept.ulValueLen = std::min<CK_ULONG>(kept.ulValueLen, faults.longest_label);
+    const CK_RV rv = real->C_SetAttributeValue(session, object, &kept, count);
+    return rv == CKR_OK && take(faults.labelled_then_lost) ? CKR_DEVICE_REMOVED : rv;
+}
+
 CK_RV get_attribute_value(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE* query, CK_ULONG count) {
     const CK_RV rv = real->C_GetAttributeValue(session, object, query, count);
     const bool lie = rv == CKR_OK && count == 1 && query->type == faults.attribute_lie && query->pValue != nullptr;
@@ -139,6 +150,7 @@ extern "C" __attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUN
     shown.C_CreateObject = create_object;
     shown.C_DestroyObject = destroy_object;
     shown.C_GetAttributeValue = get_attribute_value;
+    shown.C_SetAttributeValue = set_attribute_value;
     *list = &shown;
     return CKR_OK;
 }

@@ -21,6 +21,7 @@ namespace hwvault::hardware::testing {
 
 // What `attribute_lie` is when there is none.
 constexpr CK_ATTRIBUTE_TYPE kNoLie = ~CK_ATTRIBUTE_TYPE{0};
+constexpr CK_ULONG kAnyLength = ~CK_ULONG{0};
 
 struct Faults {
     std::atomic<int> logins{0};       // C_Login calls that came through
@@ -40,6 +41,10 @@ struct Faults {
     std::atomic<bool> no_objects{false};                   // C_FindObjects finds none
     std::atomic<int> sign_failures{0};                     // so many C_Sign calls still fail...
     std::atomic<CK_RV> sign_rv{CKR_OK};                    // ...with this
+    std::atomic<CK_RV> label_rv{CKR_OK};                   // what C_SetAttributeValue answers instead of asking the token
+    std::atomic<int> labels_asked{0};                      // C_SetAttributeValue calls
+    std::atomic<CK_ULONG> longest_label{kAnyLength};       // what is longer is cut there, and said to be kept
+    std::atomic<int> labelled_then_lost{0};                // so many C_SetAttributeValue succeed and say CKR_DEVICE_REMOVED
     std::atomic<int> created_then_lost{0};                 // so many C_CreateObject succeed and say CKR_DEVICE_REMOVED
 };
 

@@ -20,6 +20,8 @@ public:
 
     [[nodiscard]] const pkcs11::Config& config() const { return config_; }
     [[nodiscard]] SecretBytes pin() const { return SecretBytes::copy_of(bytes_of("contract-pin-1")); }
+    // Where the backend keeps its tokens.
+    [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
     // A token without even a root key, where `init` cannot make one; false where it can.
     virtual bool make_token_without_root() = 0;
     // Whether a wrong PIN sets CKF_USER_PIN_COUNT_LOW.

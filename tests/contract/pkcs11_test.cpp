@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// What holds for PKCS#11 tokens beyond the contract: serial, PIN, attributes, the epoch object, recovery.
+// What holds for PKCS#11 tokens beyond the contract: serial, PIN, attributes, recovery. The epoch object has epoch_test.cpp.
 
-#include "foundation/fields.h"
 #include "tests/catch.h"
 #include "tests/contract/pkcs11_backend.h"
 #include "tests/contract/raw_token.h"
@@ -140,82 +139,6 @@ TEST_CASE("every call works again after all sessions were closed behind its back
     CHECK(device->epoch().value() == epoch);
     token.close_all_sessions();
     CHECK(advance(*device).value() == epoch + 1);  // in a new session, which sees no private object until the login
-}
-
-TEST_CASE("an epoch object that was edited or removed is reported, never read as zero", "[pkcs11]") {
-    Pkcs11Backend& on = pkcs11_backend();
-    const auto device = fresh_device();
-    REQUIRE(advance(*device).value() == 1);
-    RawToken token(on.config().module, on.config().serial);
-    const auto objects = token.find(CKO_DATA, pkcs11::kEpochObjectLabel);
-    REQUIRE(objects.size() == 1);
-    Bytes value;
-    REQUIRE(token.read_value(objects.front(), value) == CKR_OK);
-    token.destroy(objects.front());
-
-    const auto removed = device->epoch();
-    REQUIRE(!removed);
-    CHECK(removed.error().code == ErrorCode::kRolledBack);
-    CHECK(device->describe().value().rollback_protection == RollbackProtection::kPinWritable);
-
-    for (const std::size_t position : {std::size_t{4}, value.size() - 1}) {  // the number, the MAC
-        Bytes edited = value;
-        edited[position] ^= 1;
-        token.add_data(pkcs11::kEpochObjectLabel, edited);
-        for (const auto& answer : {device->epoch(), device->advance(0)}) {
-            REQUIRE(!answer);
-            CHECK(answer.error().code == ErrorCode::kRolledBack);
-        }
-        for (const auto object : token.find(CKO_DATA, pkcs11::kEpochObjectLabel)) token.destroy(object);
-    }
-    token.add_data(pkcs11::kEpochObjectLabel, value);
-    CHECK(device->epoch().value() == 1);
-}
-
-TEST_CASE("a removed epoch object is still reported after the token is opened again, until init is run", "[pkcs11]") {
-    Pkcs11Backend& on = pkcs11_backend();
-    auto device = fresh_device();
-    {
-        RawToken token(on.config().module, on.config().serial);
-        token.destroy(token.find(CKO_DATA, pkcs11::kEpochObjectLabel).front());
-    }
-    device.reset();
-    device = on.open().value();
-    CHECK(device->describe().value().rollback_protection == RollbackProtection::kPinWritable);
-    REQUIRE(!device->epoch());
-    CHECK(device->epoch().error().code == ErrorCode::kRolledBack);
-    device.reset();
-    REQUIRE(on.initialise().has_value());
-    CHECK(on.open().value()->epoch().value() == 0);
-}
-
-TEST_CASE("of the epoch objects that a crash left the highest counts, and a step removes the rest", "[pkcs11]") {
-    Pkcs11Backend& on = pkcs11_backend();
-    const auto device = fresh_device();
-    RawToken token(on.config().module, on.config().serial);
-    Bytes old_value;
-    REQUIRE(token.read_value(token.find(CKO_DATA, pkcs11::kEpochObjectLabel).front(), old_value) == CKR_OK);
-    REQUIRE(advance(*device).value() == 1);
-    token.add_data(pkcs11::kEpochObjectLabel, old_value);
-    token.add_data(pkcs11::kEpochObjectLabel, Bytes{1, 2, 3});
-    REQUIRE(token.find(CKO_DATA, pkcs11::kEpochObjectLabel).size() == 3);
-    CHECK(device->epoch().value() == 1);
-    CHECK(advance(*device).value() == 2);
-    CHECK(token.find(CKO_DATA, pkcs11::kEpochObjectLabel).size() == 1);
-}
-
-TEST_CASE("an epoch object of another token does not count", "[pkcs11]") {
-    Pkcs11Backend& on = pkcs11_backend();
-    Bytes foreign;
-    {
-        const auto device = fresh_device();
-        RawToken token(on.config().module, on.config().serial);
-        REQUIRE(advance(*device).has_value());
-        REQUIRE(token.read_value(token.find(CKO_DATA, pkcs11::kEpochObjectLabel).front(), foreign) == CKR_OK);
-    }
-    const auto device = fresh_device();
-    raw(on).add_data(pkcs11::kEpochObjectLabel, foreign);
-    CHECK(device->epoch().value() == 0);
 }
 
 TEST_CASE("where the module makes no secret keys, setting up says what to type", "[pkcs11]") {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "tests/contract/raw_token.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include <dlfcn.h>
-
-#include "daemon/hardware/pkcs11/objects.h"
 
 namespace hwvault::hardware::testing {
 namespace {
@@ -77,9 +76,7 @@ CK_RV RawToken::log_in(const SecretBytes& pin) {
     return functions_->C_Login(session(), CKU_USER, const_cast<CK_UTF8CHAR*>(pin.reveal().data()), pin.size());
 }
 
-std::vector<CK_OBJECT_HANDLE> RawToken::find(CK_OBJECT_CLASS object_class, std::string_view label) {
-    pkcs11::Template wanted;
-    wanted.number(CKA_CLASS, object_class).text(CKA_LABEL, label);
+std::vector<CK_OBJECT_HANDLE> RawToken::find(pkcs11::Template wanted) {
     require("C_FindObjectsInit", functions_->C_FindObjectsInit(session(), wanted.data(), wanted.size()));
     std::vector<CK_OBJECT_HANDLE> found(16);
     CK_ULONG count = 0;
@@ -90,12 +87,39 @@ std::vector<CK_OBJECT_HANDLE> RawToken::find(CK_OBJECT_CLASS object_class, std::
     return found;
 }
 
-CK_RV RawToken::read_value(CK_OBJECT_HANDLE object, Bytes& value) {
+std::vector<CK_OBJECT_HANDLE> RawToken::find(CK_OBJECT_CLASS object_class, std::string_view label) {
+    return find(pkcs11::Template().number(CKA_CLASS, object_class).text(CKA_LABEL, label));
+}
+
+std::vector<CK_OBJECT_HANDLE> RawToken::find_data(std::string_view label_begin) {
+    auto found = find(pkcs11::Template().number(CKA_CLASS, CKO_DATA));
+    std::erase_if(found, [&](CK_OBJECT_HANDLE object) { return !label_of(object).starts_with(label_begin); });
+    std::sort(found.begin(), found.end());
+    return found;
+}
+
+CK_RV RawToken::read(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, Bytes& value) {
     value.assign(256, 0);
-    CK_ATTRIBUTE query{CKA_VALUE, value.data(), value.size()};
+    CK_ATTRIBUTE query{type, value.data(), value.size()};
     const CK_RV rv = functions_->C_GetAttributeValue(session(), object, &query, 1);
     value.resize(rv == CKR_OK && query.ulValueLen <= value.size() ? query.ulValueLen : 0);
     return rv;
+}
+
+CK_RV RawToken::read_value(CK_OBJECT_HANDLE object, Bytes& value) {
+    return read(object, CKA_VALUE, value);
+}
+
+std::string RawToken::label_of(CK_OBJECT_HANDLE object) {
+    Bytes label;
+    require("C_GetAttributeValue", read(object, CKA_LABEL, label));
+    return std::string(text_of(label));
+}
+
+void RawToken::set_label(CK_OBJECT_HANDLE object, std::string_view label) {
+    pkcs11::Template change;
+    change.text(CKA_LABEL, label);
+    require("C_SetAttributeValue", functions_->C_SetAttributeValue(session(), object, change.data(), change.size()));
 }
 
 void RawToken::add_data(std::string_view label, const Bytes& value) {

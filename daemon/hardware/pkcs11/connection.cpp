@@ -117,7 +117,7 @@ Result<std::uint64_t> Connection::advance(std::uint64_t from) {
     HWVAULT_TRY(const Session session, Session::open(*token_, Access::kWrite));
     HWVAULT_TRY(const Epoch now, read_epoch(session, epoch_mac(session)));
     if (now.number != from) return now.number;
-    HWVAULT_CHECK(write_epoch(session, from + 1, epoch_mac(session), now.objects));
+    HWVAULT_TRY(step_by_, step_epoch(session, now, epoch_mac(session), step_by_));
     return from + 1;
 }
 

@@ -46,6 +46,7 @@ private:
     std::unique_ptr<Libp11Slot> libp11_;
     bool keeps_epoch_{false};
     std::mutex epoch_mutex_;  // reading and stepping each take several calls
+    StepBy step_by_{StepBy::kLabel};
 };
 
 // The token alone, and a session with write access that is logged in: what `init` starts from.

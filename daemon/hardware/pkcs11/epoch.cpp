@@ -2,16 +2,22 @@
 #include "daemon/hardware/pkcs11/epoch.h"
 
 #include <algorithm>
+#include <charconv>
+#include <functional>
 #include <optional>
+#include <span>
+#include <string>
 #include <utility>
 
 #include "foundation/fields.h"
+#include "foundation/hex.h"
 
 namespace hwvault::hardware::pkcs11 {
 namespace {
 
 constexpr std::string_view kApplication = "hwvault";
 constexpr std::string_view kProbeLabel = "hwvault-probe";
+constexpr Attribute kLabelAttribute{CKA_LABEL, "CKA_LABEL"};
 
 Template data_object(std::string_view label) {
     return Template()
@@ -22,23 +28,92 @@ Template data_object(std::string_view label) {
         .text(CKA_LABEL, label);
 }
 
-Result<std::vector<CK_OBJECT_HANDLE>> epoch_objects(const Session& session) {
-    return find_objects(session, Template().number(CKA_CLASS, CKO_DATA).text(CKA_LABEL, kEpochObjectLabel));
+// Of whatever content. What else may have our application, as a probe that a crash left, has another label.
+struct EpochObject {
+    CK_OBJECT_HANDLE handle{0};
+    std::string label;
+};
+
+Result<std::vector<EpochObject>> epoch_objects(const Session& session) {
+    HWVAULT_TRY(const auto found,
+                find_objects(session, Template().number(CKA_CLASS, CKO_DATA).text(CKA_APPLICATION, kApplication)));
+    std::vector<EpochObject> objects;
+    for (const CK_OBJECT_HANDLE handle : found) {
+        HWVAULT_TRY(const Bytes label, read_bytes(session, handle, kLabelAttribute));
+        if (text_of(label).starts_with(kEpochObjectLabel)) objects.push_back({handle, std::string(text_of(label))});
+    }
+    return objects;
 }
 
 Bytes mac_context(const Session& session, std::uint64_t number) {
     return FieldWriter().text(session.token().serial()).number(number).take();
 }
 
-// The number in an object; nullopt when it is not one that hwvault wrote.
-Result<std::optional<std::uint64_t>> authentic_number(const Session& session, BytesView value, const EpochMac& mac) {
-    FieldReader reader(value);
-    const auto number = reader.number();
-    const auto shown = reader.bytes();
-    if (!number || !shown || !reader.finished()) return std::optional<std::uint64_t>();
-    HWVAULT_TRY(const SecretBytes right, mac(mac_context(session, *number)));
-    if (!equal_in_constant_time(right.reveal(), *shown)) return std::optional<std::uint64_t>();
+Bytes value_of(std::uint64_t number, BytesView tag) {
+    return FieldWriter().number(number).bytes(tag).take();
+}
+
+std::string label_of(std::uint64_t number, BytesView tag) {
+    return std::string(kEpochObjectLabel) + " " + std::to_string(number) + " " + hex_of(tag);
+}
+
+// The number that a label of this form begins with.
+std::optional<std::uint64_t> number_in(std::string_view label) {
+    label.remove_prefix(kEpochObjectLabel.size());
+    if (!label.starts_with(' ')) return std::nullopt;
+    label.remove_prefix(1);
+    std::uint64_t number = 0;
+    const char* const end = label.data() + label.size();
+    const auto parsed = std::from_chars(label.data(), end, number);
+    if (parsed.ec != std::errc() || parsed.ptr == end || *parsed.ptr != ' ') return std::nullopt;
     return number;
+}
+
+// What an object says, true or not: in its label, or, when it has had no turn yet, in its value.
+struct Claim {
+    CK_OBJECT_HANDLE object{0};
+    std::optional<std::uint64_t> number;  // none: it says nothing
+    bool in_label{false};
+    Bytes text;  // the whole of it
+};
+
+Result<Claim> claim_of(const Session& session, const EpochObject& object) {
+    if (const auto number = number_in(object.label)) {
+        const BytesView label = bytes_of(object.label);
+        return Claim{object.handle, number, true, Bytes(label.begin(), label.end())};
+    }
+    HWVAULT_TRY(Bytes value, read_bytes(session, object.handle, {CKA_VALUE, "CKA_VALUE"}));
+    const auto number = FieldReader(value).number();
+    return Claim{object.handle, number, false, std::move(value)};
+}
+
+// Whether hwvault wrote that.
+Result<bool> is_authentic(const Session& session, const Claim& claim, const EpochMac& mac) {
+    if (!claim.number) return false;
+    HWVAULT_TRY(const SecretBytes tag, mac(mac_context(session, *claim.number)));
+    if (!claim.in_label) return equal_in_constant_time(claim.text, value_of(*claim.number, tag.reveal()));
+    return equal_in_constant_time(claim.text, bytes_of(label_of(*claim.number, tag.reveal())));
+}
+
+// Whether the token took the label and has all of it.
+Result<bool> relabel(const Session& session, CK_OBJECT_HANDLE object, std::string_view label) {
+    Template change = Template().text(CKA_LABEL, label);
+    const CK_RV rv =
+        session.functions().C_SetAttributeValue(session.handle(), object, change.data(), change.size());
+    if (rv != CKR_OK) return false;
+    HWVAULT_TRY(const Bytes kept, read_bytes(session, object, kLabelAttribute));
+    return text_of(kept) == label;
+}
+
+Result<void> make_object(const Session& session, std::uint64_t number, BytesView tag) {
+    HWVAULT_CHECK(create_object(session, data_object(kEpochObjectLabel).bytes(CKA_VALUE, value_of(number, tag))));
+    return {};
+}
+
+void remove_all(const Session& session, std::span<const CK_OBJECT_HANDLE> objects) {
+    for (const CK_OBJECT_HANDLE object : objects) {
+        if (const auto removed = destroy_object(session, object); !removed) break;
+    }
 }
 
 Error lost_epoch(const Session& session, std::string_view what) {
@@ -76,27 +151,48 @@ Result<bool> has_epoch(const Session& session) {
 }
 
 Result<Epoch> read_epoch(const Session& session, const EpochMac& mac) {
-    HWVAULT_TRY(auto objects, epoch_objects(session));
+    HWVAULT_TRY(const auto objects, epoch_objects(session));
     if (objects.empty()) return lost_epoch(session, "was removed");
-    std::optional<std::uint64_t> highest;
-    for (const CK_OBJECT_HANDLE object : objects) {
-        HWVAULT_TRY(const Bytes value, read_bytes(session, object, {CKA_VALUE, "CKA_VALUE"}));
-        HWVAULT_TRY(const auto number, authentic_number(session, value, mac));
-        if (number) highest = std::max(*number, highest.value_or(0));
+    std::vector<Claim> claims;
+    for (const EpochObject& object : objects) {
+        HWVAULT_TRY(Claim claim, claim_of(session, object));
+        claims.push_back(std::move(claim));
     }
-    if (!highest) return lost_epoch(session, "was changed");
-    return Epoch{*highest, std::move(objects)};
+    std::ranges::sort(claims, std::greater(), &Claim::number);
+    for (std::size_t i = 0; i < claims.size(); ++i) {
+        HWVAULT_TRY(const bool counts, is_authentic(session, claims[i], mac));
+        if (!counts) continue;
+        std::swap(claims[i], claims.front());
+        Epoch epoch{.number = *claims.front().number, .objects = {}};
+        for (const Claim& claim : claims) epoch.objects.push_back(claim.object);
+        return epoch;
+    }
+    return lost_epoch(session, "was changed");
 }
 
-Result<void> write_epoch(const Session& session, std::uint64_t number, const EpochMac& mac,
-                         const std::vector<CK_OBJECT_HANDLE>& others) {
+Result<void> make_epoch(const Session& session, std::uint64_t number, const EpochMac& mac) {
     HWVAULT_TRY(const SecretBytes tag, mac(mac_context(session, number)));
-    const Bytes value = FieldWriter().number(number).bytes(tag.reveal()).take();
-    HWVAULT_CHECK(create_object(session, data_object(kEpochObjectLabel).bytes(CKA_VALUE, value)));
-    for (const CK_OBJECT_HANDLE object : others) {
-        if (const auto removed = destroy_object(session, object); !removed) break;
+    return make_object(session, number, tag.reveal());
+}
+
+Result<StepBy> step_epoch(const Session& session, const Epoch& now, const EpochMac& mac, StepBy way) {
+    const std::uint64_t number = now.number + 1;
+    HWVAULT_TRY(const SecretBytes tag, mac(mac_context(session, number)));
+    const std::span objects(now.objects);
+    if (way == StepBy::kLabel && objects.size() == 1) {
+        HWVAULT_CHECK(make_object(session, number, tag.reveal()));
+        return StepBy::kLabel;  // the one that counted has its turn next
     }
-    return {};
+    if (way == StepBy::kLabel) {
+        HWVAULT_TRY(const bool written, relabel(session, objects[1], label_of(number, tag.reveal())));
+        if (written) {
+            remove_all(session, objects.subspan(2));
+            return StepBy::kLabel;
+        }
+    }
+    HWVAULT_CHECK(make_object(session, number, tag.reveal()));
+    remove_all(session, objects);
+    return StepBy::kNewObject;
 }
 
 }  // namespace hwvault::hardware::pkcs11

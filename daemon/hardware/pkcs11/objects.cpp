@@ -62,7 +62,7 @@ Result<std::vector<CK_OBJECT_HANDLE>> find_objects(const Session& session, Templ
     HWVAULT_CHECK(session.check("C_FindObjectsFinal", final_rv));
     if (total > kMaxMatches) {
         return Error{ErrorCode::kInternal, "More than 64 objects on token " + session.token().name() +
-                                               " have one of hwvault's labels: remove those that are not hwvault's."};
+                                               " have one label or application of hwvault's: remove those that are not hwvault's."};
     }
     if (total == 0) HWVAULT_CHECK(still_logged_in(session));
     found.resize(total);

@@ -11,7 +11,7 @@
 
 namespace hwvault::hardware::pkcs11 {
 
-// Objects that one search may match; a token with more under one label is not one that hwvault set up.
+// Objects that one search may match; a token with more under one name is not one that hwvault set up.
 constexpr std::size_t kMaxMatches = 64;
 constexpr std::size_t kMaxAttributeSize = 4096;  // bytes of an attribute that is read
 

@@ -28,7 +28,7 @@ Result<void> make_missing(const Session& session) {
         const EpochMac mac = [&](BytesView context) {
             return hmac(session, *root, derivation_input(Label::kEpoch, context));
         };
-        HWVAULT_CHECK(write_epoch(session, 0, mac, {}));
+        HWVAULT_CHECK(make_epoch(session, 0, mac));
     }
     HWVAULT_TRY(const auto signing, find_signing_key(session));
     if (!signing) HWVAULT_CHECK(generate_signing_key(session));

@@ -20,7 +20,7 @@ namespace hwvault::hardware::pkcs11 {
 
 constexpr std::string_view kRootKeyLabel = "hwvault-root";
 constexpr std::string_view kSigningKeyLabel = "hwvault-signing";
-constexpr std::string_view kEpochObjectLabel = "hwvault-epoch";
+constexpr std::string_view kEpochObjectLabel = "hwvault-epoch";  // or begins with it
 
 struct Config {
     std::filesystem::path module;  // [hardware] module
