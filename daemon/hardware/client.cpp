@@ -56,19 +56,21 @@ asio::awaitable<Result<SecretBytes>> Client::random(std::size_t size, Deadline d
 }
 
 asio::awaitable<Result<std::uint64_t>> Client::epoch(Deadline deadline) {
-    return number(EpochRequest{}, deadline);
-}
-
-asio::awaitable<Result<std::uint64_t>> Client::advance(std::uint64_t from, Deadline deadline) {
-    return number(AdvanceRequest{from}, deadline);
-}
-
-asio::awaitable<Result<std::uint64_t>> Client::number(Verb verb, Deadline deadline) {
+    Verb verb = EpochRequest{};
     const auto answer = co_await supervisor_->call(std::move(verb), deadline);
     if (!answer) co_return answer.error();
     const auto number = decode_number(answer->reveal());
     if (!number) co_return nonsense("a question for the epoch");
     co_return *number;
+}
+
+asio::awaitable<Result<CounterReading>> Client::advance(std::uint64_t from, Deadline deadline) {
+    Verb verb = AdvanceRequest{from};
+    const auto answer = co_await supervisor_->call(std::move(verb), deadline);
+    if (!answer) co_return answer.error();
+    auto reading = decode_reading(answer->reveal());
+    if (!reading) co_return nonsense("a step of the epoch");
+    co_return std::move(*reading);
 }
 
 asio::awaitable<Result<Description>> Client::describe(Deadline deadline) {

@@ -32,7 +32,7 @@ public:
     boost::asio::awaitable<Result<Bytes>> checkpoint(Checkpoint checkpoint, Deadline deadline) override;
     boost::asio::awaitable<Result<SecretBytes>> random(std::size_t size, Deadline deadline) override;
     boost::asio::awaitable<Result<std::uint64_t>> epoch(Deadline deadline) override;
-    boost::asio::awaitable<Result<std::uint64_t>> advance(std::uint64_t from, Deadline deadline) override;
+    boost::asio::awaitable<Result<CounterReading>> advance(std::uint64_t from, Deadline deadline) override;
     boost::asio::awaitable<Result<Description>> describe(Deadline deadline) override;
 
     [[nodiscard]] Result<void> state() const override;
@@ -42,8 +42,6 @@ public:
     boost::asio::awaitable<void> stop() { return supervisor_->stop(); }
 
 private:
-    boost::asio::awaitable<Result<std::uint64_t>> number(Verb verb, Deadline deadline);
-
     std::shared_ptr<Supervisor> supervisor_;
 };
 

@@ -67,6 +67,12 @@ struct Description {
     Bytes counter;       // which counter epoch() reads, where the device can have others in its place; else empty
 };
 
+// Where a counter stands, and which one that is.
+struct CounterReading {
+    std::uint64_t number{0};
+    Bytes counter;  // as Description::counter
+};
+
 // How the message of a kHardwareLocked begins that does not say that the device rejected the PIN: it was not given to
 // it, or it gave no reason.
 constexpr std::string_view kNoLoginTried = "No login was tried";
@@ -85,9 +91,9 @@ public:
     // had one and it was removed or changed.
     virtual Result<std::uint64_t> epoch() = 0;
     // One step, to `from` + 1, if it stands at `from`; elsewhere it stays as it is. Where it stands then, durable in
-    // the device. So a step that is asked for again, since its answer was lost or late, is never made twice: a
+    // the device, and which counter it is that stands there. So a step that is asked for again, since its answer was lost or late, is never made twice: a
     // device that is ahead of the store looks like a store that was rolled back.
-    virtual Result<std::uint64_t> advance(std::uint64_t from) = 0;
+    virtual Result<CounterReading> advance(std::uint64_t from) = 0;
     virtual Result<Description> describe() = 0;
 
     // How many calls it can work on at once.

@@ -27,7 +27,7 @@ public:
     virtual boost::asio::awaitable<Result<Bytes>> checkpoint(Checkpoint checkpoint, Deadline deadline) = 0;
     virtual boost::asio::awaitable<Result<SecretBytes>> random(std::size_t size, Deadline deadline) = 0;
     virtual boost::asio::awaitable<Result<std::uint64_t>> epoch(Deadline deadline) = 0;
-    virtual boost::asio::awaitable<Result<std::uint64_t>> advance(std::uint64_t from, Deadline deadline) = 0;
+    virtual boost::asio::awaitable<Result<CounterReading>> advance(std::uint64_t from, Deadline deadline) = 0;
     virtual boost::asio::awaitable<Result<Description>> describe(Deadline deadline) = 0;
 
     // Whether the child is connected and has answered; cheap. The error says why not and what to do: it is

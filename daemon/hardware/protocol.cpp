@@ -216,6 +216,19 @@ std::optional<std::uint64_t> decode_number(BytesView payload) {
     return reader.finished() ? number : std::nullopt;
 }
 
+SecretBytes encode_reading(const CounterReading& reading) {
+    FieldWriter<> writer;
+    return SecretBytes::copy_of(writer.number(reading.number).bytes(reading.counter).view());
+}
+
+std::optional<CounterReading> decode_reading(BytesView payload) {
+    FieldReader reader(payload);
+    const auto number = reader.number();
+    const auto counter = reader.bytes();
+    if (!number || !counter || !reader.finished()) return std::nullopt;
+    return CounterReading{.number = *number, .counter = Bytes(counter->begin(), counter->end())};
+}
+
 SecretBytes encode_description(const Description& description) {
     FieldWriter<LockedBytes> writer{LockedBytes(&locked_memory())};
     for (const std::string* text : {&description.kind, &description.vendor, &description.model, &description.serial,

@@ -74,6 +74,8 @@ std::optional<Answer> decode_answer(BytesView frame);
 // What the payload of an answer holds, where it is more than plain bytes.
 SecretBytes encode_number(std::uint64_t number);
 std::optional<std::uint64_t> decode_number(BytesView payload);
+SecretBytes encode_reading(const CounterReading& reading);
+std::optional<CounterReading> decode_reading(BytesView payload);
 SecretBytes encode_description(const Description& description);
 std::optional<Description> decode_description(BytesView payload);
 

@@ -92,7 +92,7 @@ Result<std::uint64_t> ReconnectingDevice::epoch() {
     return with_connection([](Device& connection) { return connection.epoch(); });
 }
 
-Result<std::uint64_t> ReconnectingDevice::advance(std::uint64_t from) {
+Result<CounterReading> ReconnectingDevice::advance(std::uint64_t from) {
     return with_connection([&](Device& connection) { return connection.advance(from); });
 }
 

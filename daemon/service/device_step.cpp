@@ -14,11 +14,10 @@ Error protects_nothing(const std::string& what) {
 
 boost::asio::awaitable<Result<std::uint64_t>> make_step(hardware::Hardware& hardware, store::DeviceCounter counter,
                                                         hardware::Deadline deadline) {
-    HWVAULT_CO_TRY(const std::uint64_t stands_at, co_await hardware.advance(counter.value, deadline));
-    HWVAULT_CO_TRY(const auto device, co_await hardware.describe(deadline));
+    HWVAULT_CO_TRY(const auto device, co_await hardware.advance(counter.value, deadline));
     if (device.counter != counter.identity) co_return protects_nothing("is another one by now");
-    if (stands_at != counter.value + 1) co_return protects_nothing("was moved by something else");
-    co_return stands_at;
+    if (device.number != counter.value + 1) co_return protects_nothing("was moved by something else");
+    co_return device.number;
 }
 
 }  // namespace hwvault::service

@@ -13,7 +13,7 @@
 namespace hwvault::service {
 
 // From where `counter` stands to one more, which is where it stands then; asked for again, it is the same step. The device
-// is asked which counter that was after the step: kRolledBack when it is another one than the store is held against, or
+// says with it which counter has made the step: kRolledBack when it is another one than the store is held against, or
 // stands elsewhere, since it protects nothing then. Else what the device says.
 boost::asio::awaitable<Result<std::uint64_t>> make_step(hardware::Hardware& hardware, store::DeviceCounter counter,
                                                         hardware::Deadline deadline);

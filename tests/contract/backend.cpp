@@ -55,9 +55,14 @@ void make_ready_token() {
     token_is_ready = true;
 }
 
+Result<std::uint64_t> advance(Device& device, std::uint64_t from) {
+    HWVAULT_TRY(const CounterReading reading, device.advance(from));
+    return reading.number;
+}
+
 Result<std::uint64_t> advance(Device& device) {
     HWVAULT_TRY(const std::uint64_t now, device.epoch());
-    return device.advance(now);
+    return advance(device, now);
 }
 
 std::unique_ptr<Device> ready_device() {

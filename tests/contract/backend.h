@@ -42,7 +42,8 @@ bool is_simulated(std::string_view manufacturer, std::string_view model);
 // that they share, since making one takes seconds where the token is a TPM.
 std::unique_ptr<Device> fresh_device();
 std::unique_ptr<Device> ready_device();
-// One step from wherever the device stands.
+// Where the device stands after a step from there; and one from wherever it stands.
+Result<std::uint64_t> advance(Device& device, std::uint64_t from);
 Result<std::uint64_t> advance(Device& device);
 // Sees to it that the backend's token is one that is set up and that no test has spoiled.
 void make_ready_token();

@@ -166,7 +166,7 @@ TEST_CASE("random bytes come in the size asked for and never twice") {
 TEST_CASE("the epoch grows by one a step and survives closing, or is refused in words") {
     auto device = ready_device();
     if (!offers(device->describe().value(), "epoch")) {
-        for (const auto& answer : {device->epoch(), device->advance(0)}) {
+        for (const auto& answer : {device->epoch(), advance(*device, 0)}) {
             REQUIRE(!answer);
             CHECK(answer.error().code == ErrorCode::kInvalidArgument);
             CHECK(answer.error().message.find("epoch") != std::string::npos);
@@ -183,20 +183,32 @@ TEST_CASE("the epoch grows by one a step and survives closing, or is refused in 
     CHECK(device->epoch().value() == start + 3);
 }
 
+TEST_CASE("a step says which counter it was made on, also where none was made") {
+    const auto device = ready_device();
+    const Description description = device->describe().value();
+    if (!offers(description, "epoch")) return;
+    const std::uint64_t start = device->epoch().value();
+    for (int i = 0; i < 2; ++i) {
+        const auto reading = device->advance(start).value();
+        CHECK(reading.number == start + 1);
+        CHECK(reading.counter == description.counter);
+    }
+}
+
 TEST_CASE("a step of the epoch is made once, however often it is asked for") {
     const auto device = ready_device();
     if (!offers(device->describe().value(), "epoch")) {
-        CHECK(!device->advance(0));
+        CHECK(!advance(*device, 0));
         return;
     }
     const std::uint64_t start = device->epoch().value();
     std::array<std::uint64_t, 4> reached{};
     std::vector<std::thread> threads;
-    for (std::uint64_t& mine : reached) threads.emplace_back([&] { mine = device->advance(start).value(); });
+    for (std::uint64_t& mine : reached) threads.emplace_back([&] { mine = advance(*device, start).value(); });
     for (std::thread& thread : threads) thread.join();
     for (const std::uint64_t mine : reached) CHECK(mine == start + 1);
     CHECK(device->epoch().value() == start + 1);
-    CHECK(device->advance(start + 2).value() == start + 1);
+    CHECK(advance(*device, start + 2).value() == start + 1);
     CHECK(device->epoch().value() == start + 1);
 }
 

@@ -251,7 +251,7 @@ TEST_CASE("a token that keeps no data objects has no epoch, and says so", "[pkcs
     CHECK(description.value().rollback_protection == RollbackProtection::kNone);
     const auto device = on.open().value();
     CHECK(device->describe().value().rollback_protection == RollbackProtection::kNone);
-    for (const auto& answer : {device->epoch(), device->advance(0)}) {
+    for (const auto& answer : {device->epoch(), advance(*device, 0)}) {
         REQUIRE(!answer);
         CHECK(answer.error().code == ErrorCode::kInvalidArgument);
         CHECK(answer.error().message.find("epoch") != std::string::npos);

@@ -36,7 +36,7 @@ TEST_CASE("a counter that was deleted, or is another one, is RolledBack until se
         }
     }
     device = backend().open().value();
-    for (const auto& answer : {device->epoch(), device->advance(reached)}) {
+    for (const auto& answer : {device->epoch(), advance(*device, reached)}) {
         REQUIRE(!answer);
         CHECK(answer.error().code == ErrorCode::kRolledBack);
         INFO(answer.error().message);
@@ -88,7 +88,7 @@ TEST_CASE("a counter that is deleted under an open device is RolledBack", "[abrm
     const auto device = fresh_device();
     const std::uint64_t epoch = advance(*device).value();
     undefine(*raw(), counter_index());
-    CHECK(device->advance(epoch).error().code == ErrorCode::kRolledBack);
+    CHECK(advance(*device, epoch).error().code == ErrorCode::kRolledBack);
     CHECK(device->epoch().error().code == ErrorCode::kRolledBack);
 }
 

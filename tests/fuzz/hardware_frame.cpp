@@ -65,5 +65,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (!decode_description(encode_description(*description).reveal())) std::abort();
     }
     static_cast<void>(decode_number(input));
+    if (const auto reading = decode_reading(input)) {
+        if (!equal_in_constant_time(encode_reading(*reading).reveal(), input)) std::abort();
+    }
     return 0;
 }

@@ -110,7 +110,7 @@ TEST_CASE("the client starts the child and passes every verb on") {
     const auto deadline = in(kPatience);
     CHECK(loop.run(client.derive(Label::kSeal, {1}, deadline)).value().size() == kDerivedSize);
     CHECK(loop.run(client.random(9, deadline)).value().size() == 9);
-    CHECK(loop.run(client.advance(0, deadline)).value() == 1);
+    CHECK(loop.run(client.advance(0, deadline)).value().number == 1);
     CHECK(loop.run(client.epoch(deadline)).value() == 1);
     CHECK(loop.run(client.describe(deadline)).value().kind == "fake");
     CHECK_FALSE(loop.run(client.checkpoint({.sequence = 1}, deadline)).value().empty());

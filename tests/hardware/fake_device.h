@@ -102,10 +102,11 @@ public:
         return token_->epoch.load();
     }
 
-    Result<std::uint64_t> advance(std::uint64_t from) override {
+    Result<CounterReading> advance(std::uint64_t from) override {
         HWVAULT_CHECK(reach_epoch());
         std::uint64_t now = from;
-        return token_->epoch.compare_exchange_strong(now, from + 1) ? from + 1 : now;
+        if (token_->epoch.compare_exchange_strong(now, from + 1)) now = from + 1;
+        return CounterReading{.number = now, .counter = token_->counter};
     }
 
     Result<Description> describe() override {

@@ -35,7 +35,7 @@ public:
     Result<Bytes> sign(BytesView message) override { return device_.sign(message); }
     Result<SecretBytes> random(std::size_t size) override { return device_.random(size); }
     Result<std::uint64_t> epoch() override { return device_.epoch(); }
-    Result<std::uint64_t> advance(std::uint64_t from) override { return device_.advance(from); }
+    Result<CounterReading> advance(std::uint64_t from) override { return device_.advance(from); }
     Result<Description> describe() override {
         auto description = device_.describe();
         if (description) description->serial = std::to_string(::getpid());

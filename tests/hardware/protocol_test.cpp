@@ -132,6 +132,13 @@ TEST_CASE("a description is read back as it was written") {
     CHECK_FALSE(read->keys[0].local);
 }
 
+TEST_CASE("a counter's reading is read back as it was written") {
+    const auto read = decode_reading(encode_reading({.number = 5, .counter = {6, 7}}).reveal());
+    REQUIRE(read);
+    CHECK(read->number == 5);
+    CHECK(read->counter == Bytes{6, 7});
+}
+
 TEST_CASE("no part of a frame is a frame, and nothing may follow it") {
     const Bytes request = encode(Request{7, DeriveRequest{Label::kSeal, {1, 2, 3}}});
     const LockedBytes answer = encode(Answer{3, SecretBytes(4)});
@@ -146,6 +153,7 @@ TEST_CASE("no part of a frame is a frame, and nothing may follow it") {
     check_all_parts(without_header(answer), decode_answer);
     check_all_parts(description.reveal(), decode_description);
     check_all_parts(encode_number(5).reveal(), decode_number);
+    check_all_parts(encode_reading({.number = 5, .counter = {6, 7}}).reveal(), decode_reading);
 }
 
 TEST_CASE("a request with an unknown verb or label, or beyond a cap, is none") {

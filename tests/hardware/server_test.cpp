@@ -37,7 +37,7 @@ public:
     Result<Bytes> sign(BytesView message) override { return device_.sign(message); }
     Result<SecretBytes> random(std::size_t size) override { return device_.random(size); }
     Result<std::uint64_t> epoch() override { return device_.epoch(); }
-    Result<std::uint64_t> advance(std::uint64_t from) override { return device_.advance(from); }
+    Result<CounterReading> advance(std::uint64_t from) override { return device_.advance(from); }
     Result<Description> describe() override { return device_.describe(); }
     [[nodiscard]] unsigned parallel() const override { return device_.parallel(); }
 
@@ -146,7 +146,7 @@ TEST_CASE("each verb is done by the device") {
     CHECK(equal_in_constant_time(derived->reveal(), crypto::hmac_sha256(token->root_key(),
                                                                         derivation_input(Label::kToken, context))));
     CHECK(served.call(RandomRequest{40})->size() == 40);
-    CHECK(decode_number(served.call(AdvanceRequest{})->reveal()) == 1U);
+    CHECK(decode_reading(served.call(AdvanceRequest{})->reveal())->number == 1U);
     CHECK(decode_number(served.call(EpochRequest{})->reveal()) == 1U);
 
     const auto description = decode_description(served.call(DescribeRequest{})->reveal());

@@ -72,7 +72,7 @@ public:
         HWVAULT_CO_CHECK(co_await answer(deadline));
         co_return device_.epoch();
     }
-    boost::asio::awaitable<Result<std::uint64_t>> advance(std::uint64_t from, hardware::Deadline deadline) override {
+    boost::asio::awaitable<Result<hardware::CounterReading>> advance(std::uint64_t from, hardware::Deadline deadline) override {
         HWVAULT_CO_CHECK(co_await answer(deadline));
         if (refuse_advance) co_return *refuse_advance;
         auto stepped = device_.advance(from);

@@ -29,8 +29,8 @@ struct Performer {
     }
 
     Result<SecretBytes> operator()(const AdvanceRequest& request) const {
-        HWVAULT_TRY(const std::uint64_t epoch, device.advance(request.from));
-        return encode_number(epoch);
+        HWVAULT_TRY(const CounterReading reading, device.advance(request.from));
+        return encode_reading(reading);
     }
 
     Result<SecretBytes> operator()(DescribeRequest) const {

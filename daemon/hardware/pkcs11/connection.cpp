@@ -111,14 +111,14 @@ Result<std::uint64_t> Connection::epoch() {
     });
 }
 
-Result<std::uint64_t> Connection::advance(std::uint64_t from) {
+Result<CounterReading> Connection::advance(std::uint64_t from) {
     HWVAULT_CHECK(epoch_is_kept());
     const std::lock_guard lock(epoch_mutex_);
     HWVAULT_TRY(const Session session, Session::open(*token_, Access::kWrite));
     HWVAULT_TRY(const Epoch now, read_epoch(session, epoch_mac(session)));
-    if (now.number != from) return now.number;
+    if (now.number != from) return CounterReading{.number = now.number, .counter = {}};
     HWVAULT_TRY(step_by_, step_epoch(session, now, epoch_mac(session), step_by_));
-    return from + 1;
+    return CounterReading{.number = from + 1, .counter = {}};
 }
 
 }  // namespace hwvault::hardware::pkcs11

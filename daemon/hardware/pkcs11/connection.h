@@ -25,7 +25,7 @@ public:
     Result<SecretBytes> random(std::size_t size) override;
     // kInvalidArgument where the token keeps no data objects.
     Result<std::uint64_t> epoch() override;
-    Result<std::uint64_t> advance(std::uint64_t from) override;
+    Result<CounterReading> advance(std::uint64_t from) override;
     Result<Description> describe() override;
     [[nodiscard]] unsigned parallel() const override { return parallel_; }
 

@@ -140,12 +140,14 @@ Result<std::uint64_t> Connection::epoch() {
     return read_counter();
 }
 
-Result<std::uint64_t> Connection::advance(std::uint64_t from) {
+Result<CounterReading> Connection::advance(std::uint64_t from) {
     const std::lock_guard lock(mutex_);
-    HWVAULT_TRY(const std::uint64_t now, read_counter());
-    if (now != from) return now;
-    HWVAULT_CHECK(counter_->increment());
-    return read_counter();
+    HWVAULT_TRY(std::uint64_t stands_at, read_counter());
+    if (stands_at == from) {
+        HWVAULT_CHECK(counter_->increment());
+        HWVAULT_TRY(stands_at, read_counter());
+    }
+    return CounterReading{.number = stands_at, .counter = counter_->name()};
 }
 
 Result<Description> Connection::describe() {

@@ -34,7 +34,7 @@ public:
     Result<Bytes> sign(BytesView message) override;
     Result<SecretBytes> random(std::size_t size) override;
     Result<std::uint64_t> epoch() override;
-    Result<std::uint64_t> advance(std::uint64_t from) override;
+    Result<CounterReading> advance(std::uint64_t from) override;
     Result<Description> describe() override;
     [[nodiscard]] unsigned parallel() const override { return 1; }
 

@@ -32,6 +32,8 @@ public:
     static Result<Counter> open(Context& context, Session& session, CounterIdentity identity,
                                 const SecretBytes& authorization);
 
+    // As it was pinned; what read() and increment() are about.
+    [[nodiscard]] const Bytes& name() const { return identity_.name; }
     Result<std::uint64_t> read();
     // One step. kBusy when the TPM spares its memory (NV_RATE): not waited for here, since derivations would wait too.
     Result<void> increment();
