@@ -199,12 +199,19 @@ void Committer::start() {
 
 awaitable<void> Committer::run() {
     do {
+        co_await gather();
         auto batch = take_batch();
         last_write_ = co_await run_batch(std::move(batch));
     } while (!queue_.empty() || (last_write_ && (events_are_due_ || parts_.epochs->is_batch_over())));
     running_ = false;
     // What they tell of has happened: they do not wait for the next caller.
     if (!events_.empty() && !stopped_) begin_after(kPauseAfterFailure);
+}
+
+// Who comes while the device makes the step of the commit before: else each commit would be small, and have a step of its own.
+awaitable<void> Committer::gather() {
+    if (parts_.epochs->pending() == 0 || parts_.epochs->trouble()) co_return;
+    co_await parts_.epochs->reached(parts_.epochs->epoch(), steady_clock::now() + kStepPatience);
 }
 
 std::vector<std::shared_ptr<Committer::Job>> Committer::take_batch() {

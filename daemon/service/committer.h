@@ -4,7 +4,9 @@
 //
 // Changes that are asked for while a commit is under way share the next one (group commit). Each is planned
 // against the durable state, so a batch never has two that touch the same records; the second waits for the next
-// batch. Nothing becomes visible before it is durable. The audit event is part of the same commit; events of
+// batch. While the device makes the step of one commit, the next one gathers, for kStepPatience at most: a commit of what comes in
+// that time would need a step of its own, which takes longer. A lone change finds no step under way.
+// Nothing becomes visible before it is durable. The audit event is part of the same commit; events of
 // reads are made durable with the next commit. One is begun for them alone when the first has waited for kEventDelay, or
 // when there are kEventsAtOnce: each by itself would keep the disk and a core busy for as long as somebody reads.
 //
@@ -57,6 +59,7 @@ public:
     static constexpr auto kEventDelay = std::chrono::milliseconds(100);
     static constexpr std::size_t kEventsAtOnce = 256;
     static constexpr auto kPauseAfterFailure = std::chrono::milliseconds(1'000);  // then events that wait are tried again
+    static constexpr auto kStepPatience = std::chrono::milliseconds(5);  // that a commit waits for the step of the one before
     static constexpr auto kDeviceDeadline = std::chrono::seconds(2);  // that an answer waits for the device
     static constexpr auto kDiskDeadline = std::chrono::seconds(10);   // and a change for the disk
     static constexpr auto kDiskPatience = std::chrono::seconds(2);    // a commit that takes longer: no event of a read is taken
@@ -115,6 +118,7 @@ private:
     // What takes trust away, when it could not be written with the rest: without it, and with the last of the disk.
     boost::asio::awaitable<void> write_alone(std::shared_ptr<Job> job);
     void begin_after(std::chrono::milliseconds delay);
+    boost::asio::awaitable<void> gather();
     std::vector<std::shared_ptr<Job>> take_batch();
     void plan(Job& job, Draft& draft);
     boost::asio::awaitable<Result<void>> write(Draft& draft);
