@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <deque>
 #include <future>
+#include <limits>
 #include <map>
 #include <memory>
 #include <thread>
@@ -16,6 +17,36 @@
 
 namespace hwvault::store {
 namespace {
+
+// When tokens were last used, by the rows of their records, which are asked for in the order of the table. Whatever it has, or
+// cannot give, is no reason not to open a store.
+class UsesByRow {
+public:
+    explicit UsesByRow(const Statement& statement) : cursor_(statement) { go_on(); }
+
+    std::uint64_t of(std::uint64_t row) {
+        while (here_ && *here_ < signed_row(row)) go_on();
+        return here_ == signed_row(row) ? cursor_.number(1).value_or(0) : 0;
+    }
+
+private:
+    static std::int64_t signed_row(std::uint64_t row) { return static_cast<std::int64_t>(row); }
+    void go_on() {
+        here_.reset();
+        const Result<bool> found = cursor_.next();
+        if (found && *found) here_ = signed_row(cursor_.number(0).value_or(0));
+    }
+
+    Cursor cursor_;
+    std::optional<std::int64_t> here_;  // the row that the cursor is at; none at the end
+};
+
+// What of it may be so: not before the token was made, and as verifiers note it, in 32 bits. Whether it is past is for others to
+// see, who have a clock.
+vault::UnixTime used(const vault::Token& token, std::uint64_t saved) {
+    const bool may_be = saved >= token.created_at && saved <= std::numeric_limits<std::uint32_t>::max();
+    return may_be ? saved : 0;
+}
 
 // What has been checked so far, in the order of the table.
 class Loading {
@@ -81,12 +112,17 @@ Result<void> Loading::read_all(const Connection& connection) {
 
 Result<void> Loading::read_rows(const Connection& connection) {
     HWVAULT_TRY(const Statement statement, connection.prepare(kSelectRows));
+    HWVAULT_TRY(const Statement select_uses, connection.prepare("SELECT row, at FROM uses ORDER BY row"));
     Cursor cursor{statement};
+    UsesByRow uses{select_uses};
     auto batch = std::make_unique<RowBatch>();
     for (;;) {
         Result<bool> found = cursor.next();
-        const auto stored = found && *found ? parse_row(cursor) : std::nullopt;
-        if (stored) batch->add(*stored);
+        auto stored = found && *found ? parse_row(cursor) : std::nullopt;
+        if (stored) {
+            stored->used = uses.of(stored->number);
+            batch->add(*stored);
+        }
         if (stored && !batch->is_full()) continue;
         HWVAULT_CHECK(begin_checking(std::exchange(batch, std::make_unique<RowBatch>())));
         if (stored) continue;
@@ -117,7 +153,7 @@ Result<void> Loading::wait_for_all_but(std::size_t left) {
 }
 
 Result<void> Loading::take(Checked some) {
-    Records records{.accounts = {}, .tokens = {}, .in_all = in_all_};
+    Records records{.accounts = {}, .tokens = {}, .used = {}, .in_all = in_all_};
     for (std::size_t i = 0; i < some.rows.size(); ++i) {
         HWVAULT_CHECK(take_row(some.batch->rows()[i], some.rows[i], records));
     }
@@ -135,6 +171,7 @@ Result<void> Loading::take_row(const StoredRow& stored, CheckedRow& checked, Rec
         accounts_.emplace(account->id, account->name.text());
         records.accounts.push_back(std::move(*account));
     } else if (auto* const token = std::get_if<vault::Token>(&checked.record)) {
+        records.used.push_back(used(*token, stored.used));
         records.tokens.push_back(std::move(*token));
     } else {
         return bad_record(stored);

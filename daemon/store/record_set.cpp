@@ -58,6 +58,8 @@ Result<void> RecordSet::prepare() {
                                              " mac = ?, escrow = ? WHERE row = ?"));
     HWVAULT_TRY(erase_, connection_.prepare("DELETE FROM records WHERE row = ?"));
     HWVAULT_TRY(select_, connection_.prepare(std::string(kSelectRows) + " WHERE row = ?"));
+    HWVAULT_TRY(save_use_, connection_.prepare("INSERT OR REPLACE INTO uses (row, at) VALUES (?, ?)"));
+    HWVAULT_TRY(forget_use_, connection_.prepare("DELETE FROM uses WHERE row = ?"));
     return {};
 }
 
@@ -164,9 +166,20 @@ Result<void> RecordSet::erase(const vault::Id& id) {
     Cursor cursor{erase_};
     HWVAULT_CHECK(cursor.bind(find(id)->number).run());
     HWVAULT_CHECK(one_row_changed(connection_));
+    HWVAULT_CHECK(Cursor{forget_use_}.bind(find(id)->number).run());
     subtract_term(id, *before);
     provisional_.insert_or_assign(id, std::nullopt);
     return {};
+}
+
+Result<void> RecordSet::save_use(const vault::Id& id, std::uint64_t at) {
+    const Entry* const entry = find(id);
+    return entry == nullptr ? Result<void>{} : Cursor{save_use_}.bind(entry->number).bind(at).run();
+}
+
+std::uint64_t RecordSet::place_of(const vault::Id& id) const {
+    const Entry* const entry = find(id);
+    return entry == nullptr ? 0 : entry->number;
 }
 
 void RecordSet::keep() {

@@ -27,6 +27,7 @@ struct StoredRow {
     std::uint64_t number{0};  // SQLite's row number; without meaning, so not authenticated
     Row row;
     crypto::Digest mac{};
+    std::uint64_t used{0};    // as the table `uses` has it; no part of the row
 };
 // nullopt when a column has another type or size.
 std::optional<StoredRow> parse_row(const Cursor& cursor);
@@ -87,7 +88,12 @@ public:
     Result<std::optional<Record>> read(const vault::Id& id) const;
     // Writes a record as its next version; `before` is what read() gives of it.
     Result<void> put(const NewRecord& record, const std::optional<Record>& before);
+    // With when it was last used: a later record may have its row.
     Result<void> erase(const vault::Id& id);
+
+    // Beside the record, and no part of it; nothing where there is none. These two while nothing is provisional.
+    Result<void> save_use(const vault::Id& id, std::uint64_t at);
+    [[nodiscard]] std::uint64_t place_of(const vault::Id& id) const;
 
     [[nodiscard]] std::uint64_t count() const { return count_; }
     [[nodiscard]] const SetSum& sum() const { return sum_; }
@@ -120,6 +126,8 @@ private:
     Statement update_;
     Statement erase_;
     Statement select_;
+    Statement save_use_;
+    Statement forget_use_;
     Images images_;
     std::optional<SetDigest> digest_;
     ById<Entry> entries_;

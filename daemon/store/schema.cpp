@@ -27,8 +27,10 @@ namespace {
 #define HWVAULT_ESCROW "escrow BLOB"
 #define HWVAULT_CREATE_IMAGES \
     "CREATE TABLE images (row INTEGER PRIMARY KEY, round INTEGER NOT NULL, id BLOB NOT NULL, image BLOB) STRICT"
+// No types, which SQLite would look for when it checks the file: a value that is strange is left aside, and harms nothing.
+#define HWVAULT_CREATE_USES "CREATE TABLE uses (row INTEGER PRIMARY KEY, at)"
 
-constexpr std::array<const char*, 3> kMigrations{
+constexpr std::array<const char*, 4> kMigrations{
     HWVAULT_CREATE_EVENTS ";" HWVAULT_HEAD_COLUMNS ") STRICT;" HWVAULT_RECORDS_COLUMNS ") STRICT",
     // Recovery (docs/formats/escrow.md), and which counter the epoch is held against.
     "ALTER TABLE head ADD COLUMN " HWVAULT_RECIPIENT ";ALTER TABLE head ADD COLUMN " HWVAULT_CHECKPOINT
@@ -36,6 +38,8 @@ constexpr std::array<const char*, 3> kMigrations{
     ";ALTER TABLE records ADD COLUMN " HWVAULT_ESCROW ";" HWVAULT_CREATE_IMAGES,
     // Audit files (docs/formats/audit.md): what they have need not stay in the store.
     "ALTER TABLE head ADD COLUMN " HWVAULT_AUDIT_FIRST ";ALTER TABLE head ADD COLUMN " HWVAULT_AUDIT_WRITTEN,
+    // When tokens were last used, over a restart.
+    HWVAULT_CREATE_USES,
 };
 
 struct SchemaObject {
@@ -43,12 +47,13 @@ struct SchemaObject {
     std::string_view sql;
 };
 // What the last migration leaves, by name.
-constexpr std::array<SchemaObject, 4> kSchema{{
+constexpr std::array<SchemaObject, 5> kSchema{{
     {"events", HWVAULT_CREATE_EVENTS},
     {"head", HWVAULT_HEAD_COLUMNS ", " HWVAULT_RECIPIENT ", " HWVAULT_CHECKPOINT ", " HWVAULT_COUNTER
                                   ", " HWVAULT_UNPROTECTED ", " HWVAULT_AUDIT_FIRST ", " HWVAULT_AUDIT_WRITTEN ") STRICT"},
     {"images", HWVAULT_CREATE_IMAGES},
     {"records", HWVAULT_RECORDS_COLUMNS ", " HWVAULT_ESCROW ") STRICT"},
+    {"uses", HWVAULT_CREATE_USES},
 }};
 
 Result<std::uint64_t> version_of(const Connection& connection) {

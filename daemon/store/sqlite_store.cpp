@@ -174,24 +174,34 @@ void SqliteStore::keep_reserve() {
 }
 
 Result<void> SqliteStore::try_to_write(Head& next, const std::function<Result<void>()>& rows) {
-    HWVAULT_CHECK(renew_doubtful_log());
-    HWVAULT_TRY(Transaction transaction, Transaction::begin(connection_));
-    auto written = rows();
-    if (written) {
+    const Result<void> written = in_transaction([&]() -> Result<void> {
+        HWVAULT_CHECK(rows());
         next.count = records_.count();
         next.sum = records_.sum();
-        written = write_head(write_head_, next, keys_.head_mac(authenticated_bytes(next)));
-    }
-    if (written) {
-        written = transaction.commit();
-        log_is_doubtful_ = !written;
-    }
+        return write_head(write_head_, next, keys_.head_mac(authenticated_bytes(next)));
+    });
     if (!written) {
         records_.discard();
         return written;
     }
     records_.keep();
     return {};
+}
+
+Result<void> SqliteStore::in_transaction(const std::function<Result<void>()>& write) {
+    HWVAULT_CHECK(renew_doubtful_log());
+    HWVAULT_TRY(Transaction transaction, Transaction::begin(connection_));
+    HWVAULT_CHECK(write());
+    const Result<void> committed = transaction.commit();
+    log_is_doubtful_ = !committed;
+    return committed;
+}
+
+Result<void> SqliteStore::save_uses(std::span<const LastUse> uses) {
+    return in_transaction([&]() -> Result<void> {
+        for (const LastUse& use : uses) HWVAULT_CHECK(records_.save_use(use.token, use.at));
+        return {};
+    });
 }
 
 // A commit that failed when the disk was to sync it has left its frames in the log, whole ones. The next commit, if it

@@ -26,6 +26,8 @@ public:
     Result<std::optional<vault::Token>> read_token(const vault::Id& id) override;
     Result<std::optional<Bytes>> read_content(const vault::Id& token) override;
     Result<void> visit_events(std::uint64_t after, const std::function<bool(const vault::EventLink&)>& visit) override;
+    Result<void> save_uses(std::span<const LastUse> uses) override;
+    [[nodiscard]] std::uint64_t place_of(const vault::Id& token) const override { return records_.place_of(token); }
     Result<void> rebase(const DeviceCounter& counter, const Batch& batch) override;
     Result<void> set_recipient(std::optional<crypto::Digest> recipient, const Batch& batch) override;
     [[nodiscard]] bool has_reserve() const override { return has_reserve_; }
@@ -39,6 +41,7 @@ private:
     // space that was kept for that.
     Result<void> write(Head next, bool urgent, const std::function<Result<void>()>& rows);
     Result<void> try_to_write(Head& next, const std::function<Result<void>()>& rows);
+    Result<void> in_transaction(const std::function<Result<void>()>& write);
     void keep_reserve();
     Result<void> begin_signing();
     Result<void> renew_doubtful_log();

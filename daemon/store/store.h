@@ -18,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -79,9 +80,19 @@ struct Batch {
 struct Records {
     std::vector<vault::Account> accounts;
     std::vector<vault::Token> tokens;
+    // When each of the tokens was last used, as save_uses() was told; 0: that is not known. Authenticated by nothing, not by
+    // open() either, so whoever can write the file can have written it.
+    std::vector<vault::UnixTime> used;
     std::uint64_t in_all{0};  // accounts and tokens in the store
 };
 using TakeRecords = std::function<void(Records)>;
+
+// When a token was last used.
+struct LastUse {
+    vault::Id token{};
+    vault::UnixTime at{0};
+    std::uint64_t place{0};  // as place_of() has it
+};
 
 // Everything else that open() found, authenticated.
 struct Contents {
@@ -130,6 +141,12 @@ public:
     // The entries of the audit trail that are in the store and come after number `after`, oldest first, until `visit`
     // returns false.
     virtual Result<void> visit_events(std::uint64_t after, const std::function<bool(const vault::EventLink&)>& visit) = 0;
+
+    // Keeps these over a restart, in a transaction of their own that leaves everything else as it is. A token that is not there
+    // (any more) is passed over. kQuotaExceeded when the disk is full: what is kept for that is not for this.
+    virtual Result<void> save_uses(std::span<const LastUse> uses) = 0;
+    // Where a token's use lies in the file: save_uses() writes the fewest pages of those that are neighbours. 0: nowhere.
+    [[nodiscard]] virtual std::uint64_t place_of(const vault::Id& token) const = 0;
 
     // An administrator accepts what is there as the latest, on the record: `batch.epoch`, a new one, is one step of the
     // device's counter away from where that is now. Once the step is made, no store of before is the latest any more.

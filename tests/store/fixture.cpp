@@ -67,6 +67,7 @@ TakeRecords add_to(Records& all) {
     return [&all](Records records) {
         std::ranges::move(records.accounts, std::back_inserter(all.accounts));
         std::ranges::move(records.tokens, std::back_inserter(all.tokens));
+        std::ranges::move(records.used, std::back_inserter(all.used));
     };
 }
 

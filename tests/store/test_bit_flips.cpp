@@ -13,7 +13,7 @@ using namespace hwvault::store::testing;
 namespace {
 
 constexpr std::size_t kFirstVersionByte = 60;  // `user_version` in SQLite's header: four bytes
-constexpr std::size_t kVersionByte = 63;       // the lowest of them; two bits are set in version 3
+constexpr std::size_t kVersionByte = 63;       // the lowest of them; one bit is set in version 4
 constexpr std::size_t kSqliteHeaderSize = 100;
 
 struct Outcome {
@@ -45,7 +45,7 @@ public:
         ++outcome.refused;
         INFO(all.error().message);
         // A version that became larger cannot be told from that of a newer program.
-        const bool is_newer = byte >= kFirstVersionByte && byte <= kVersionByte && !(byte == kVersionByte && bit % 8 < 2);
+        const bool is_newer = byte >= kFirstVersionByte && byte <= kVersionByte && !(byte == kVersionByte && bit % 8 == 2);
         CHECK(all.error().code == (is_newer ? ErrorCode::kInvalidArgument : ErrorCode::kStoreTampered));
         CHECK(file_bytes(flipped_) == changed);
     }

@@ -144,7 +144,7 @@ TEST_CASE("A store of version 1 is taken up, and its MACs stay good") {
     edit_raw(file, "ALTER TABLE head DROP COLUMN audit_first; ALTER TABLE head DROP COLUMN audit_written;"
                    "ALTER TABLE head DROP COLUMN recipient; ALTER TABLE head DROP COLUMN checkpoint;"
                    "ALTER TABLE head DROP COLUMN counter; ALTER TABLE head DROP COLUMN unprotected;"
-                   "ALTER TABLE records DROP COLUMN escrow; DROP TABLE images; PRAGMA user_version = 1");
+                   "ALTER TABLE records DROP COLUMN escrow; DROP TABLE images; DROP TABLE uses; PRAGMA user_version = 1");
     const auto refused = Salvage::open(file);
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == ErrorCode::kInvalidArgument);
