@@ -166,7 +166,7 @@ service::VaultService::Parts Daemon::service_parts(std::shared_ptr<const policy:
         .audit_files = audit::make_files(settings.audit),
         .journal = audit::send_to_journal,
         .clock = clock_now,
-        .audit_trouble = [](const std::string& what) { spdlog::error("{}", what); },
+        .trouble = [](const std::string& what) { spdlog::error("{}", what); },
         .state_changed = [this](const service::Status& status) { announce(status); },
     };
 }

@@ -125,6 +125,7 @@ bool Writer::put(const Entry& entry) {
     const Place place = place_of(entry.key.id);
     if (const auto known = locate(place, entry.hash)) {
         update(table_[known->slot()], entry.live, entry.expires_at);
+        raise(known->slot(), entry.used);
         return true;
     }
     text_of_entry(entry, text_);
@@ -132,7 +133,7 @@ bool Writer::put(const Entry& entry) {
     if (!room || entry.key.generation > kMaxGeneration || !has_room_for(entry.key, text_)) return false;
     write(table_[room->slot()], entry);
     taken_[room->slot()] = true;
-    uses_[room->slot()].store(0, std::memory_order_relaxed);
+    uses_[room->slot()].store(entry.used, std::memory_order_relaxed);
     if (room->home != place.homes[0]) table_[place.homes[0]].home.fetch_or(kGoOn, std::memory_order_release);
     table_[room->home].home.fetch_or(token_at(room->i, place.tag, room->distance), std::memory_order_release);
     ++count_;
@@ -275,19 +276,23 @@ Writer::Standing Writer::recognise(BytesView token, Found& found) const {
     return is_live(table_[known->slot()].state.load(std::memory_order_relaxed)) ? Standing::kLive : Standing::kDead;
 }
 
-std::optional<crypto::Digest> Writer::hash_of(const Key& key) const {
+std::optional<Stored> Writer::stored(const Key& key) const {
     const auto known = locate(key);
     if (!known) return std::nullopt;
     const auto words = hash_in(table_[known->slot()]);
-    crypto::Digest hash;
-    static_assert(sizeof hash == sizeof words);
-    std::memcpy(hash.data(), words.data(), sizeof hash);
-    return hash;
+    Stored stored{.hash = {}, .used = uses_[known->slot()].load(std::memory_order_relaxed)};
+    static_assert(sizeof stored.hash == sizeof words);
+    std::memcpy(stored.hash.data(), words.data(), sizeof stored.hash);
+    return stored;
 }
 
-std::uint32_t Writer::last_verified(const Key& key) const {
-    const auto known = locate(key);
-    return known ? uses_[known->slot()].load(std::memory_order_relaxed) : 0;
+void Writer::note_use(const Key& key, std::uint32_t at) {
+    if (const auto known = locate(key)) raise(known->slot(), at);
+}
+
+// A verifier that writes its own meanwhile is as right.
+void Writer::raise(std::uint32_t slot, std::uint32_t at) {
+    if (at > uses_[slot].load(std::memory_order_relaxed)) uses_[slot].store(at, std::memory_order_relaxed);
 }
 
 void Writer::beat(std::uint64_t now, std::uint64_t mark) {

@@ -7,6 +7,7 @@
 // mark is the kernel's. Used by one thread at a time; the one that holds it for readers must live as long as they are to trust it.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <span>
@@ -34,6 +35,13 @@ struct Entry {
     bool live{true};              // not revoked; whether it has expired is the reader's to see
     std::uint64_t expires_at{0};  // Unix seconds; 0: never
     std::span<const std::string> scopes;
+    std::uint32_t used{0};        // when it was last used, in Unix seconds, as far as was known before; 0: never
+};
+
+// What the table has of a token, and nobody else in memory.
+struct Stored {
+    crypto::Digest hash{};
+    std::uint32_t used{0};  // when it was last verified in some process, in Unix seconds; 0: never, as far as is known
 };
 
 class Writer {
@@ -52,9 +60,9 @@ public:
     // The following are of what is there, and do nothing, or find nothing, when it is not.
     void set(const Key& key, bool live, std::uint64_t expires_at);
     void drop(const Key& key);
-    [[nodiscard]] std::optional<crypto::Digest> hash_of(const Key& key) const;
-    // When it was last verified in some process, in Unix seconds; 0: never, as far as this table knows.
-    [[nodiscard]] std::uint32_t last_verified(const Key& key) const;
+    [[nodiscard]] std::optional<Stored> stored(const Key& key) const;
+    // It was used at this time, if nothing later is known.
+    void note_use(const Key& key, std::uint32_t at);
 
     // hwvaultd is alive at `now`, and its time, which never goes back, is `mark`.
     void beat(std::uint64_t now, std::uint64_t mark);
@@ -73,9 +81,11 @@ public:
         uses_[slot].store(static_cast<std::uint32_t>(now), std::memory_order_relaxed);
     }
 
-    // Calls `visit(found, at)` for each token that was verified at `since` or later.
+    // Calls `visit(found, at)` for tokens that were verified at `since` or later: `most` of them at most, and looking at
+    // kSlotsAtOnce slots at most, from number `next` on. Leaves there where to go on; false at the end.
+    static constexpr std::size_t kSlotsAtOnce = 65'536;  // some 0.1 ms
     template <class Visit>
-    void visit_stamps(std::uint64_t since, Visit visit) const;
+    bool visit_stamps(std::uint32_t& next, std::uint64_t since, std::size_t most, Visit visit) const;
 
     [[nodiscard]] std::size_t count() const { return count_; }
     // The time to make a larger one.
@@ -105,6 +115,7 @@ private:
     [[nodiscard]] std::optional<At> find_room(const Place& place) const;
     [[nodiscard]] std::optional<At> room_at(std::uint32_t home) const;
     [[nodiscard]] bool has_room_for(const Key& key, std::string_view text) const;
+    void raise(std::uint32_t slot, std::uint32_t at);
     void write(Slot& slot, const Entry& entry);
     void update(Slot& slot, bool live, std::uint64_t expires_at);
     void write_text(Slot& slot, std::uint16_t sizes);
@@ -129,14 +140,17 @@ private:
 };
 
 template <class Visit>
-void Writer::visit_stamps(std::uint64_t since, Visit visit) const {
+bool Writer::visit_stamps(std::uint32_t& next, std::uint64_t since, std::size_t most, Visit visit) const {
     Found found;
-    for (std::uint32_t number = 0; number < all_slots(slots()); ++number) {
-        const std::uint32_t at = uses_[number].load(std::memory_order_relaxed);
-        if (at == 0 || at < since || !taken_[number]) continue;
-        view_.describe(number, found);
+    const std::size_t end = std::min(all_slots(slots()), next + kSlotsAtOnce);
+    for (; next < end && most > 0; ++next) {
+        const std::uint32_t at = uses_[next].load(std::memory_order_relaxed);
+        if (at == 0 || at < since || !taken_[next]) continue;
+        view_.describe(next, found);
         visit(found, at);
+        --most;
     }
+    return next < all_slots(slots());
 }
 
 }  // namespace hwvault::index

@@ -12,13 +12,25 @@ bool is_dead(const vault::Token& token, const vault::Generation& generation) {
     return token.revoked && generation.id == token.current().id;
 }
 
-// One without a hash here and in `before` is one that a change has just ended, and that the vault still has.
-bool put_generation(Writer& table, const index::Key& key, const vault::Token& token, const vault::Generation& generation, const Writer* before) {
+// What is there of it, with the hash that is on record if that is known here.
+std::optional<index::Stored> stored(const index::Key& key, const vault::Generation& generation, const Beside& beside) {
+    std::optional<index::Stored> stored;
+    if (generation.hash) stored = {.hash = *generation.hash, .used = 0};
+    else if (beside.before != nullptr) stored = beside.before->stored(key);
+    if (stored) stored->used = std::max(stored->used, static_cast<std::uint32_t>(beside.used));
+    return stored;
+}
+
+// One without a hash here and in the table before is one that a change has just ended, and that the vault still has.
+bool put_generation(Writer& table, const index::Key& key, const vault::Token& token, const vault::Generation& generation, const Beside& beside) {
     const bool live = !is_dead(token, generation);
-    const auto hash = generation.hash || before == nullptr ? generation.hash : before->hash_of(key);
-    if (hash) {
-        return table.put(
-            {.key = key, .hash = *hash, .live = live, .expires_at = generation.expires_at, .scopes = token.scopes});
+    if (const auto there = stored(key, generation, beside)) {
+        return table.put({.key = key,
+                          .hash = there->hash,
+                          .live = live,
+                          .expires_at = generation.expires_at,
+                          .scopes = token.scopes,
+                          .used = there->used});
     }
     table.set(key, live, generation.expires_at);
     return true;
@@ -54,9 +66,9 @@ index::Key key_of(std::string_view account, const vault::Token& token, const vau
     return {.id = generation.id, .generation = generation.number, .account = account, .name = token.name.text()};
 }
 
-bool put(Writer& table, std::string_view account, const vault::Token& token, const Writer* before) {
+bool put(Writer& table, std::string_view account, const vault::Token& token, const Beside& beside) {
     return std::ranges::all_of(token.generations, [&](const vault::Generation& generation) {
-        return !generation.given || put_generation(table, key_of(account, token, generation), token, generation, before);
+        return !generation.given || put_generation(table, key_of(account, token, generation), token, generation, beside);
     });
 }
 
@@ -77,7 +89,7 @@ Result<std::unique_ptr<Writer>> copy_table(const vault::Vault& vault, const Writ
     HWVAULT_TRY(std::unique_ptr<Writer> table, Writer::make(vault.prefix(), slots_for(tokens)));
     bool placed = true;
     vault.visit_after({}, [&](const vault::Account& account, const vault::Token& token) {
-        placed = put(*table, account.name.text(), token, &before);
+        placed = put(*table, account.name.text(), token, {.before = &before, .used = 0});
         return placed;
     });
     if (placed) return table;

@@ -21,10 +21,14 @@ std::uint32_t slots_for(std::size_t tokens);
 // Which generation this is; views into the token and the account's name.
 index::Key key_of(std::string_view account, const vault::Token& token, const vault::Generation& generation);
 
-// Puts in what was given of a token, or makes what is there of it so. Hashes that the token has not are those of `before`, where
-// it is not null. False when something has no place; the rest may be in then.
-[[nodiscard]] bool put(index::Writer& table, std::string_view account, const vault::Token& token,
-                       const index::Writer* before = nullptr);
+// What is known of a token beside the vault.
+struct Beside {
+    const index::Writer* before{nullptr};  // the table that has the hashes of its generations, and when they were verified
+    vault::UnixTime used{0};               // when it was last used, in 32 bits; 0: that is not known
+};
+
+// Puts in what was given of a token, or makes what is there of it so. False when something has no place; the rest may be in then.
+[[nodiscard]] bool put(index::Writer& table, std::string_view account, const vault::Token& token, const Beside& beside = {});
 
 // Does what a change of the vault does, which has not been applied there yet. What ends has ended when this returns. False when
 // something found no place.

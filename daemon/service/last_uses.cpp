@@ -26,6 +26,11 @@ void LastUses::saw(const vault::Id& token, vault::UnixTime at, std::string_view 
     uses_[token] = {.at = at, .by = last_name_};
 }
 
+void LastUses::heard(const vault::Id& token, vault::UnixTime at) {
+    const auto known = of(token);
+    if (!known || known->at < at) saw(token, at, "");
+}
+
 std::optional<Use> LastUses::of(const vault::Id& token) const {
     const auto found = uses_.find(token);
     return found == uses_.end() ? std::nullopt : std::optional(found->second);

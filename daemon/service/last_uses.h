@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// When each token was last used and by whom, as far as it was observed: every Retrieve, from the audit trail as far as the
-// store still has it, and every Verify since the start, of which it is not known who did it.
+// When tokens were last used and by whom, as far as the verify index does not tell it: every Retrieve, from the audit trail as far
+// as the store still has it; and without by whom, the last verification of what a change has ended, and what the store has of
+// a token that no verifier can meet.
 //
 // A name is kept once, however many tokens it has used. Pure; not thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <string>
@@ -31,9 +33,20 @@ public:
 
     // Allocates only what was not seen before.
     void saw(const vault::Id& token, vault::UnixTime at, std::string_view by);
+    // By somebody, unless something as late is known.
+    void heard(const vault::Id& token, vault::UnixTime at);
     void forget(const vault::Id& token) { uses_.erase(token); }
     [[nodiscard]] std::optional<Use> of(const vault::Id& token) const;
     [[nodiscard]] std::size_t count() const { return uses_.size(); }
+
+    // Calls `visit(token, at)` for those from `since` on, some hundreds at a time. Begins where the last call with this `place` has left
+    // off; false at the end. What was changed meanwhile may come twice.
+    struct Place {
+        std::size_t buckets{0};
+        std::size_t next{0};
+    };
+    template <class Visit>
+    bool visit_some(Place& place, vault::UnixTime since, Visit visit) const;
 
 private:
     struct IdHash {
@@ -47,6 +60,20 @@ private:
     std::unordered_set<std::string, NameHash, std::equal_to<>> names_;
     std::string_view last_name_;  // one of these
 };
+
+// Where the map has grown, everything lies elsewhere.
+template <class Visit>
+bool LastUses::visit_some(Place& place, vault::UnixTime since, Visit visit) const {
+    constexpr std::size_t kAtOnce = 256;
+    const std::size_t buckets = uses_.bucket_count();
+    if (place.buckets != buckets) place = {.buckets = buckets, .next = 0};
+    for (const std::size_t end = std::min(buckets, place.next + kAtOnce); place.next < end; ++place.next) {
+        for (auto use = uses_.begin(place.next); use != uses_.end(place.next); ++use) {
+            if (use->second.at >= since) visit(use->first, use->second.at);
+        }
+    }
+    return place.next < buckets;
+}
 
 // What the trail tells, entry by entry from its beginning. It has a token by account and name, and one that had the name
 // before, deleted since, is another.

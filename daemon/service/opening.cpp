@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/service/opening.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "crypto/random.h"
@@ -76,34 +77,39 @@ public:
     void take(store::Records records) {
         if (!index_) adopt(index::Writer::make(vault_.prefix(), slots_for(records.in_all)));
         for (vault::Account& account : records.accounts) vault_.load(account);
-        for (vault::Token& token : records.tokens) {
-            if (vault_.account(token.account) == nullptr) {
-                early_.push_back(std::move(token));
+        for (std::size_t i = 0; i < records.tokens.size(); ++i) {
+            if (vault_.account(records.tokens[i].account) == nullptr) {
+                early_.emplace_back(std::move(records.tokens[i]), records.used[i]);
             } else {
-                load(token);
+                load(records.tokens[i], records.used[i]);
             }
         }
     }
     // The index, not much larger than it need be.
     Result<std::unique_ptr<index::Writer>> finish() {
         take({});  // so that there is a table for no records, too
-        for (vault::Token& token : early_) {
+        for (const auto& [token, used] : early_) {
             if (vault_.account(token.account) == nullptr) {
                 return Error{ErrorCode::kStoreTampered, "The store has a token `" + token.name.text() + "` of no account."};
             }
-            load(token);
+            load(token, used);
         }
         HWVAULT_CHECK(indexed_);
         if (index_->slots() > slots_for(index_->count()) / 4 * 5) return copy_table(vault_, *index_, index_->count());
         return std::move(index_);
     }
+    // Adds the last uses of what is not in the index.
+    void tell(LastUses& uses) const {
+        for (const auto& [token, at] : used_elsewhere_) uses.heard(token, at);
+    }
 
 private:
     // What has no place among the others has one in a larger table.
-    void load(const vault::Token& token) {
+    void load(const vault::Token& token, vault::UnixTime used) {
         vault_.load(token);
         const std::string& account = vault_.account(token.account)->name.text();
-        while (indexed_ && !put(*index_, account, token)) adopt(larger_table(vault_, *index_));
+        while (indexed_ && !put(*index_, account, token, {.before = nullptr, .used = used})) adopt(larger_table(vault_, *index_));
+        if (used != 0 && std::ranges::none_of(token.generations, &vault::Generation::given)) used_elsewhere_.emplace_back(token.id, used);
     }
     void adopt(Result<std::unique_ptr<index::Writer>> table) {
         if (table) index_ = std::move(*table);
@@ -113,7 +119,8 @@ private:
     vault::Vault& vault_;
     std::unique_ptr<index::Writer> index_;  // made when it is known how many records there are
     Result<void> indexed_;
-    std::vector<vault::Token> early_;
+    std::vector<std::pair<vault::Token, vault::UnixTime>> early_;
+    std::vector<std::pair<vault::Id, vault::UnixTime>> used_elsewhere_;
 };
 
 awaitable<Result<void>> mix_in_entropy(hardware::Hardware& hardware) {
@@ -141,6 +148,7 @@ awaitable<Result<Opened>> open_authentic(const OpeningParts& parts) {
         UsesOnTrail uses;
         HWVAULT_CHECK(follow_trail(*opened.store, contents, opened, uses));
         opened.last_uses = uses.of_tokens_in(*opened.vault);
+        loading.tell(opened.last_uses);
         opened.epochs = contents.epoch;
         opened.time_mark = contents.time_mark;
         opened.on_record = contents.recipient;

@@ -46,7 +46,7 @@ struct Opened {
     audit::Trail trail{0, {}};
     std::uint64_t audit_written{0};  // the audit files have the entries up to this one
     bool trail_signed{true};         // its last entry is a checkpoint, or there is none
-    LastUses last_uses;                          // as the trail tells
+    LastUses last_uses;                          // as the trail tells, and the store of what is not in the index
     vault::UnixTime time_mark{0};
     std::optional<crypto::Digest> on_record;     // the fingerprint of the recovery recipient
     std::optional<crypto::Recipient> recipient;  // the same

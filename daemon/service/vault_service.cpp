@@ -94,12 +94,13 @@ awaitable<void> VaultService::stop() {
     if (!open_) co_return;
     open_->epochs->end_batch();
     if (const auto flushed = co_await open_->committer->flush(); !flushed) {
-        parts_.audit_trouble("The last entries of the audit trail could not be written: " + flushed.error().message);
+        parts_.trouble("The last entries of the audit trail could not be written: " + flushed.error().message);
     }
     open_->committer->stop();
     const auto deadline = steady_clock::now() + kDeviceAtStop;
     if (parts_.hardware.state()) (void)co_await open_->epochs->reached(open_->epochs->epoch(), deadline);
     open_->index->stop();
+    co_await open_->uses->stop();
     co_await open_->checkpoints->stop();
     co_await open_->audit->stop();
     open_->epochs->stop();
@@ -176,16 +177,14 @@ void VaultService::adopt(Opened opened) {
     begin_verifying(opened);
     begin_exporting(opened);
     begin_committing(opened);
+    begin_saving_uses();
     open_->epochs->on_change([this] { announce(); });
     open_->epochs->on_batch_end([this] { open_->committer->start(); });
     open_->epochs->start();
 }
 
 void VaultService::begin_verifying(Opened& opened) {
-    const auto used = [this](const vault::Token& token, vault::UnixTime at) {
-        const auto known = last_uses_.of(token.id);
-        if (!known || known->at < at) last_uses_.saw(token.id, at, "");
-    };
+    const auto used = [this](const vault::Token& token, vault::UnixTime at) { last_uses_.heard(token.id, at); };
     VerifyIndex::Parts parts{.strand = parts_.strand,
                              .background = background_,
                              .vault = *open_->vault,
@@ -205,7 +204,7 @@ void VaultService::begin_exporting(const Opened& opened) {
         .vault = open_->vault->id(),
         .written = opened.audit_written,
         .journal = parts_.journal,
-        .trouble = parts_.audit_trouble,
+        .trouble = parts_.trouble,
         .touched = [this](const std::string& what) { audit_touched(what); },
     });
     open_->audit->start();
@@ -239,9 +238,25 @@ void VaultService::begin_committing(const Opened& opened) {
     if (!opened.trail_signed) open_->checkpoints->recorded(1);
 }
 
+void VaultService::begin_saving_uses() {
+    open_->uses = std::make_shared<UseSweep>(UseSweep::Parts{
+        .strand = parts_.strand,
+        .store_thread = parts_.store_thread,
+        .background = background_,
+        .store = *open_->store,
+        .index = open_->index,
+        .last_uses = last_uses_,
+        .clock = parts_.clock,
+        .disk_has_room = [this] { return store_trouble().empty(); },
+        .trouble = parts_.trouble,
+        .interval = parts_.use_interval,
+    });
+    open_->uses->start();
+}
+
 // On the trail itself, so that who did it cannot make it unsaid.
 void VaultService::audit_touched(const std::string& what) {
-    parts_.audit_trouble(what);
+    parts_.trouble(what);
     vault::Event event;
     event.time = open_->committer->now();
     event.verb = vault::Verb::kAudit;

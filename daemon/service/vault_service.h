@@ -29,6 +29,7 @@
 #include "daemon/service/opening.h"
 #include "daemon/service/recent_generations.h"
 #include "daemon/service/service.h"
+#include "daemon/service/use_sweep.h"
 #include "daemon/service/verify_index.h"
 #include "daemon/service/watchers.h"
 #include "os/turns.h"
@@ -53,10 +54,11 @@ public:
         std::shared_ptr<audit::Sink> audit_files;
         std::function<void(const vault::EventLink&)> journal;  // as in AuditExport
         std::function<vault::UnixTime()> clock;
-        // Called with a sentence when the audit files were touched, or cannot be written, to log it.
-        std::function<void(const std::string&)> audit_trouble;
+        // Called with a sentence when the audit files were touched, or they or last uses cannot be written, to log it.
+        std::function<void(const std::string&)> trouble;
         // Called when the state of the vault becomes another, to log it.
         std::function<void(const Status&)> state_changed;
+        std::chrono::milliseconds use_interval{UseSweep::kInterval};
     };
 
     explicit VaultService(Parts parts);
@@ -106,6 +108,7 @@ private:
         std::shared_ptr<Checkpointer> checkpoints;
         std::shared_ptr<AuditExport> audit;
         std::shared_ptr<VerifyIndex> index;
+        std::shared_ptr<UseSweep> uses;
     };
 
     // Startup.
@@ -115,6 +118,7 @@ private:
     void begin_verifying(Opened& opened);
     void begin_committing(const Opened& opened);
     void begin_exporting(const Opened& opened);
+    void begin_saving_uses();
     void audit_touched(const std::string& what);
     void set_reason(Error reason);
     [[nodiscard]] Result<Open*> open() const;

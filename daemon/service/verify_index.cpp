@@ -42,9 +42,7 @@ void gather_from(std::size_t begin, std::size_t end, std::shared_ptr<const os::F
 VerifyIndex::VerifyIndex(Parts parts, std::unique_ptr<Writer> table)
     : parts_(std::move(parts)),
       current_(std::move(table)),
-      timer_(parts_.strand),
-      harvest_at_(std::chrono::steady_clock::now() + kHarvest),
-      harvested_at_(parts_.clock()) {}
+      timer_(parts_.strand) {}
 
 void VerifyIndex::start() {
     hold();
@@ -70,14 +68,12 @@ void VerifyIndex::stop() {
     stopped_ = true;
     timer_.cancel();
     next_.reset();
-    harvest();
     current_->give_up();
 }
 
 awaitable<void> VerifyIndex::beat() {
     while (!stopped_) {
         tell_time();
-        if (std::chrono::steady_clock::now() >= harvest_at_) harvest();
         if (is_given_up_ && !next_) begin_next(current_->slots());  // the last one could not be made, or had no room for all
         timer_.expires_after(kBeat);
         co_await timer_.async_wait(os::kAsTuple);
@@ -85,6 +81,7 @@ awaitable<void> VerifyIndex::beat() {
 }
 
 void VerifyIndex::apply(const vault::Change& change) {
+    keep_uses_of_what_ends(change);
     if (next_ && !service::apply(*next_, change, parts_.vault)) next_.reset();
     // A larger one has what the vault had before this change, all of which is then made there.
     while (!service::apply(*current_, change, parts_.vault) && replace_now()) {}
@@ -100,9 +97,42 @@ bool VerifyIndex::finish(const Search& search, vault::UnixTime now, index::Found
     return true;
 }
 
-vault::UnixTime VerifyIndex::last_verified(const vault::Account& account, const vault::Token& token) const {
-    const auto key = key_of(account.name.text(), token, token.current());
-    return std::min<vault::UnixTime>(current_->last_verified(key), parts_.clock());
+vault::UnixTime VerifyIndex::last_verified(const vault::Account& account, const vault::Token& token, vault::UnixTime now) const {
+    vault::UnixTime last = 0;
+    for (const vault::Generation& generation : token.generations) {
+        if (!generation.given) continue;
+        const auto stored = current_->stored(key_of(account.name.text(), token, generation));
+        if (stored && stored->used <= now) last = std::max<vault::UnixTime>(last, stored->used);
+    }
+    return last;
+}
+
+std::optional<vault::Token> VerifyIndex::token_of(const index::Found& found) const {
+    const auto account = vault::AccountName::parse(std::string(found.account()));
+    const auto name = vault::TokenName::parse(std::string(found.name()));
+    return account && name ? parts_.vault.find(*account, *name) : std::nullopt;
+}
+
+bool VerifyIndex::visit_uses(Place& place, vault::UnixTime since, const Visit& visit) const {
+    if (place.table != table_) place = {.table = table_, .slot = 0};
+    return current_->visit_stamps(place.slot, since, kAtOnce, [&](const index::Found& found, vault::UnixTime at) {
+        if (at > now()) return;
+        if (const auto token = token_of(found)) visit(token->id, at);
+    });
+}
+
+void VerifyIndex::keep_uses_of_what_ends(const vault::Change& change) {
+    for (const vault::TokenWrite& write : change.tokens) {
+        const vault::Account* const account = parts_.vault.account(write.token.account);
+        const auto before = account == nullptr || write.erase ? std::nullopt : parts_.vault.find(account->name, write.token.name);
+        if (!before) continue;
+        const auto& after = write.token.generations;
+        const bool ends = std::ranges::any_of(before->generations, [&](const vault::Generation& generation) {
+            return generation.given && std::ranges::find(after, generation.id, &vault::Generation::id) == after.end();
+        });
+        const vault::UnixTime last = ends ? last_verified(*account, *before, now()) : 0;
+        if (last != 0) parts_.used(*before, last);
+    }
 }
 
 Result<IndexDescriptors> VerifyIndex::hand_out() const {
@@ -130,6 +160,7 @@ void VerifyIndex::begin_next(std::size_t tokens) {
 
 // Changes meanwhile go into both tables, so what is copied late is no older than what is there.
 awaitable<void> VerifyIndex::fill_next(std::uint64_t filling) {
+    const vault::UnixTime begun = parts_.clock();
     vault::Vault::Position place;
     bool goes_on = true;
     while (goes_on) {
@@ -137,7 +168,7 @@ awaitable<void> VerifyIndex::fill_next(std::uint64_t filling) {
         if (stopped_ || filling != filling_ || !next_) co_return;
         goes_on = fill_some(place);
     }
-    if (next_) replace_by(std::move(next_));
+    if (next_) replace_by(std::move(next_), begun);
 }
 
 // False at the end. A token that finds no place ends it: the table is let go.
@@ -145,7 +176,7 @@ bool VerifyIndex::fill_some(vault::Vault::Position& place) {
     std::size_t copied = 0;
     bool goes_on = false;
     parts_.vault.visit_after(place, [&](const vault::Account& account, const vault::Token& token) {
-        if (!put(*next_, account.name.text(), token, current_.get())) {
+        if (!put(*next_, account.name.text(), token, {.before = current_.get(), .used = 0})) {
             next_.reset();
             return false;
         }
@@ -156,14 +187,34 @@ bool VerifyIndex::fill_some(vault::Vault::Position& place) {
     return goes_on;
 }
 
-void VerifyIndex::replace_by(std::unique_ptr<Writer> next) {
+// `next` has all of the vault, and when it was verified, as that was at `begun` or later.
+void VerifyIndex::replace_by(std::unique_ptr<Writer> next, vault::UnixTime begun) {
     current_->give_up();
-    harvest();
     std::shared_ptr<Writer> over = std::exchange(current_, std::move(next));
     ++filling_;
+    ++table_;
     hold();
-    boost::asio::post(parts_.background, [over = std::move(over)]() mutable { over.reset(); });
+    boost::asio::co_spawn(
+        parts_.strand,
+        [self = shared_from_this(), over = std::move(over), begun]() mutable { return self->carry_over(std::move(over), begun); },
+        boost::asio::detached);
     gather();
+}
+
+// What was verified by the old table while the new one was filled; then the old one is wiped.
+awaitable<void> VerifyIndex::carry_over(std::shared_ptr<Writer> over, vault::UnixTime begun) {
+    std::uint32_t next = 0;
+    for (bool goes_on = true; goes_on && !stopped_;) {
+        goes_on = over->visit_stamps(next, begun, kAtOnce, [this](const index::Found& found, std::uint32_t at) {
+            const auto token = token_of(found);
+            if (!token) return;
+            for (const vault::Generation& generation : token->generations) {
+                if (generation.number == found.generation) current_->note_use(key_of(found.account(), *token, generation), at);
+            }
+        });
+        co_await boost::asio::post(parts_.strand, boost::asio::use_awaitable);
+    }
+    if (!stopped_) boost::asio::post(parts_.background, [over = std::move(over)]() mutable { over.reset(); });
 }
 
 // By a descriptor of its own, since the table may be over before it is done. Where that cannot be had it stays as it is.
@@ -176,20 +227,10 @@ void VerifyIndex::gather() const {
 // At once, since a change needs the room. False when there is none to be had.
 bool VerifyIndex::replace_now() {
     next_.reset();
+    const vault::UnixTime begun = parts_.clock();
     auto made = larger_table(parts_.vault, *current_);
-    if (made) replace_by(std::move(*made));
+    if (made) replace_by(std::move(*made), begun);
     return made.has_value();
-}
-
-void VerifyIndex::harvest() {
-    const vault::UnixTime since = std::exchange(harvested_at_, parts_.clock());
-    harvest_at_ = std::chrono::steady_clock::now() + kHarvest;
-    current_->visit_stamps(since, [this](const index::Found& found, vault::UnixTime at) {
-        const auto account = vault::AccountName::parse(std::string(found.account()));
-        const auto name = vault::TokenName::parse(std::string(found.name()));
-        if (!account || !name) return;
-        if (const auto token = parts_.vault.find(*account, *name)) parts_.used(*token, std::min(at, harvested_at_));
-    });
 }
 
 }  // namespace hwvault::service

@@ -10,6 +10,7 @@
 // Lives on the service's strand. Not thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -30,14 +31,13 @@ class VerifyIndex : public std::enable_shared_from_this<VerifyIndex> {
 public:
     static constexpr std::size_t kAtOnce = 256;  // tokens that are copied before others have the strand: some 0.2 ms
     static constexpr auto kBeat = std::chrono::seconds(1);  // how often readers are told that hwvaultd lives
-    static constexpr auto kHarvest = std::chrono::seconds(60);
 
     struct Parts {
         boost::asio::any_io_executor strand;
         boost::asio::thread_pool& background;  // where a table that is over is wiped, and one that is new put into large pages
         const vault::Vault& vault;
         std::function<vault::UnixTime()> clock;
-        // Called with each token that some process has verified since it was asked last, and when that was.
+        // Called with each token that lives on without a generation that it had, and when that was last verified, if it was.
         std::function<void(const vault::Token&, vault::UnixTime)> used;
         vault::UnixTime time_mark{0};  // of the store: what has expired by then has, wherever the clock stands
     };
@@ -68,8 +68,20 @@ public:
     [[nodiscard]] index::Writer::Standing recognise(BytesView token, index::Found& found) const {
         return current_->recognise(token, found);
     }
-    // When some process last verified its current string, as far as is known; 0: never.
-    [[nodiscard]] vault::UnixTime last_verified(const vault::Account& account, const vault::Token& token) const;
+    // When some process last verified one of its strings, or it was used before the start, as far as is known by `now`; 0: never.
+    // Every reader may write there, so what is later than that is no use.
+    [[nodiscard]] vault::UnixTime last_verified(const vault::Account& account, const vault::Token& token, vault::UnixTime now) const;
+
+    // The later of the clock and the time mark.
+    [[nodiscard]] vault::UnixTime now() const { return std::max(parts_.time_mark, parts_.clock()); }
+    // Calls `visit(token, at)` for tokens that were verified at `since` or later, kAtOnce at most. Begins where the last call with
+    // this `place` has left off; false at the end. Where the table was replaced it begins anew, so one may come twice.
+    struct Place {
+        std::uint64_t table{0};
+        std::uint32_t slot{0};
+    };
+    using Visit = std::function<void(const vault::Id&, vault::UnixTime)>;
+    bool visit_uses(Place& place, vault::UnixTime since, const Visit& visit) const;
 
     // kBusy while the next table is being filled.
     Result<IndexDescriptors> hand_out() const;
@@ -82,11 +94,13 @@ private:
     void begin_next(std::size_t tokens);
     boost::asio::awaitable<void> fill_next(std::uint64_t filling);
     [[nodiscard]] bool fill_some(vault::Vault::Position& place);
-    void replace_by(std::unique_ptr<index::Writer> next);
+    void replace_by(std::unique_ptr<index::Writer> next, vault::UnixTime begun);
+    boost::asio::awaitable<void> carry_over(std::shared_ptr<index::Writer> over, vault::UnixTime begun);
+    [[nodiscard]] std::optional<vault::Token> token_of(const index::Found& found) const;
+    void keep_uses_of_what_ends(const vault::Change& change);
     void hold();
     void tell_time();
     [[nodiscard]] bool replace_now();
-    void harvest();
     void gather() const;
     boost::asio::awaitable<void> beat();
 
@@ -95,9 +109,8 @@ private:
     std::unique_ptr<index::Writer> next_;  // while it is filled
     bool is_given_up_{true};               // the current one: readers are not to have it
     std::uint64_t filling_{0};             // which next_ that is, so that an abandoned filling ends
+    std::uint64_t table_{0};               // which current_ that is
     boost::asio::steady_timer timer_;
-    std::chrono::steady_clock::time_point harvest_at_;
-    vault::UnixTime harvested_at_{0};
     bool stopped_{false};
 };
 

@@ -58,7 +58,8 @@ Result<void> RecordSet::prepare() {
                                              " mac = ?, escrow = ? WHERE row = ?"));
     HWVAULT_TRY(erase_, connection_.prepare("DELETE FROM records WHERE row = ?"));
     HWVAULT_TRY(select_, connection_.prepare(std::string(kSelectRows) + " WHERE row = ?"));
-    HWVAULT_TRY(save_use_, connection_.prepare("INSERT OR REPLACE INTO uses (row, at) VALUES (?, ?)"));
+    HWVAULT_TRY(save_use_, connection_.prepare("INSERT INTO uses (row, at) VALUES (?, ?) ON CONFLICT (row) DO UPDATE"
+                                               " SET at = excluded.at WHERE typeof(at) <> 'integer' OR at < excluded.at OR at > ?"));
     HWVAULT_TRY(forget_use_, connection_.prepare("DELETE FROM uses WHERE row = ?"));
     return {};
 }
@@ -172,9 +173,9 @@ Result<void> RecordSet::erase(const vault::Id& id) {
     return {};
 }
 
-Result<void> RecordSet::save_use(const vault::Id& id, std::uint64_t at) {
+Result<void> RecordSet::save_use(const vault::Id& id, std::uint64_t at, std::uint64_t now) {
     const Entry* const entry = find(id);
-    return entry == nullptr ? Result<void>{} : Cursor{save_use_}.bind(entry->number).bind(at).run();
+    return entry == nullptr ? Result<void>{} : Cursor{save_use_}.bind(entry->number).bind(at).bind(now).run();
 }
 
 std::uint64_t RecordSet::place_of(const vault::Id& id) const {

@@ -92,7 +92,7 @@ public:
     Result<void> erase(const vault::Id& id);
 
     // Beside the record, and no part of it; nothing where there is none. These two while nothing is provisional.
-    Result<void> save_use(const vault::Id& id, std::uint64_t at);
+    Result<void> save_use(const vault::Id& id, std::uint64_t at, std::uint64_t now);
     [[nodiscard]] std::uint64_t place_of(const vault::Id& id) const;
 
     [[nodiscard]] std::uint64_t count() const { return count_; }

@@ -197,9 +197,9 @@ Result<void> SqliteStore::in_transaction(const std::function<Result<void>()>& wr
     return committed;
 }
 
-Result<void> SqliteStore::save_uses(std::span<const LastUse> uses) {
+Result<void> SqliteStore::save_uses(std::span<const LastUse> uses, vault::UnixTime now) {
     return in_transaction([&]() -> Result<void> {
-        for (const LastUse& use : uses) HWVAULT_CHECK(records_.save_use(use.token, use.at));
+        for (const LastUse& use : uses) HWVAULT_CHECK(records_.save_use(use.token, use.at, now));
         return {};
     });
 }

@@ -26,7 +26,7 @@ public:
     Result<std::optional<vault::Token>> read_token(const vault::Id& id) override;
     Result<std::optional<Bytes>> read_content(const vault::Id& token) override;
     Result<void> visit_events(std::uint64_t after, const std::function<bool(const vault::EventLink&)>& visit) override;
-    Result<void> save_uses(std::span<const LastUse> uses) override;
+    Result<void> save_uses(std::span<const LastUse> uses, vault::UnixTime now) override;
     [[nodiscard]] std::uint64_t place_of(const vault::Id& token) const override { return records_.place_of(token); }
     Result<void> rebase(const DeviceCounter& counter, const Batch& batch) override;
     Result<void> set_recipient(std::optional<crypto::Digest> recipient, const Batch& batch) override;

@@ -143,8 +143,9 @@ public:
     virtual Result<void> visit_events(std::uint64_t after, const std::function<bool(const vault::EventLink&)>& visit) = 0;
 
     // Keeps these over a restart, in a transaction of their own that leaves everything else as it is. A token that is not there
-    // (any more) is passed over. kQuotaExceeded when the disk is full: what is kept for that is not for this.
-    virtual Result<void> save_uses(std::span<const LastUse> uses) = 0;
+    // (any more) is passed over, and one of which a later use is kept already, if that is not later than `now`. kQuotaExceeded
+    // when the disk is full: what is kept for that is not for this.
+    virtual Result<void> save_uses(std::span<const LastUse> uses, vault::UnixTime now) = 0;
     // Where a token's use lies in the file: save_uses() writes the fewest pages of those that are neighbours. 0: nowhere.
     [[nodiscard]] virtual std::uint64_t place_of(const vault::Id& token) const = 0;
 

@@ -165,12 +165,12 @@ TEST_CASE("An application finds what the index has, and its use is noted once a 
     writer->beat(clock_now(), clock_now());
     CHECK(verify(*table, token) == true);
     CHECK(verify(*table, make_token("user:alice", "default")) == false);
-    const std::uint32_t used = writer->last_verified(token.key());
+    const std::uint32_t used = writer->stored(token.key())->used;
     CHECK(used + 60 > clock_now());
     CHECK(used <= clock_now());
     writer->drop(token.key());
     CHECK(verify(*table, token) == false);
-    CHECK(writer->last_verified(token.key()) == 0);
+    CHECK_FALSE(writer->stored(token.key()));
 }
 
 TEST_CASE("Several are verified at once as one by one") {

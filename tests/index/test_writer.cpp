@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <set>
 
 #include "tests/index/harness.h"
 
@@ -166,4 +167,48 @@ TEST_CASE("A table of no such size is refused") {
     CHECK_FALSE(Writer::make(kPrefix, kMinSlots - 1).has_value());
     CHECK_FALSE(Writer::make(kPrefix, kMaxSlots + 1).has_value());
     CHECK_FALSE(Writer::make("too_long_", kMinSlots).has_value());
+}
+
+TEST_CASE("When a token was used comes with it, and the latest that is known of it stays") {
+    const auto writer = make_writer();
+    const Token token = make_token("user:alice", "default");
+    Entry entry = token.entry();
+    entry.used = 100;
+    REQUIRE(writer->put(entry));
+    CHECK(writer->stored(token.key())->used == 100);
+    CHECK(writer->stored(token.key())->hash == token.hash);
+    writer->note_use(token.key(), 200);
+    writer->note_use(token.key(), 150);
+    REQUIRE(writer->put(entry));
+    CHECK(writer->stored(token.key())->used == 200);
+    writer->drop(token.key());
+    writer->note_use(token.key(), 300);
+    REQUIRE(writer->put(token.entry()));
+    CHECK(writer->stored(token.key())->used == 0);
+}
+
+TEST_CASE("Stamps are visited a few at a time, each once, and those of before are passed over") {
+    const auto writer = make_writer();
+    std::set<std::string> expected;
+    std::vector<Token> tokens = make_tokens(500);
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+        Entry entry = tokens[i].entry();
+        entry.used = static_cast<std::uint32_t>(i);  // the first was not used
+        REQUIRE(writer->put(entry));
+        if (i >= 100 && i % 10 != 0) expected.insert(tokens[i].name);
+    }
+    for (std::size_t i = 0; i < tokens.size(); i += 10) writer->drop(tokens[i].key());
+    std::multiset<std::string> visited;
+    std::uint32_t next = 0;
+    bool goes_on = true;
+    while (goes_on) {
+        std::size_t at_once = 0;
+        goes_on = writer->visit_stamps(next, 100, 7, [&](const Found& found, std::uint32_t at) {
+            CHECK(found.name() == "token-" + std::to_string(at));
+            visited.emplace(found.name());
+            ++at_once;
+        });
+        CHECK(at_once <= 7);
+    }
+    CHECK(visited == std::multiset<std::string>(expected.begin(), expected.end()));
 }

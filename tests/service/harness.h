@@ -169,6 +169,7 @@ public:
     vault::Quotas quotas;
     AntiRollback anti_rollback{AntiRollback::kStrict};  // these two from the next start on
     std::chrono::milliseconds batch_interval{kBatchInterval};
+    std::chrono::milliseconds use_interval{UseSweep::kInterval};
     std::shared_ptr<const policy::Policy> rules{std::make_shared<const policy::Policy>(
         policy::Policy::of({{"50-default.toml", std::string(policy::default_rules())}}).value())};
     std::filesystem::path recipient_file;  // takes effect at the next start
@@ -243,13 +244,14 @@ public:
                                                                       .audit_files = audit_files,
                                                                       .journal = nullptr,
                                                                       .clock = [this] { return now; },
-                                                                      .audit_trouble = [this](const std::string& what) {
+                                                                      .trouble = [this](const std::string& what) {
                                                                           touched.push_back(what);
                                                                       },
                                                                       .state_changed = [this](const Status& status) {
                                                                           states.push_back(status.state + "/" +
                                                                                            status.hardware_state);
-                                                                      }});
+                                                                      },
+                                                                      .use_interval = use_interval});
         service_->start();
         until([&] { return service_->status().state != "starting"; });
     }

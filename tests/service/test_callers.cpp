@@ -128,18 +128,21 @@ TEST_CASE("Who retrieved a token last is told, and when it was verified") {
     CHECK(last_use("app:billing").last_used_by == "unit:billing.service");
 }
 
-TEST_CASE("Who retrieved a token last is known after a restart, from the audit trail; who verified it is not") {
+TEST_CASE("Who retrieved a token last is known after a restart, from the audit trail; of a verification, when it was") {
     Harness vault;
     give_to(vault, "billing.service");
     const std::string text = vault.get(in_unit("billing.service"), "app:billing");
-    const vault::UnixTime retrieved_at = vault.now;
     vault.get(vault.alice);
+    vault.restart();
+    CHECK(vault.service().describe(vault.root, "app:billing", "").value().last_used_by == "unit:billing.service");
     vault.now += 60;
     CHECK(vault.service().verify(vault.root, bytes_of(text)).value().active);
+    const vault::UnixTime verified_at = vault.now;
+    vault.now += 60;
     vault.restart();
     const auto info = vault.service().describe(vault.root, "app:billing", "").value();
-    CHECK(info.last_used_at == retrieved_at);
-    CHECK(info.last_used_by == "unit:billing.service");
+    CHECK(info.last_used_at == verified_at);
+    CHECK(info.last_used_by.empty());
     CHECK(vault.service().describe(vault.alice, "", "").value().last_used_by == "user:alice");
     CHECK(vault.service().uses_remembered() == 2);
 }

@@ -29,7 +29,7 @@ public:
     Result<std::optional<vault::Token>> read_token(const vault::Id&) override { return std::optional<vault::Token>{}; }
     Result<std::optional<Bytes>> read_content(const vault::Id&) override { return std::optional<Bytes>{}; }
     Result<void> visit_events(std::uint64_t, const std::function<bool(const vault::EventLink&)>&) override { return {}; }
-    Result<void> save_uses(std::span<const store::LastUse>) override { return {}; }
+    Result<void> save_uses(std::span<const store::LastUse>, vault::UnixTime) override { return {}; }
     [[nodiscard]] std::uint64_t place_of(const vault::Id&) const override { return 0; }
     Result<void> rebase(const store::DeviceCounter&, const store::Batch&) override { return {}; }
     Result<void> set_recipient(std::optional<crypto::Digest>, const store::Batch&) override { return {}; }

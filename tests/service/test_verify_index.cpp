@@ -44,7 +44,7 @@ public:
                                  .background = background,
                                  .vault = vault,
                                  .clock = [] { return static_cast<vault::UnixTime>(::time(nullptr)); },
-                                 .used = [this](const vault::Token& token, vault::UnixTime) { used.push_back(token.name.text()); }};
+                                 .used = [this](const vault::Token& token, vault::UnixTime at) { ended[token.name.text()] = at; }};
         index = std::make_shared<VerifyIndex>(std::move(parts), std::move(table));
         index->start();
     }
@@ -80,14 +80,14 @@ public:
     }
     [[nodiscard]] std::string text_of(const vault::Token& token) const { return texts.at(token.name.text()); }
     [[nodiscard]] vault::UnixTime last_verified(const vault::Token& token) const {
-        return index->last_verified(*vault.account(token.account), token);
+        return index->last_verified(*vault.account(token.account), token, ~vault::UnixTime{0});
     }
 
     boost::asio::io_context io;
     boost::asio::thread_pool background{1};
     vault::Vault vault{vault::Id{1}, "hwv_", vault::Quotas{}};
     std::map<std::string, std::string> texts;
-    std::vector<std::string> used;
+    std::map<std::string, vault::UnixTime> ended;  // strings of these, and when they were last verified
     std::shared_ptr<VerifyIndex> index;
 
 private:
@@ -293,16 +293,86 @@ TEST_CASE("A table that fills up before the next is ready is replaced at once") 
     for (const vault::Token& token : added) CHECK(alone.index->verify(bytes_of(alone.text_of(token)), 1, found));
 }
 
-TEST_CASE("What was verified in an application is told when its table is replaced, and to who asks before") {
+TEST_CASE("When a token was verified in an application is known of the next table, too") {
     Alone alone(10);
     alone.run();
     const vault::Token token = alone.add_token();
     const auto table = table_of(alone.index->hand_out());
     CHECK(alone.last_verified(token) == 0);
     REQUIRE(verify(*table, alone.text_of(token)) == true);
-    CHECK(alone.last_verified(token) > 0);
-    CHECK(alone.used.empty());
+    const vault::UnixTime verified_at = alone.last_verified(token);
+    CHECK(verified_at > 0);
     alone.index->withdraw();
     alone.run();
-    CHECK(alone.used == std::vector{token.name.text()});
+    CHECK(alone.last_verified(token) == verified_at);
+    for (int i = 0; i < 3'000; ++i) alone.add_token();  // a table that is replaced at once
+    CHECK(alone.last_verified(token) == verified_at);
+    alone.run();
+    CHECK(alone.last_verified(token) == verified_at);
+    CHECK(alone.ended.empty());
+}
+
+TEST_CASE("What is verified while the next table is filled is known of that one") {
+    Alone alone(0);
+    std::vector<vault::Token> tokens;
+    for (int i = 0; i < 600; ++i) tokens.push_back(alone.add_token());
+    alone.run();
+    alone.index->withdraw();
+    const auto later = static_cast<vault::UnixTime>(::time(nullptr)) + 10;
+    index::Found found;
+    for (int turns = 0; turns < 2; ++turns) {  // each copies some, and it takes three
+        alone.io.restart();
+        alone.io.poll_one();
+    }
+    CHECK(alone.index->hand_out().error().code == ErrorCode::kBusy);
+    for (const vault::Token& token : tokens) REQUIRE(alone.index->verify(bytes_of(alone.text_of(token)), later, found));
+    alone.run();
+    CHECK(alone.index->hand_out().has_value());
+    for (const vault::Token& token : tokens) CHECK(alone.last_verified(token) == later);
+}
+
+TEST_CASE("When a string that ends was last verified is told, of a token that lives on") {
+    Alone alone(0);
+    const vault::Token token = alone.add_token();
+    const vault::Token erased = alone.add_token();
+    index::Found found;
+    for (const auto& each : {token, erased}) REQUIRE(alone.index->verify(bytes_of(alone.text_of(each)), 100, found));
+    alone.erase(erased);
+    CHECK(alone.ended.empty());
+    vault::Token next = token;
+    next.generations.front().id = crypto::random_token_id().value();
+    next.generations.front().number = 2;
+    next.generations.front().given = false;
+    vault::Change change;
+    change.tokens.push_back({.token = next, .erase = false, .sealed_content = {}});
+    alone.make(change);
+    CHECK(alone.ended == std::map<std::string, vault::UnixTime>{{token.name.text(), 100}});
+    CHECK(alone.last_verified(next) == 0);
+}
+
+TEST_CASE("Uses are visited some at a time, and from the beginning when the table is another") {
+    Alone alone(0);
+    std::vector<vault::Token> tokens;
+    for (int i = 0; i < 600; ++i) tokens.push_back(alone.add_token());
+    alone.run();
+    const auto now = alone.index->now();
+    index::Found found;
+    for (const vault::Token& token : tokens) REQUIRE(alone.index->verify(bytes_of(alone.text_of(token)), now, found));
+    std::map<vault::Id, int> visits;
+    const auto count = [&](const vault::Id& token, vault::UnixTime at) {
+        CHECK(at >= now);
+        ++visits[token];
+    };
+    VerifyIndex::Place place;
+    REQUIRE(alone.index->visit_uses(place, now, count));
+    CHECK(visits.size() == VerifyIndex::kAtOnce);
+    alone.index->withdraw();
+    alone.run();
+    while (alone.index->visit_uses(place, now, count)) {}
+    CHECK(visits.size() == tokens.size());
+    CHECK(std::ranges::all_of(visits, [](const auto& visit) { return visit.second <= 2; }));
+    visits.clear();
+    VerifyIndex::Place again;
+    while (alone.index->visit_uses(again, now + 5, count)) {}
+    CHECK(visits.empty());
 }

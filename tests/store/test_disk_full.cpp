@@ -71,7 +71,7 @@ TEST_CASE("A full disk fails a commit in words, and the store goes on when there
     CHECK(written.error().message.find("is full") != std::string::npos);
     CHECK_FALSE(open.commit(put(imported_token_of(number, deploy, "big"), Bytes(100'000, 1))));
     const LastUse use{.token = id_of('t', 4), .at = 5'000, .place = 0};
-    CHECK(open.store->save_uses({&use, 1}).error().code == ErrorCode::kQuotaExceeded);
+    CHECK(open.store->save_uses({&use, 1}, 9'000).error().code == ErrorCode::kQuotaExceeded);
     const auto content = open.store->read_content(id_of('t', 4));
     REQUIRE(content);
     CHECK(*content == Bytes(3'000, 0x5a));

@@ -13,6 +13,8 @@ using namespace hwvault::store::testing;
 
 namespace {
 
+constexpr vault::UnixTime kNow = 1'000'000;
+
 // By token, those that are known.
 std::map<vault::Id, vault::UnixTime> uses_in(const path& file) {
     Records all;
@@ -47,7 +49,7 @@ LastUse used(std::uint64_t token, vault::UnixTime at) {
 // The sample, with uses of `ci` (row 4) and `stripe` (row 6).
 path used_store(const TemporaryFolder& folder) {
     const path file = sample_store(folder);
-    REQUIRE(open_store(file, root_key()).store->save_uses(std::array{used(2, 5'000), used(4, 6'000)}));
+    REQUIRE(open_store(file, root_key()).store->save_uses(std::array{used(2, 5'000), used(4, 6'000)}, kNow));
     return file;
 }
 
@@ -59,7 +61,7 @@ TEST_CASE("When a token was last used is known when the store is opened again") 
     CHECK(uses_in(file) == std::map<vault::Id, vault::UnixTime>{{id_of('t', 2), 5'000}, {id_of('t', 4), 6'000}});
     {
         OpenStore open = open_store(file, root_key());
-        REQUIRE(open.store->save_uses(std::array{used(2, 7'000), used(1, 7'001), used(77, 7'002)}));  // the last is no token
+        REQUIRE(open.store->save_uses(std::array{used(2, 7'000), used(1, 7'001), used(77, 7'002)}, kNow));  // the last is no token
         CHECK(open.store->place_of(id_of('t', 2)) == 4);
         CHECK(open.store->place_of(id_of('t', 77)) == 0);
         REQUIRE(open.commit(put(token_of(2, account_of(2, "app:deploy"), "ci"))));  // it stays when the record is written
@@ -67,6 +69,22 @@ TEST_CASE("When a token was last used is known when the store is opened again") 
     CHECK(uses_in(file) ==
           std::map<vault::Id, vault::UnixTime>{{id_of('t', 1), 7'001}, {id_of('t', 2), 7'000}, {id_of('t', 4), 6'000}});
     CHECK(raw_text(file, "SELECT count(*) FROM uses") == "3");
+}
+
+TEST_CASE("A later use is kept, unless it is later than now or no time at all") {
+    const TemporaryFolder folder;
+    const path file = used_store(folder);
+    const auto after = [&](const char* sql, vault::UnixTime at, vault::UnixTime now) {
+        edit_raw(file, sql);
+        REQUIRE(open_store(file, root_key()).store->save_uses(std::array{used(2, at)}, now));
+        return uses_in(file)[id_of('t', 2)];
+    };
+    CHECK(after("UPDATE uses SET at = 5000", 4'000, kNow) == 5'000);
+    CHECK(after("UPDATE uses SET at = 5000", 4'000, 4'999) == 4'000);
+    CHECK(after("UPDATE uses SET at = 9000000000", 4'000, kNow) == 4'000);
+    for (const char* const nonsense : {"'long ago'", "x'00'", "1e9", "NULL", "-1"}) {
+        CHECK(after(("UPDATE uses SET at = " + std::string(nonsense)).c_str(), 4'000, kNow) == 4'000);
+    }
 }
 
 TEST_CASE("Uses are told beside their tokens in a store of many, whichever of them have one") {
@@ -84,7 +102,7 @@ TEST_CASE("Uses are told beside their tokens in a store of many, whichever of th
             if (i % 3 == 0) uses.push_back(used(i, 20'000 + i));
         }
         REQUIRE(open.commit(std::move(all)));
-        REQUIRE(open.store->save_uses(uses));
+        REQUIRE(open.store->save_uses(uses, kNow));
         for (const LastUse& use : uses) expected.emplace(use.token, use.at);
     }
     CHECK(uses_in(file) == expected);
@@ -107,14 +125,14 @@ TEST_CASE("Saving uses leaves the head, the records and the trail as they are, a
     const path file = sample_store(folder);
     const auto before = read_all(file, root_key());
     const std::string head = raw_text(file, "SELECT hex(mac) || hex(sum) || epoch || time_mark FROM head");
-    REQUIRE(open_store(file, root_key()).store->save_uses(std::array{used(2, 5'000)}));
+    REQUIRE(open_store(file, root_key()).store->save_uses(std::array{used(2, 5'000)}, kNow));
     CHECK(raw_text(file, "SELECT hex(mac) || hex(sum) || epoch || time_mark FROM head") == head);
     CHECK(read_all(file, root_key()) == before);
     {
         OpenStore open = open_store(file, root_key());
-        REQUIRE(open.store->save_uses(std::array{used(2, 5'001)}));
+        REQUIRE(open.store->save_uses(std::array{used(2, 5'001)}, kNow));
         REQUIRE(open.commit(put(account_of(9, "user:bob"))));
-        REQUIRE(open.store->save_uses(std::array{used(3, 5'002)}));
+        REQUIRE(open.store->save_uses(std::array{used(3, 5'002)}, kNow));
     }
     CHECK(read_all(file, root_key())->accounts.size() == 3);
     CHECK(uses_in(file).size() == 2);
@@ -140,7 +158,7 @@ TEST_CASE("Whatever somebody writes for uses, the store is the same, and what ca
     edit_raw(file, "INSERT INTO uses VALUES (-5, 5000), (0, 5000), (1, 5000), (3, 5000), (99, 5000), (5, 'x')");
     CHECK(uses_in(file).size() == 2);
     CHECK(read_all(file, root_key()) == before);
-    REQUIRE(open_store(file, root_key()).store->save_uses(std::array{used(3, 8'000)}));
+    REQUIRE(open_store(file, root_key()).store->save_uses(std::array{used(3, 8'000)}, kNow));
     CHECK(uses_in(file).at(id_of('t', 3)) == 8'000);
 }
 
@@ -162,6 +180,6 @@ TEST_CASE("A store of version 3 is taken up, and uses are saved in it from then 
     CHECK(uses_in(file).empty());
     CHECK(raw_text(file, "PRAGMA user_version") == "4");
     CHECK(read_all(file, root_key()) == before);
-    REQUIRE(open_store(file, root_key()).store->save_uses(std::array{used(2, 5'000)}));
+    REQUIRE(open_store(file, root_key()).store->save_uses(std::array{used(2, 5'000)}, kNow));
     CHECK(uses_in(file).size() == 1);
 }
