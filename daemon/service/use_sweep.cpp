@@ -25,7 +25,7 @@ struct UseSweep::Gathering {
 };
 
 UseSweep::UseSweep(Parts parts)
-    : parts_(std::move(parts)), pause_(parts_.strand), verified_since_(parts_.clock()) {}
+    : parts_(std::move(parts)), pause_(parts_.strand), ended_(parts_.strand), verified_since_(parts_.clock()) {}
 
 void UseSweep::start() {
     running_ = true;
@@ -37,18 +37,18 @@ awaitable<void> UseSweep::stop() {
     stopping_ = true;
     pause_.cancel();
     stop_by_ = std::chrono::steady_clock::now() + kAtStop;
-    ended_.emplace(parts_.strand, stop_by_ + kAtStop);
-    if (running_) co_await ended_->wait();
+    if (running_) co_await ended_.wait();
 }
 
 awaitable<void> UseSweep::run() {
     while (!stopping_) {
         pause_.expires_after(parts_.interval);
         co_await pause_.async_wait(os::kAsTuple);
-        co_await sweep();
+        if (!stopping_) co_await sweep();
     }
+    co_await sweep();  // also of what was used while the one before was under way
     running_ = false;
-    ended_->raise();
+    ended_.raise();
 }
 
 awaitable<void> UseSweep::sweep() {
@@ -105,8 +105,10 @@ awaitable<Result<void>> UseSweep::save(std::vector<store::LastUse> uses) {
         std::ranges::sort(all, {}, &store::LastUse::place);
     };
     co_await run_on(parts_.background, put_in_order);
-    for (std::size_t begin = 0; begin < all.size(); begin += kAtOnce) {
-        const auto some = all.subspan(begin, std::min(kAtOnce, all.size() - begin));
+    // At the end nobody waits for the store, and one sync of the disk does for all.
+    const std::size_t at_once = stopping_ ? all.size() : kAtOnce;
+    for (std::size_t begin = 0; begin < all.size(); begin += at_once) {
+        const auto some = all.subspan(begin, std::min(at_once, all.size() - begin));
         const auto write = [&store = parts_.store, some, now = parts_.index->now()] { return store.save_uses(some, now); };
         HWVAULT_CO_CHECK(has_time());
         HWVAULT_CO_CHECK(co_await run_on(parts_.store_thread, write));

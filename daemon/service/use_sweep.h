@@ -12,7 +12,6 @@
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,7 +35,7 @@ public:
     // Put in the order of the file before they are written, in 4 MB of memory: where a million tokens are in use, each page is
     // written eight times a sweep, and not each time that one of its tokens comes.
     static constexpr std::size_t kInOrder = 131'072;
-    static constexpr auto kAtStop = std::chrono::seconds(5);  // that the last sweep may take, and what of it is under way then
+    static constexpr auto kAtStop = std::chrono::seconds(10);  // that the last sweep may take: a million tokens take some 3
 
     struct Parts {
         boost::asio::any_io_executor strand;
@@ -54,7 +53,7 @@ public:
     explicit UseSweep(Parts parts);
 
     void start();
-    // Sweeps for the last time. Called once, when nothing is used any more.
+    // Sweeps for the last time; ends once the store is left alone. Called once, when nothing is used any more.
     boost::asio::awaitable<void> stop();
 
 private:
@@ -69,7 +68,7 @@ private:
 
     Parts parts_;
     boost::asio::steady_timer pause_;
-    std::optional<Signal> ended_;
+    Signal ended_;
     std::chrono::steady_clock::time_point stop_by_{};
     // Since when either may have what was not saved. What was loaded was; but what the trail alone tells was not.
     vault::UnixTime verified_since_;

@@ -90,6 +90,7 @@ struct Alone {
     LastUses last_uses;
     bool disk_has_room{true};
     std::vector<std::string> troubles;
+    bool stopped{false};
     vault::UnixTime now{1'000};
     std::shared_ptr<VerifyIndex> index = std::make_shared<VerifyIndex>(
         VerifyIndex::Parts{.strand = io.get_executor(),
@@ -119,9 +120,11 @@ struct Alone {
             REQUIRE(std::chrono::steady_clock::now() < deadline);
         }
     }
+    void begin_to_stop() {
+        boost::asio::co_spawn(io, sweep->stop(), [this](const std::exception_ptr&) { stopped = true; });
+    }
     void stop() {
-        bool stopped = false;
-        boost::asio::co_spawn(io, sweep->stop(), [&](const std::exception_ptr&) { stopped = true; });
+        begin_to_stop();
         until([&] { return stopped; });
     }
     void use(std::size_t tokens) {
@@ -306,4 +309,60 @@ TEST_CASE("A disk that is nearly full is left to what matters more") {
     alone.stop();
     CHECK(alone.saved() == 0);
     CHECK(alone.troubles.empty());
+}
+
+TEST_CASE("What is used while a sweep is under way is saved at the end") {
+    Alone alone;
+    alone.use(10);
+    std::promise<void> go_on;
+    std::promise<void> waits;
+    boost::asio::post(alone.store_thread, [&waits, held = go_on.get_future().share()] {
+        waits.set_value();
+        held.wait();
+    });
+    waits.get_future().wait();
+    alone.sweep->start();
+    const auto later = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
+    alone.until([&] { return std::chrono::steady_clock::now() > later; });
+    alone.now += 100;
+    alone.use(20);
+    alone.begin_to_stop();
+    go_on.set_value();
+    alone.until([&] { return alone.stopped; });
+    std::set<vault::Id> later_ones;
+    for (const auto& some : alone.shelf.saved()) {
+        for (const store::LastUse& use : some) {
+            if (use.at == alone.now) later_ones.insert(use.token);
+        }
+    }
+    CHECK(later_ones.size() == 20);
+}
+
+TEST_CASE("Uses in memory are visited a few at a time, and all of them when more come meanwhile") {
+    LastUses uses;
+    const auto id = [](std::size_t i) { return vault::Id{static_cast<std::uint8_t>(i), static_cast<std::uint8_t>(i >> 8), 9}; };
+    for (std::size_t i = 0; i < 2'000; ++i) uses.saw(id(i), i, "somebody");
+    std::set<vault::Id> visited;
+    const auto take = [&](const vault::Id& token, vault::UnixTime at) {
+        CHECK(at >= 500);
+        visited.insert(token);
+    };
+    LastUses::Place place;
+    REQUIRE(uses.visit_some(place, 500, take));
+    CHECK(visited.size() < 1'000);
+    for (std::size_t i = 10'000; i < 20'000; ++i) uses.saw(id(i), 0, "somebody");
+    while (uses.visit_some(place, 500, take)) {}
+    CHECK(visited.size() == 1'500);
+}
+
+TEST_CASE("What is heard of a use is believed where nothing as late was seen") {
+    LastUses uses;
+    uses.heard({1}, 100);
+    CHECK(uses.of({1})->at == 100);
+    uses.saw({1}, 200, "user:alice");
+    uses.heard({1}, 200);
+    CHECK(uses.of({1})->by == "user:alice");
+    uses.heard({1}, 201);
+    CHECK(uses.of({1})->at == 201);
+    CHECK(uses.of({1})->by.empty());
 }

@@ -94,8 +94,8 @@ HWVAULT_API int64_t hwvault_info_last_used_at(const hwvault_info *info);
 HWVAULT_API int64_t hwvault_info_expires_at(const hwvault_info *info);
 HWVAULT_API size_t hwvault_info_scope_count(const hwvault_info *info);
 HWVAULT_API const char *hwvault_info_scope(const hwvault_info *info, size_t index); /* NULL from the count on */
-/* Who that last use was by: "unit:NAME", "user:NAME" or "uid:N"; "" if never, not told, or if it was a verification. Uses
- * are known as far as the vault has observed them. */
+/* Who that last use was by: "unit:NAME", "user:NAME" or "uid:N"; "" if never, not told, or not known, as of a verification.
+ * Uses are known as far as the vault has observed them. */
 HWVAULT_API const char *hwvault_info_last_used_by(const hwvault_info *info);
 /* The uid that the user of a `user:` account had when the account was made; -1 if it is none, or not told. */
 HWVAULT_API int64_t hwvault_info_uid(const hwvault_info *info);
