@@ -6,7 +6,7 @@
 
 #include <sqlite3.h>
 
-#include "daemon/service/index_tables.h"
+#include "crypto/random.h"
 #include "daemon/service/use_sweep.h"
 #include "tests/service/harness.h"
 
@@ -340,8 +340,12 @@ TEST_CASE("What is used while a sweep is under way is saved at the end") {
 
 TEST_CASE("Uses in memory are visited a few at a time, and all of them when more come meanwhile") {
     LastUses uses;
-    const auto id = [](std::size_t i) { return vault::Id{static_cast<std::uint8_t>(i), static_cast<std::uint8_t>(i >> 8), 9}; };
-    for (std::size_t i = 0; i < 2'000; ++i) uses.saw(id(i), i, "somebody");
+    const auto drawn_id = [] {
+        vault::Id id;
+        crypto::fill_random(id).value();
+        return id;
+    };
+    for (std::size_t i = 0; i < 2'000; ++i) uses.saw(drawn_id(), i, "somebody");
     std::set<vault::Id> visited;
     const auto take = [&](const vault::Id& token, vault::UnixTime at) {
         CHECK(at >= 500);
@@ -350,7 +354,7 @@ TEST_CASE("Uses in memory are visited a few at a time, and all of them when more
     LastUses::Place place;
     REQUIRE(uses.visit_some(place, 500, take));
     CHECK(visited.size() < 1'000);
-    for (std::size_t i = 10'000; i < 20'000; ++i) uses.saw(id(i), 0, "somebody");
+    for (int i = 0; i < 10'000; ++i) uses.saw(drawn_id(), 0, "somebody");
     while (uses.visit_some(place, 500, take)) {}
     CHECK(visited.size() == 1'500);
 }

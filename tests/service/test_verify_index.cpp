@@ -358,7 +358,7 @@ TEST_CASE("Uses are visited some at a time, and from the beginning when the tabl
     const auto now = alone.index->now();
     index::Found found;
     for (const vault::Token& token : tokens) REQUIRE(alone.index->verify(bytes_of(alone.text_of(token)), now, found));
-    std::map<vault::Id, int> visits;
+    std::map<vault::Id, std::size_t> visits;
     const auto count = [&](const vault::Id& token, vault::UnixTime at) {
         CHECK(at >= now);
         ++visits[token];
@@ -370,7 +370,9 @@ TEST_CASE("Uses are visited some at a time, and from the beginning when the tabl
     alone.run();
     while (alone.index->visit_uses(place, now, count)) {}
     CHECK(visits.size() == tokens.size());
-    CHECK(std::ranges::all_of(visits, [](const auto& visit) { return visit.second <= 2; }));
+    std::size_t in_all = 0;
+    for (const auto& [token, times] : visits) in_all += times;
+    CHECK(in_all == VerifyIndex::kAtOnce + tokens.size());
     visits.clear();
     VerifyIndex::Place again;
     while (alone.index->visit_uses(again, now + 5, count)) {}
