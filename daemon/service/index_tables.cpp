@@ -13,7 +13,7 @@ bool is_dead(const vault::Token& token, const vault::Generation& generation) {
 }
 
 // What is there of it, with the hash that is on record if that is known here.
-std::optional<index::Stored> stored(const index::Key& key, const vault::Generation& generation, const Beside& beside) {
+std::optional<index::Stored> there_of(const index::Key& key, const vault::Generation& generation, const Beside& beside) {
     std::optional<index::Stored> stored;
     if (generation.hash) stored = {.hash = *generation.hash, .used = 0};
     else if (beside.before != nullptr) stored = beside.before->stored(key);
@@ -24,7 +24,7 @@ std::optional<index::Stored> stored(const index::Key& key, const vault::Generati
 // One without a hash here and in the table before is one that a change has just ended, and that the vault still has.
 bool put_generation(Writer& table, const index::Key& key, const vault::Token& token, const vault::Generation& generation, const Beside& beside) {
     const bool live = !is_dead(token, generation);
-    if (const auto there = stored(key, generation, beside)) {
+    if (const auto there = there_of(key, generation, beside)) {
         return table.put({.key = key,
                           .hash = there->hash,
                           .live = live,

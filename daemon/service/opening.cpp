@@ -98,10 +98,7 @@ public:
         if (index_->slots() > slots_for(index_->count()) / 4 * 5) return copy_table(vault_, *index_, index_->count());
         return std::move(index_);
     }
-    // Adds the last uses of what is not in the index.
-    void tell(LastUses& uses) const {
-        for (const auto& [token, at] : used_elsewhere_) uses.heard(token, at);
-    }
+    std::vector<store::LastUse> take_used_elsewhere() { return std::move(used_elsewhere_); }
 
 private:
     // What has no place among the others has one in a larger table.
@@ -109,7 +106,8 @@ private:
         vault_.load(token);
         const std::string& account = vault_.account(token.account)->name.text();
         while (indexed_ && !put(*index_, account, token, {.before = nullptr, .used = used})) adopt(larger_table(vault_, *index_));
-        if (used != 0 && std::ranges::none_of(token.generations, &vault::Generation::given)) used_elsewhere_.emplace_back(token.id, used);
+        const bool is_in_index = std::ranges::any_of(token.generations, &vault::Generation::given);
+        if (used != 0 && !is_in_index) used_elsewhere_.push_back({.token = token.id, .at = used, .place = 0});
     }
     void adopt(Result<std::unique_ptr<index::Writer>> table) {
         if (table) index_ = std::move(*table);
@@ -120,7 +118,7 @@ private:
     std::unique_ptr<index::Writer> index_;  // made when it is known how many records there are
     Result<void> indexed_;
     std::vector<std::pair<vault::Token, vault::UnixTime>> early_;
-    std::vector<std::pair<vault::Id, vault::UnixTime>> used_elsewhere_;
+    std::vector<store::LastUse> used_elsewhere_;
 };
 
 awaitable<Result<void>> mix_in_entropy(hardware::Hardware& hardware) {
@@ -148,7 +146,7 @@ awaitable<Result<Opened>> open_authentic(const OpeningParts& parts) {
         UsesOnTrail uses;
         HWVAULT_CHECK(follow_trail(*opened.store, contents, opened, uses));
         opened.last_uses = uses.of_tokens_in(*opened.vault);
-        loading.tell(opened.last_uses);
+        opened.used_elsewhere = loading.take_used_elsewhere();
         opened.epochs = contents.epoch;
         opened.time_mark = contents.time_mark;
         opened.on_record = contents.recipient;

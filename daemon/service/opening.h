@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -46,7 +47,8 @@ struct Opened {
     audit::Trail trail{0, {}};
     std::uint64_t audit_written{0};  // the audit files have the entries up to this one
     bool trail_signed{true};         // its last entry is a checkpoint, or there is none
-    LastUses last_uses;                          // as the trail tells, and the store of what is not in the index
+    LastUses last_uses;                          // as the trail tells
+    std::vector<store::LastUse> used_elsewhere;  // as the store says of tokens that have no place in the index: of no trust
     vault::UnixTime time_mark{0};
     std::optional<crypto::Digest> on_record;     // the fingerprint of the recovery recipient
     std::optional<crypto::Recipient> recipient;  // the same

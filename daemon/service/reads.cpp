@@ -61,16 +61,14 @@ void VaultService::forget_uses(const vault::Change& change) {
     }
 }
 
-// Of a verification, and of what comes from the store, it is known when it was, and not by whom. What is later than now is no
-// use: readers may write to the index, and others may have written to the store's file.
+// Of a verification, and of what comes from the store, it is known when it was, and not by whom.
 vault::Info VaultService::info_of(const vault::Account& account, const vault::Token& token) const {
     vault::Info info = vault::full_info(account, token);
-    const vault::UnixTime now = open_->committer->now();
-    if (const auto use = last_uses_.of(token.id); use && use->at <= now) {
+    if (const auto use = last_uses_.of(token.id)) {
         info.last_used_at = use->at;
         info.last_used_by = use->by;
     }
-    const vault::UnixTime verified_at = open_->index->last_verified(account, token, now);
+    const vault::UnixTime verified_at = open_->index->last_verified(account, token, open_->committer->now());
     if (verified_at > info.last_used_at) {
         info.last_used_at = verified_at;
         info.last_used_by.clear();

@@ -3,6 +3,7 @@
 // Opening, the state of the whole, and what a change brings with it.
 #include "daemon/service/vault_service.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -165,6 +166,10 @@ void VaultService::adopt(Opened opened) {
     open_->vault = std::move(opened.vault);
     open_->vault->set_quotas(parts_.quotas);  // those of now: opening takes a while
     last_uses_ = std::move(opened.last_uses);
+    const vault::UnixTime now = std::max(opened.time_mark, parts_.clock());
+    for (const store::LastUse& use : opened.used_elsewhere) {
+        if (use.at <= now) last_uses_.heard(use.token, use.at);
+    }
     std::optional<std::uint64_t> counter;
     if (opened.device) counter = opened.device->value;
     open_->epochs = std::make_shared<EpochKeeper>(EpochKeeper::Parts{.strand = parts_.strand,

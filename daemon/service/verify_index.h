@@ -69,7 +69,7 @@ public:
         return current_->recognise(token, found);
     }
     // When some process last verified one of its strings, or it was used before the start, as far as is known by `now`; 0: never.
-    // Every reader may write there, so what is later than that is no use.
+    // Every reader may write there, and others may have written to the store's file: what is later than that is no use.
     [[nodiscard]] vault::UnixTime last_verified(const vault::Account& account, const vault::Token& token, vault::UnixTime now) const;
 
     // The later of the clock and the time mark.

@@ -43,7 +43,7 @@ private:
 
 // What of it may be so: not before the token was made, and as verifiers note it, in 32 bits. Whether it is past is for others to
 // see, who have a clock.
-vault::UnixTime used(const vault::Token& token, std::uint64_t saved) {
+vault::UnixTime credible_use(const vault::Token& token, std::uint64_t saved) {
     const bool may_be = saved >= token.created_at && saved <= std::numeric_limits<std::uint32_t>::max();
     return may_be ? saved : 0;
 }
@@ -171,7 +171,7 @@ Result<void> Loading::take_row(const StoredRow& stored, CheckedRow& checked, Rec
         accounts_.emplace(account->id, account->name.text());
         records.accounts.push_back(std::move(*account));
     } else if (auto* const token = std::get_if<vault::Token>(&checked.record)) {
-        records.used.push_back(used(*token, stored.used));
+        records.used.push_back(credible_use(*token, stored.used));
         records.tokens.push_back(std::move(*token));
     } else {
         return bad_record(stored);

@@ -15,7 +15,7 @@ using namespace hwvault::service;
 
 namespace {
 
-vault::Info describe(Harness& vault, const std::string& name = "") {
+vault::Info own_info(Harness& vault, const std::string& name = "") {
     return vault.service().describe(vault.alice, "", name).value();
 }
 
@@ -81,7 +81,7 @@ private:
 };
 
 // A sweep with nothing around it.
-struct Alone {
+struct LoneSweep {
     boost::asio::io_context io{1};
     boost::asio::thread_pool store_thread{1};
     boost::asio::thread_pool background{1};
@@ -162,14 +162,14 @@ TEST_CASE("When a token was last used is known after a regular end, to the secon
     CHECK(vault.run(vault.service().rotate(vault.alice, "", "rotated", 0, 1'000)));
     for (int starts = 0; starts < 3; ++starts) {
         for (const char* const name : {"", "rotated"}) {
-            CHECK(describe(vault, name).last_used_at == verified_at);
-            CHECK(describe(vault, name).last_used_by.empty());
+            CHECK(own_info(vault, name).last_used_at == verified_at);
+            CHECK(own_info(vault, name).last_used_by.empty());
         }
-        CHECK(describe(vault, "unused").last_used_at == 0);
+        CHECK(own_info(vault, "unused").last_used_at == 0);
         vault.restart();
     }
     CHECK(vault.active(rotated));
-    CHECK(describe(vault, "rotated").last_used_at == vault.now);
+    CHECK(own_info(vault, "rotated").last_used_at == vault.now);
 }
 
 TEST_CASE("After a crash it is known as of the last sweep") {
@@ -189,7 +189,7 @@ TEST_CASE("After a crash it is known as of the last sweep") {
     vault.shut();
     put_back(vault, crash.path() / "store");
     vault.start();
-    CHECK(describe(vault).last_used_at == swept);
+    CHECK(own_info(vault).last_used_at == swept);
 }
 
 TEST_CASE("A use that only the trail tells after a crash is saved, and one that is saved is not replaced by an older of the trail") {
@@ -218,16 +218,16 @@ TEST_CASE("What the store alone tells of a token is when it was used, and nobody
     vault.now += 20;
     vault.start();
     for (const char* const name : {"imported", "never-given"}) {
-        CHECK(describe(vault, name).last_used_at == vault.now - 10);
-        CHECK(describe(vault, name).last_used_by.empty());
+        CHECK(own_info(vault, name).last_used_at == vault.now - 10);
+        CHECK(own_info(vault, name).last_used_by.empty());
     }
     vault.get(vault.alice, "", "imported");
-    CHECK(describe(vault, "imported").last_used_at == vault.now);
-    CHECK(describe(vault, "imported").last_used_by == "user:alice");
+    CHECK(own_info(vault, "imported").last_used_at == vault.now);
+    CHECK(own_info(vault, "imported").last_used_by == "user:alice");
     CHECK(vault.run(vault.service().erase(vault.alice, "", "never-given")));
     CHECK(vault.run(vault.service().create(vault.alice, "", "never-given", {})));
     vault.restart();
-    CHECK(describe(vault, "never-given").last_used_at == 0);
+    CHECK(own_info(vault, "never-given").last_used_at == 0);
 }
 
 TEST_CASE("A use in the future is neither shown nor saved, whoever wrote it, and hides no later one") {
@@ -238,27 +238,31 @@ TEST_CASE("A use in the future is neither shown nor saved, whoever wrote it, and
     vault.now += 10;
     SECTION("a reader of the index") {
         write_all_stamps(vault, static_cast<std::uint32_t>(future));
-        CHECK(describe(vault).last_used_at == retrieved_at);
+        CHECK(own_info(vault).last_used_at == retrieved_at);
         vault.shut();
         CHECK(ask_file(vault.file(), "SELECT max(at) FROM uses") == static_cast<std::int64_t>(retrieved_at));
         vault.start();
     }
     SECTION("somebody with the store's file") {
-        CHECK(vault.run(vault.service().import(vault.alice, "", "imported", SecretBytes::copy_of(bytes_of("a secret")), {})));
+        for (const char* const name : {"imported", "retrieved"}) {
+            CHECK(vault.run(vault.service().import(vault.alice, "", name, SecretBytes::copy_of(bytes_of("a secret")), {})));
+        }
+        vault.get(vault.alice, "", "retrieved");
         vault.shut();
         ask_file(vault.file(), "INSERT OR REPLACE INTO uses SELECT row, " + std::to_string(future) + " FROM records");
         vault.start();
-        CHECK(describe(vault, "imported").last_used_at == 0);
+        CHECK(own_info(vault, "imported").last_used_at == 0);
+        CHECK(own_info(vault, "retrieved").last_used_at == vault.now);
     }
-    CHECK(describe(vault).last_used_at == retrieved_at);
+    CHECK(own_info(vault).last_used_at == retrieved_at);
     CHECK(vault.active(text));
-    CHECK(describe(vault).last_used_at == vault.now);
+    CHECK(own_info(vault).last_used_at == vault.now);
     vault.restart();
-    CHECK(describe(vault).last_used_at == vault.now);
+    CHECK(own_info(vault).last_used_at == vault.now);
 }
 
 TEST_CASE("A sweep writes what was used since the last one, in small transactions and in the order of the file") {
-    Alone alone;
+    LoneSweep alone;
     alone.use(3'500);
     alone.sweep->start();
     alone.until([&] { return alone.saved() >= 3'500; });
@@ -283,7 +287,7 @@ TEST_CASE("A sweep writes what was used since the last one, in small transaction
 }
 
 TEST_CASE("A store that cannot take uses is told of once, and is given all of them when it can") {
-    Alone alone;
+    LoneSweep alone;
     alone.shelf.full = true;
     alone.use(100);
     alone.sweep->start();
@@ -300,7 +304,7 @@ TEST_CASE("A store that cannot take uses is told of once, and is given all of th
 }
 
 TEST_CASE("A disk that is nearly full is left to what matters more") {
-    Alone alone;
+    LoneSweep alone;
     alone.disk_has_room = false;
     alone.use(100);
     alone.sweep->start();
@@ -312,7 +316,7 @@ TEST_CASE("A disk that is nearly full is left to what matters more") {
 }
 
 TEST_CASE("What is used while a sweep is under way is saved at the end") {
-    Alone alone;
+    LoneSweep alone;
     alone.use(10);
     std::promise<void> go_on;
     std::promise<void> waits;
