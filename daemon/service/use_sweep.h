@@ -30,11 +30,11 @@ namespace hwvault::service {
 class UseSweep : public std::enable_shared_from_this<UseSweep> {
 public:
     static constexpr std::chrono::milliseconds kInterval = std::chrono::minutes(10);
-    // In one transaction: some 2 ms.
-    static constexpr std::size_t kAtOnce = 1'000;
-    // Put in the order of the file before they are written, in 4 MB of memory: where a million tokens are in use, each page is
-    // written eight times a sweep, and not each time that one of its tokens comes.
-    static constexpr std::size_t kInOrder = 131'072;
+    // In one transaction: some 0.5 ms, and the disk's sync.
+    static constexpr std::size_t kAtOnce = 400;
+    // Put in the order of the file before they are written, in 8 MB of memory: where a million tokens are in use, each page is
+    // written four times a sweep, and not each time that one of its tokens comes.
+    static constexpr std::size_t kInOrder = 262'144;
     static constexpr auto kAtStop = std::chrono::seconds(10);  // that the last sweep may take: a million tokens take some 3
 
     struct Parts {

@@ -274,7 +274,7 @@ TEST_CASE("A sweep writes what was used since the last one, in small transaction
     CHECK(saved.back().size() == 10);
     std::set<vault::Id> tokens;
     std::uint64_t place = 0;
-    for (std::size_t i = 0; i < 4; ++i) {
+    for (std::size_t i = 0; i < 9; ++i) {
         CHECK(saved.at(i).size() <= UseSweep::kAtOnce);
         for (const store::LastUse& use : saved[i]) {
             CHECK(use.place >= place);
