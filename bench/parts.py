@@ -108,7 +108,7 @@ def revoke(bench):
 
 
 def sign(bench):
-    """Derivation in SoftHSM2, in a vault that nobody serves meanwhile."""
+    """SoftHSM2 itself, in a vault that nobody serves meanwhile."""
     folder = servers.made_vault(FEW)
     module = tomllib.loads((folder / "hwvault.toml").read_text())["hardware"]["module"]
     bench.program("bench_sign", folder, module, BIN / "hwvault-hardware", bench.turns)
@@ -161,7 +161,7 @@ NAMES = {
     "bus": ("bus/retrieve", "keyring/get", "keyring/create"),
     "load": ("load/1", "load/16", "load/16x16/hot", "load/16x16/all"),
     "revoke": ("revoke/alone", "revoke/many", "revoke/uncounted/alone", "revoke/uncounted/many"),
-    "sign": ("derive/pkcs11",),
+    "sign": ("derive/pkcs11", "revoke/least"),
     "verbs": ("verb/",),
     "size": ("memory", "start"),
     "derive": ("derive/tpm/alone", "derive/tpm/many"),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// Derivations per second in SoftHSM2: through the daemon's client, the private socket and the hardware child, and by C_Sign in one
-// process. Each with as many in flight as serve it best, in turns; medians.
+// What SoftHSM2 takes, in turns; medians. Derivations per second: through the daemon's client, the private socket and the hardware
+// child, and by C_Sign in one process, each with as many in flight as serve it best. And the least that a revocation which moves
+// the epoch can come to: SQLite's durable commit and then one new label, in one thread, against the commit alone.
 //
 //     bench_sign DIR MODULE HWVAULT-HARDWARE TURNS    DIR is a vault's of --dev, MODULE its PKCS#11 module
 #include <algorithm>
@@ -13,11 +14,14 @@
 #include <string>
 #include <vector>
 
+#include "bench/folder.h"
 #include "bench/measured.h"
-#include "bench/raw_sign.h"
+#include "bench/raw_commit.h"
+#include "bench/raw_module.h"
 #include "bench/through_child.h"
 #include "daemon/development.h"
 #include "os/file.h"
+#include "os/run.h"
 
 namespace {
 
@@ -52,10 +56,35 @@ private:
     std::vector<std::vector<double>> of_;
 };
 
+template <class Work>
+double per_second(Work work) {
+    const auto began = std::chrono::steady_clock::now();
+    std::size_t made = 0;
+    for (; std::chrono::steady_clock::now() < began + kTurn; ++made) work();
+    return static_cast<double>(made) / std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+}
+
+void measure_step(bench::RawModule& raw, std::size_t turns) {
+    const bench::Folder folder(os::own_folder());
+    bench::RawCommits commits(folder.path());
+    std::vector<double> with_label;
+    std::vector<double> alone;
+    // The first turn is not counted, as in bench_revoke.
+    for (std::size_t i = 0; i <= turns; ++i) {
+        const double alone_rate = per_second([&] { commits.commit(); });
+        const double label_rate = per_second([&] { commits.commit(), raw.relabel(); });
+        if (i == 0) continue;
+        alone.push_back(alone_rate);
+        with_label.push_back(label_rate);
+    }
+    bench::print({"revoke/least", bench::median(with_label), bench::median(alone), "/s"});
+}
+
 void measure(const std::filesystem::path& folder, const char* module, const char* program, std::size_t turns) {
     const Development development = prepare_development(folder, Simulated::kSoftHsm, program).value();
     ::setenv("SOFTHSM2_CONF", (folder / "softhsm2.conf").c_str(), 1);
-    const bench::RawSigner raw(module, os::read_secret_file(folder / "hardware/pin", kMaxPinSize).value());
+    bench::RawModule raw(module, os::read_secret_file(folder / "hardware/pin", kMaxPinSize).value());
+    measure_step(raw, turns);
     Rates ours(kInFlight);
     Rates limit(kThreads);
     for (std::size_t i = 0; i < turns; ++i) {

@@ -50,6 +50,7 @@ WANTED = {
     "keyring/get": ("D-Bus Retrieve against gnome-keyring's GetSecret, 5,000 of each", at_least(3)),
     "keyring/create": ("D-Bus Create against gnome-keyring's CreateItem, 5,000 of each", at_least(50)),
     "revoke/alone": ("Revoke, one caller, against SQLite's durable commit of one row", at_least(0.7)),
+    "revoke/least": ("SQLite's durable commit and one C_SetAttributeValue of SoftHSM2, nothing else, against the commit", TO_BE_SEEN),
     "revoke/uncounted/alone": ("Revoke with anti_rollback off, one caller, against SQLite's durable commit of one row", at_least(0.7)),
     "revoke/many": ("Revoke, 64 callers against one", at_least(10)),
     "revoke/uncounted/many": ("Revoke with anti_rollback off, 64 callers against one", at_least(10)),

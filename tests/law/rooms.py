@@ -59,7 +59,7 @@ WITHIN = {"daemon/hardware/pkcs11": "daemon/hardware", "daemon/hardware/tpm": "d
 # library: (what its includes look like, the path prefixes that may include it). What is called raw in bench/ is the limit that
 # a room which uses the library is held against.
 LIBRARIES = {
-    "PKCS#11 and libp11": (r"(libp11|p11_err|pkcs11[a-z]*)\.h$|p11-kit/|pkcs11/|p11/", ("daemon/hardware/pkcs11/", "bench/raw_sign")),
+    "PKCS#11 and libp11": (r"(libp11|p11_err|pkcs11[a-z]*)\.h$|p11-kit/|pkcs11/|p11/", ("daemon/hardware/pkcs11/", "bench/raw_module")),
     "tpm2-tss": (r"tss2/", ("daemon/hardware/tpm/",)),
     "sdbus-c++": (r"sdbus-c\+\+/", ("daemon/doors/dbus/", "cli/bus_client", "cli/unit_bus")),
     "SQLite": (r"sqlite3", ("daemon/store/", "bench/raw_commit")),

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// HMACs of a PKCS#11 module that is called directly in this process, by as many threads as one likes, each with a session of its
-// own: the limit of a derivation.
+// A PKCS#11 module that is called directly in this process: HMACs by as many threads as one likes, each with a session of its own,
+// which is the limit of a derivation; and new labels of an object, which a step of the epoch cannot do without.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
@@ -16,25 +17,33 @@
 namespace hwvault::bench {
 
 // Throws std::runtime_error, naming the call, when the module says anything but CKR_OK.
-class RawSigner {
+class RawModule {
 public:
     // Logs in to the first token that is initialised, and looks for hwvault's root key on it.
-    RawSigner(const std::filesystem::path& module, const SecretBytes& pin);
-    RawSigner(const RawSigner&) = delete;
-    RawSigner& operator=(const RawSigner&) = delete;
-    ~RawSigner();
+    RawModule(const std::filesystem::path& module, const SecretBytes& pin);
+    RawModule(const RawModule&) = delete;
+    RawModule& operator=(const RawModule&) = delete;
+    ~RawModule();
 
     // HMACs per second over `input`, of all threads.
     [[nodiscard]] double rate(std::size_t threads, BytesView input, std::chrono::nanoseconds time) const;
 
+    // Gives a private object of its own, which goes with this, a label of another `kLabelSize` characters.
+    void relabel();
+
 private:
-    [[nodiscard]] CK_SESSION_HANDLE open_session() const;
+    static constexpr std::size_t kLabelSize = 80;  // as an epoch's
+
+    void make_object();
+    [[nodiscard]] CK_SESSION_HANDLE open_session(CK_FLAGS flags = CKF_SERIAL_SESSION) const;
     [[nodiscard]] std::size_t sign_until(std::chrono::steady_clock::time_point end, BytesView input) const;
 
     CK_FUNCTION_LIST* functions_;
     CK_SLOT_ID slot_{0};
     CK_SESSION_HANDLE session_{0};
     CK_OBJECT_HANDLE key_{0};
+    CK_OBJECT_HANDLE object_{0};
+    std::array<CK_BYTE, kLabelSize> label_{};
 };
 
 }  // namespace hwvault::bench

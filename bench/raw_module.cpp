@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-#include "bench/raw_sign.h"
+#include "bench/raw_module.h"
 
-#include <array>
 #include <future>
 #include <stdexcept>
 #include <string>
@@ -43,12 +42,12 @@ CK_SLOT_ID initialised_slot(CK_FUNCTION_LIST* functions) {
 
 }  // namespace
 
-RawSigner::RawSigner(const std::filesystem::path& module, const SecretBytes& pin) : functions_(function_list(module)) {
+RawModule::RawModule(const std::filesystem::path& module, const SecretBytes& pin) : functions_(function_list(module)) {
     CK_C_INITIALIZE_ARGS arguments{};
     arguments.flags = CKF_OS_LOCKING_OK;
     require("C_Initialize", functions_->C_Initialize(&arguments));
     slot_ = initialised_slot(functions_);
-    session_ = open_session();
+    session_ = open_session(CKF_SERIAL_SESSION | CKF_RW_SESSION);
     require("C_Login", functions_->C_Login(session_, CKU_USER, const_cast<CK_UTF8CHAR*>(pin.reveal().data()), pin.size()));
     std::string label(kRootKey);
     CK_ATTRIBUTE wanted{CKA_LABEL, label.data(), label.size()};
@@ -57,19 +56,38 @@ RawSigner::RawSigner(const std::filesystem::path& module, const SecretBytes& pin
     require("C_FindObjects", functions_->C_FindObjects(session_, &key_, 1, &count));
     functions_->C_FindObjectsFinal(session_);
     if (count != 1) throw std::runtime_error("the token has no key with the label " + label);
+    make_object();
 }
 
-RawSigner::~RawSigner() {
+void RawModule::make_object() {
+    CK_OBJECT_CLASS kind = CKO_DATA;
+    CK_BBOOL yes = CK_TRUE;
+    label_.fill('a');
+    std::array<CK_ATTRIBUTE, 4> attributes{{{CKA_CLASS, &kind, sizeof kind},
+                                            {CKA_TOKEN, &yes, sizeof yes},
+                                            {CKA_PRIVATE, &yes, sizeof yes},
+                                            {CKA_LABEL, label_.data(), label_.size()}}};
+    require("C_CreateObject", functions_->C_CreateObject(session_, attributes.data(), attributes.size(), &object_));
+}
+
+RawModule::~RawModule() {
+    functions_->C_DestroyObject(session_, object_);
     functions_->C_Finalize(nullptr);
 }
 
-CK_SESSION_HANDLE RawSigner::open_session() const {
+void RawModule::relabel() {
+    label_.fill(label_.front() == 'a' ? 'b' : 'a');
+    CK_ATTRIBUTE label{CKA_LABEL, label_.data(), label_.size()};
+    require("C_SetAttributeValue", functions_->C_SetAttributeValue(session_, object_, &label, 1));
+}
+
+CK_SESSION_HANDLE RawModule::open_session(CK_FLAGS flags) const {
     CK_SESSION_HANDLE session = 0;
-    require("C_OpenSession", functions_->C_OpenSession(slot_, CKF_SERIAL_SESSION, nullptr, nullptr, &session));
+    require("C_OpenSession", functions_->C_OpenSession(slot_, flags, nullptr, nullptr, &session));
     return session;
 }
 
-std::size_t RawSigner::sign_until(steady_clock::time_point end, BytesView input) const {
+std::size_t RawModule::sign_until(steady_clock::time_point end, BytesView input) const {
     const CK_SESSION_HANDLE session = open_session();
     std::size_t made = 0;
     for (; steady_clock::now() < end; ++made) {
@@ -83,7 +101,7 @@ std::size_t RawSigner::sign_until(steady_clock::time_point end, BytesView input)
     return made;
 }
 
-double RawSigner::rate(std::size_t threads, BytesView input, std::chrono::nanoseconds time) const {
+double RawModule::rate(std::size_t threads, BytesView input, std::chrono::nanoseconds time) const {
     const auto began = steady_clock::now();
     std::vector<std::future<std::size_t>> workers;
     for (std::size_t i = 0; i < threads; ++i) {
