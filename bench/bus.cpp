@@ -49,4 +49,17 @@ Message Bus::send(const Message& call) {
     return Message(answer);
 }
 
+void Bus::offer(const char* service, const char* object, const char* interface, const sd_bus_vtable* methods, void* data) {
+    check_bus("sd_bus_add_object_vtable", sd_bus_add_object_vtable(bus_.get(), nullptr, object, interface, methods, data));
+    check_bus("sd_bus_request_name", sd_bus_request_name(bus_.get(), service, 0));
+}
+
+void Bus::serve() {
+    for (;;) {
+        const int done = sd_bus_process(bus_.get(), nullptr);
+        check_bus("sd_bus_process", done);
+        if (done == 0) check_bus("sd_bus_wait", sd_bus_wait(bus_.get(), UINT64_MAX));
+    }
+}
+
 }  // namespace hwvault::bench

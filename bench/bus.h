@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// One D-Bus client for all whom bench_bus compares: a connection of libsystemd's, calls one after the other.
+// A connection of libsystemd's to a bus: for all whom bench_bus compares one client, which makes calls one after the other.
 #pragma once
 
 #include <memory>
@@ -18,6 +18,11 @@ struct FreeMessage {
 };
 using Message = std::unique_ptr<sd_bus_message, FreeMessage>;
 
+inline constexpr const char* kVaultService = "org.hwvault.Vault1";
+inline constexpr const char* kVaultObject = "/org/hwvault/Vault1";
+inline constexpr const char* kVaultInterface = "org.hwvault.Vault1";
+inline constexpr const char* kLeastService = "org.hwvault.bench.Least";  // bench_bus_least's; object and interface are the vault's
+
 class Bus {
 public:
     // `address` as in DBUS_SYSTEM_BUS_ADDRESS.
@@ -27,6 +32,9 @@ public:
     Message call(const std::string& service, const std::string& object, const char* interface, const char* member);
     // Sends it and waits for the answer; throws std::runtime_error with what an error says.
     Message send(const Message& call);
+    // Takes this name, for calls of these methods with `data`; and answers them, for ever.
+    void offer(const char* service, const char* object, const char* interface, const sd_bus_vtable* methods, void* data);
+    [[noreturn]] void serve();
 
 private:
     struct Close {

@@ -4,6 +4,7 @@
 // of the turns.
 //
 //     bench_bus retrieve BUS TURNS                   our Retrieve against Peer.Ping of the same process
+//     bench_bus least BUS TURNS                      that of bench_bus_least, which does no more than it must, against the same
 //     bench_bus keyring BUS KEYRING-BUS ITEMS TURNS  our Retrieve and Create against gnome-keyring's GetSecret and CreateItem
 //
 // The vault is one of bench_make_vault's, with its policy and its audit trail on.
@@ -54,15 +55,17 @@ std::size_t number(const char* text) {
 
 int run(std::span<char*> arguments) {
     const std::string_view mode = arguments.size() > 2 ? arguments[1] : "";
-    if (!(mode == "retrieve" && arguments.size() == 4) && !(mode == "keyring" && arguments.size() == 6)) {
+    const bool is_retrieve = mode == "retrieve" || mode == "least";
+    if (!(is_retrieve && arguments.size() == 4) && !(mode == "keyring" && arguments.size() == 6)) {
         std::fprintf(stderr, "usage: see the head of bench/bus_bench.cpp\n");
         return 2;
     }
     VaultOnBus vault(arguments[2]);
-    const Call retrieve = [&](std::size_t i) { vault.retrieve(i); };
+    VaultOnBus least(arguments[2], kLeastService);
+    const Call retrieve = [&](std::size_t i) { (mode == "least" ? least : vault).retrieve(i); };
     for (std::size_t i = 0; i < kWarmUp; ++i) retrieve(i);
-    if (mode == "retrieve") {
-        compare("bus/retrieve", number(arguments[3]), retrieve, [&](std::size_t) { vault.ping(); });
+    if (is_retrieve) {
+        compare(("bus/" + std::string(mode)).c_str(), number(arguments[3]), retrieve, [&](std::size_t) { vault.ping(); });
         return 0;
     }
     KeyringOnBus keyring(arguments[3], number(arguments[4]));

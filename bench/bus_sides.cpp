@@ -10,9 +10,6 @@
 namespace hwvault::bench {
 namespace {
 
-const std::string kVault = "org.hwvault.Vault1";
-const std::string kVaultObject = "/org/hwvault/Vault1";
-constexpr const char* kVaultInterface = "org.hwvault.Vault1";
 constexpr std::size_t kBusy = 64;         // accounts of bench_make_vault's
 constexpr std::size_t kOfAccount = 900;   // tokens, of 1,000 that one may have
 
@@ -32,12 +29,12 @@ struct Created {
 }  // namespace
 
 void VaultOnBus::ping() {
-    bus_.send(bus_.call(kVault, kVaultObject, "org.freedesktop.DBus.Peer", "Ping"));
+    bus_.send(bus_.call(service_, kVaultObject, "org.freedesktop.DBus.Peer", "Ping"));
 }
 
 void VaultOnBus::retrieve(std::size_t number) {
     const std::string account = "app:busy-" + std::to_string(number % kBusy);
-    const Message call = bus_.call(kVault, kVaultObject, kVaultInterface, "Retrieve");
+    const Message call = bus_.call(service_, kVaultObject, kVaultInterface, "Retrieve");
     check_bus("sd_bus_message_append", sd_bus_message_append(call.get(), "ss", account.c_str(), "default"));
     const Message answer = bus_.send(call);
     int descriptor = -1;  // the message's
@@ -48,7 +45,7 @@ void VaultOnBus::retrieve(std::size_t number) {
 
 void VaultOnBus::create() {
     const Created made(created_++);
-    const Message call = bus_.call(kVault, kVaultObject, kVaultInterface, "Create");
+    const Message call = bus_.call(service_, kVaultObject, kVaultInterface, "Create");
     check_bus("sd_bus_message_append", sd_bus_message_append(call.get(), "ss", made.account.c_str(), made.name.c_str()));
     check_bus("sd_bus_message_open_container", sd_bus_message_open_container(call.get(), 'a', "{sv}"));
     // With an account's first token.
@@ -62,7 +59,7 @@ void VaultOnBus::create() {
 void VaultOnBus::erase_created() {
     while (created_ > 0) {
         const Created made(--created_);
-        const Message call = bus_.call(kVault, kVaultObject, kVaultInterface, "Delete");
+        const Message call = bus_.call(service_, kVaultObject, kVaultInterface, "Delete");
         check_bus("sd_bus_message_append", sd_bus_message_append(call.get(), "ss", made.account.c_str(), made.name.c_str()));
         bus_.send(call);
     }

@@ -12,10 +12,10 @@
 
 namespace hwvault::bench {
 
-// On a vault of bench_make_vault's.
+// On a vault of bench_make_vault's, or what answers in its place.
 class VaultOnBus {
 public:
-    explicit VaultOnBus(const std::string& address) : bus_(address) {}
+    explicit VaultOnBus(const std::string& address, const char* service = kVaultService) : bus_(address), service_(service) {}
 
     void ping();
     // The `default` of one of the busy accounts.
@@ -26,6 +26,7 @@ public:
 
 private:
     Bus bus_;
+    std::string service_;
     std::size_t created_{0};
 };
 

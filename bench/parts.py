@@ -6,7 +6,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tomllib
 import traceback
 
 import servers
@@ -95,6 +94,8 @@ def bus(bench):
     """The D-Bus door against the bus itself, and against gnome-keyring."""
     with servers.vault(KEYRING, bus=True) as vault:
         bench.program("bench_bus", "retrieve", vault.bus.address, bench.turns)
+        with servers.least_on_bus(vault.bus.address, servers.made_vault(FEW)):
+            bench.program("bench_bus", "least", vault.bus.address, bench.turns)
         with servers.keyring() as keyring:
             bench.program("bench_bus", "keyring", vault.bus.address, keyring, KEYRING, bench.turns)
 
@@ -110,8 +111,7 @@ def revoke(bench):
 def sign(bench):
     """SoftHSM2 itself, in a vault that nobody serves meanwhile."""
     folder = servers.made_vault(FEW)
-    module = tomllib.loads((folder / "hwvault.toml").read_text())["hardware"]["module"]
-    bench.program("bench_sign", folder, module, BIN / "hwvault-hardware", bench.turns)
+    bench.program("bench_sign", folder, servers.module_of(folder), BIN / "hwvault-hardware", bench.turns)
 
 
 def compare_verbs(bench, tokens):
@@ -158,7 +158,7 @@ ALL = {part.__name__: part for part in (verify, load, bus, revoke, sign, verbs, 
 NAMES = {
     "verify": ("verify/1000/hit", "verify/1000/miss", "verify/1000000/hit", "verify/1000000/miss", "verify/10000000/hit",
                "verify/10000000/miss", "verify/redis"),
-    "bus": ("bus/retrieve", "keyring/get", "keyring/create"),
+    "bus": ("bus/retrieve", "bus/least", "keyring/get", "keyring/create"),
     "load": ("load/1", "load/16", "load/16x16/hot", "load/16x16/all"),
     "revoke": ("revoke/alone", "revoke/many", "revoke/uncounted/alone", "revoke/uncounted/many"),
     "sign": ("derive/pkcs11", "revoke/least"),

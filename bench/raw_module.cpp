@@ -87,16 +87,18 @@ CK_SESSION_HANDLE RawModule::open_session(CK_FLAGS flags) const {
     return session;
 }
 
+void RawModule::sign(CK_SESSION_HANDLE session, BytesView input) const {
+    CK_MECHANISM mechanism{CKM_SHA256_HMAC, nullptr, 0};
+    require("C_SignInit", functions_->C_SignInit(session, &mechanism, key_));
+    std::array<CK_BYTE, 32> output;
+    CK_ULONG size = output.size();
+    require("C_Sign", functions_->C_Sign(session, const_cast<CK_BYTE*>(input.data()), input.size(), output.data(), &size));
+}
+
 std::size_t RawModule::sign_until(steady_clock::time_point end, BytesView input) const {
     const CK_SESSION_HANDLE session = open_session();
     std::size_t made = 0;
-    for (; steady_clock::now() < end; ++made) {
-        CK_MECHANISM mechanism{CKM_SHA256_HMAC, nullptr, 0};
-        require("C_SignInit", functions_->C_SignInit(session, &mechanism, key_));
-        std::array<CK_BYTE, 32> output;
-        CK_ULONG size = output.size();
-        require("C_Sign", functions_->C_Sign(session, const_cast<CK_BYTE*>(input.data()), input.size(), output.data(), &size));
-    }
+    for (; steady_clock::now() < end; ++made) sign(session, input);
     require("C_CloseSession", functions_->C_CloseSession(session));
     return made;
 }

@@ -25,6 +25,8 @@ public:
     RawModule& operator=(const RawModule&) = delete;
     ~RawModule();
 
+    // One HMAC over `input`. Not thread-safe, as all but rate() is.
+    void sign(BytesView input) const { sign(session_, input); }
     // HMACs per second over `input`, of all threads.
     [[nodiscard]] double rate(std::size_t threads, BytesView input, std::chrono::nanoseconds time) const;
 
@@ -36,6 +38,7 @@ private:
 
     void make_object();
     [[nodiscard]] CK_SESSION_HANDLE open_session(CK_FLAGS flags = CKF_SERIAL_SESSION) const;
+    void sign(CK_SESSION_HANDLE session, BytesView input) const;
     [[nodiscard]] std::size_t sign_until(std::chrono::steady_clock::time_point end, BytesView input) const;
 
     CK_FUNCTION_LIST* functions_;

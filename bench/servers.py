@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,6 +78,21 @@ def index_vault(tokens):
         harness.until((home / "socket").exists, 120, "the index")
         give_core(process.pid)
         yield home / "socket"
+
+
+def module_of(folder):
+    return tomllib.loads((folder / "hwvault.toml").read_text())["hardware"]["module"]
+
+
+@contextlib.contextmanager
+def least_on_bus(address, folder):
+    """What answers there in the vault's place, with the device of a vault that nobody serves."""
+    with contextlib.ExitStack() as ending:
+        process = subprocess.Popen([BIN / "bench_bus_least", address, folder, module_of(folder)], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, text=True)
+        ending.callback(end, process)
+        harness.expect(process.stdout.readline() == "ready\n", "bench_bus_least did not get there")
+        yield
 
 
 @contextlib.contextmanager

@@ -47,6 +47,7 @@ WANTED = {
     "load/16x16/all": ("Varlink Verify against Redis GET, 16 connections, 16 in flight, 1,000,000 tokens", at_least(1.8)),
     "open/": ("Varlink Verify against Redis GET, 16 connections, {rate} calls a second whatever comes, {rest}", TO_BE_SEEN),
     "bus/retrieve": ("D-Bus Retrieve (SoftHSM2) against Peer.Ping of the same process", at_least(0.6)),
+    "bus/least": ("a sealed memfd and one C_Sign in one thread, and no vault, against hwvaultd's Peer.Ping", TO_BE_SEEN),
     "keyring/get": ("D-Bus Retrieve against gnome-keyring's GetSecret, 5,000 of each", at_least(3)),
     "keyring/create": ("D-Bus Create against gnome-keyring's CreateItem, 5,000 of each", at_least(50)),
     "revoke/alone": ("Revoke, one caller, against SQLite's durable commit of one row", at_least(0.7)),
