@@ -50,6 +50,14 @@ Answer<BytesView> checked_secret(const void* data, std::size_t size) {
     return BytesView(static_cast<const std::uint8_t*>(data), size);
 }
 
+// To be verified: what can be no token, as nothing at all, is not active, and a size without a text is the caller's mistake.
+Answer<BytesView> shown_text(const void* data, std::size_t size) {
+    if (data == nullptr && size != 0) {
+        return Failure{HWVAULT_ERROR_INVALID_ARGUMENT, "A token to verify is NULL, and has a size."};
+    }
+    return BytesView(static_cast<const std::uint8_t*>(data), size);
+}
+
 Answer<void> give(Answer<Info> answer, hwvault_info** info) {
     HWVAULT_TRY(Info value, std::move(answer));
     if (info != nullptr) *info = std::make_unique<hwvault_info>(hwvault_info{std::move(value)}).release();
@@ -139,24 +147,28 @@ int hwvault_rotate(hwvault_client* client, const hwvault_target* target, uint64_
 
 // First the way that nothing can go wrong on.
 int hwvault_verify(hwvault_client* client, const void* token, size_t size, hwvault_verification* result) {
-    if (result->struct_size == sizeof *result && is_secret(token, size)) {
+    if (result->struct_size == sizeof *result && token != nullptr) {
         if (client->client.verify_here({static_cast<const std::uint8_t*>(token), size}, *result)) return HWVAULT_OK;
     }
     return guarded([&]() -> Answer<void> {
         HWVAULT_CHECK(check_size(*result));
         write_inactive(*result);
-        HWVAULT_TRY(const BytesView bytes, checked_secret(token, size));
+        HWVAULT_TRY(const BytesView bytes, shown_text(token, size));
         return client->client.verify(bytes, *result);
     });
 }
 
 int hwvault_verify_many(hwvault_client* client, const hwvault_token* tokens, size_t count, hwvault_verification* results) {
     return guarded([&]() -> Answer<void> {
+        // All of them before anything else is looked at: what an error leaves is not active.
+        Answer<void> right;
         for (std::size_t i = 0; i < count; ++i) {
-            HWVAULT_CHECK(check_size(results[i]));
-            write_inactive(results[i]);
-            HWVAULT_CHECK(checked_secret(tokens[i].data, tokens[i].size));
+            const auto size = check_size(results[i]);
+            if (size) write_inactive(results[i]);
+            else right = size;
         }
+        HWVAULT_CHECK(right);
+        for (std::size_t i = 0; i < count; ++i) HWVAULT_CHECK(shown_text(tokens[i].data, tokens[i].size));
         return client->client.verify_many({tokens, count}, results);
     });
 }

@@ -33,11 +33,12 @@ public:
     Answer<Info> revoke(const Target& target);
     Answer<void> revoke_token(BytesView token);
     Answer<Info> rotate(const Target& target, std::uint64_t overlap);
-    // `result` says not active before; it is written when the token is.
+    // `result` says not active before; it is written when the token is. What is empty or larger than any secret is not, and nobody
+    // is asked.
     Answer<void> verify(BytesView token, hwvault_verification& result);
     // The same without asking anybody; false when there is no table to trust.
     [[nodiscard]] bool verify_here(BytesView token, hwvault_verification& result);
-    // The same of each.
+    // The same of each, one after the other where the vault must be asked, all within one time limit.
     Answer<void> verify_many(std::span<const hwvault_token> tokens, hwvault_verification* results);
     Answer<Info> create(const Target& target, const Options& options);
     Answer<Info> import(const Target& target, BytesView secret, const Options& options);
@@ -61,6 +62,7 @@ private:
     };
 
     Answer<Reply> call(const Call& call);
+    Answer<void> verify_by(BytesView token, hwvault_verification& result, Deadline deadline);
     Answer<void> ask_to_verify(BytesView token, hwvault_verification& result, Deadline deadline);
     // A table to look up in, when it was time to ask for one and there is one now; else null.
     const index::Table* asked_table(Deadline deadline);

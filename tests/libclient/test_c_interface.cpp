@@ -9,8 +9,10 @@
 #include <cstring>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <type_traits>
+#include <vector>
 
 #include <poll.h>
 #include <sys/wait.h>
@@ -186,8 +188,49 @@ TEST_CASE("a verification that failed says not active, whatever stood there befo
     CHECK(result.active == 0);
     CHECK(hwvault_verification_has_scope(&result, "") == 0);
     result.active = 1;
-    CHECK(hwvault_verify(client, "", 0, &result) == HWVAULT_ERROR_INVALID_ARGUMENT);
+    CHECK(hwvault_verify(client, nullptr, 5, &result) == HWVAULT_ERROR_INVALID_ARGUMENT);
     CHECK(result.active == 0);
+}
+
+TEST_CASE("what can be no token is not active, and nobody is asked") {
+    const OpenClient client("/nonexistent/vault");
+    const std::string large((1 << 20) + 1, 'x');
+    hwvault_verification result = HWVAULT_VERIFICATION_INIT;
+    for (const std::string_view none : {std::string_view(), std::string_view(""), std::string_view(large)}) {
+        result.active = 1;
+        CHECK(hwvault_verify(client, none.data(), none.size(), &result) == HWVAULT_OK);
+        CHECK(result.active == 0);
+    }
+}
+
+TEST_CASE("of many, what can be no token is not active, and the others are verified") {
+    FakeServer server({always_answering(with_info(R"("active":true,)"))});
+    const OpenClient client(server.address());
+    const hwvault_token tokens[] = {{"hwv_x", 5}, {"", 0}, {nullptr, 0}, {"hwv_y", 5}};
+    std::vector<hwvault_verification> results(4, hwvault_verification HWVAULT_VERIFICATION_INIT);
+    for (hwvault_verification& result : results) result.active = 1;
+    CHECK(hwvault_verify_many(client, tokens, 4, results.data()) == HWVAULT_OK);
+    CHECK(results[0].active == 1);
+    CHECK(results[1].active == 0);
+    CHECK(results[2].active == 0);
+    CHECK(results[3].active == 1);
+}
+
+TEST_CASE("of many that were refused none is active, whatever stood there before") {
+    FakeServer server({always_answering(with_info(R"("active":true,)"))});
+    const OpenClient client(server.address());
+    hwvault_token tokens[] = {{"hwv_x", 5}, {nullptr, 5}, {"hwv_y", 5}};
+    std::vector<hwvault_verification> results(3, hwvault_verification HWVAULT_VERIFICATION_INIT);
+    for (hwvault_verification& result : results) result.active = 1;
+    CHECK(hwvault_verify_many(client, tokens, 3, results.data()) == HWVAULT_ERROR_INVALID_ARGUMENT);
+    for (const hwvault_verification& result : results) CHECK(result.active == 0);
+
+    tokens[1] = {"hwv_z", 5};
+    for (hwvault_verification& result : results) result.active = 1;
+    results[0].struct_size = 8;
+    CHECK(hwvault_verify_many(client, tokens, 3, results.data()) == HWVAULT_ERROR_INVALID_ARGUMENT);
+    CHECK(results[1].active == 0);
+    CHECK(results[2].active == 0);
 }
 
 TEST_CASE("a verification of another library's size is refused and not written to") {
@@ -326,6 +369,12 @@ TEST_CASE("the C++ header owns what it gets and throws what fails") {
     CHECK(verification.active());
     CHECK(verification.has_scope("write"));
     CHECK(verification.scopes() == std::vector<std::string_view>{"read", "write"});
+    const std::vector<std::string_view> texts{"hwv_x", ""};
+    const std::vector<hwvault::verification> verified = client.verify_many(texts);
+    REQUIRE(verified.size() == 2);
+    CHECK(verified[0].account() == "app:shop");
+    CHECK_FALSE(verified[1].active());
+    CHECK_FALSE(client.verify(std::string_view()).active());
     CHECK(client.describe().rollback_protected() == std::optional(false));
 
     hwvault::client nobody("/nonexistent/vault");

@@ -2,6 +2,10 @@
 //
 // Verify by the fastest way: in this process with the index that the vault hands over, and by asking when there is none to
 // trust.
+#include <chrono>
+#include <thread>
+#include <vector>
+
 #include <sys/wait.h>
 
 #include "libclient/client.h"
@@ -117,6 +121,22 @@ TEST_CASE("Of many that cannot be verified none is left active") {
     std::vector<hwvault_verification> results(tokens.size(), hwvault_verification HWVAULT_VERIFICATION_INIT);
     CHECK_FALSE(client.verify_many(texts, results.data()).has_value());
     for (const hwvault_verification& result : results) CHECK(result.active == 0);
+}
+
+TEST_CASE("Many for whom the vault is asked have one time limit") {
+    FakeServer server({[](FakePeer& peer) {
+        for (std::string call = peer.read(); !call.empty(); call = peer.read()) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(100));
+            peer.reply(call == kGetIndex ? kRefused : kInactive);
+        }
+    }});
+    Client client(server.address());
+    client.set_timeout(std::chrono::milliseconds(300));
+    const std::vector<hwvault_token> texts(10, {"hwv_x", 5});
+    std::vector<hwvault_verification> results(texts.size(), hwvault_verification HWVAULT_VERIFICATION_INIT);
+    const auto verified = client.verify_many(texts, results.data());
+    REQUIRE_FALSE(verified.has_value());
+    CHECK(verified.error().code == HWVAULT_ERROR_TIMEOUT);
 }
 
 TEST_CASE("Who is refused the index asks for each token, and not for the index each time") {

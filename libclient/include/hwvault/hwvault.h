@@ -160,12 +160,16 @@ typedef struct hwvault_verification {
 #define HWVAULT_VERIFICATION_INIT \
     { sizeof(hwvault_verification), 0, 0, 0, 0, {0}, {0}, {0}, {0} }
 
-/* Whether `token`, `size` bytes without a final newline, is good. HWVAULT_OK for a token that is not active too:
- * look at result->active. On an error `result` says not active.
+/* Whether `token`, `size` bytes without a final newline, is good. HWVAULT_OK for a token that is not active too, and
+ * for bytes that can be no token, none at all among them: look at result->active. Set result->struct_size first
+ * (HWVAULT_VERIFICATION_INIT does). On an error `result` says not active.
  *
- * Who may verify any token is given the vault's verify index with the first call, and is answered from it in this
- * process: without a system call, a lock or an allocation, and as exact as the vault itself, also about a revocation
- * that was made a moment ago. While there is none to trust, as when the vault restarts, the vault is asked. */
+ * Who may verify any token - root, the group `hwvault-verify`, or whom a rule gives it - is given the vault's verify
+ * index with the first call, and is answered from it in this process: without a system call, a lock or an allocation,
+ * and as exact as the vault itself, also about a revocation that was made a moment ago. The first call, and each one
+ * while there is no index to trust, as when the vault restarts, asks the vault, and may wait as long as the time limit
+ * says: not in an event loop. Everybody else asks each time, of tokens of one's own accounts; of any other the answer
+ * is HWVAULT_ERROR_ACCESS_DENIED. */
 HWVAULT_API int hwvault_verify(hwvault_client *client, const void *token, size_t size, hwvault_verification *result);
 
 typedef struct hwvault_token {
@@ -173,9 +177,11 @@ typedef struct hwvault_token {
     size_t size;
 } hwvault_token;
 
-/* The same for `count` tokens: results[i] is that of tokens[i]. In this process they overlap, so that many take less
- * time than one after the other where the index is larger than a processor's cache. An error may leave some of them
- * verified; the others say not active. */
+/* The same for `count` tokens: results[i] is that of tokens[i], and has its own struct_size. In this process they
+ * overlap, so that many take less time than one after the other where the index is larger than a processor's cache;
+ * where the vault is asked, it is one by one, all within one time limit. An error may leave some of them verified; the
+ * others say not active. HWVAULT_ERROR_INVALID_ARGUMENT leaves none: a struct_size is wrong, or a token NULL with a
+ * size. */
 HWVAULT_API int hwvault_verify_many(hwvault_client *client, const hwvault_token *tokens, size_t count,
                                     hwvault_verification *results);
 /* 1 when `result` is active and has exactly this scope, else 0. */

@@ -181,6 +181,7 @@ private:
     friend class client;
     // About to be filled: to clear it first would take as long as the rest.
     explicit verification(std::size_t size) noexcept { result_.struct_size = size; }
+    explicit verification(const hwvault_verification& result) noexcept : result_(result) {}
 
     hwvault_verification result_;
 };
@@ -291,6 +292,18 @@ public:
         verification answer(sizeof(hwvault_verification));
         detail::check(hwvault_verify(handle_.get(), token.data(), token.size(), &answer.result_));
         return answer;
+    }
+    [[nodiscard]] verification verify(std::string_view token) { return verify(std::as_bytes(std::span(token))); }
+    // answers[i] is that of tokens[i].
+    [[nodiscard]] std::vector<verification> verify_many(std::span<const std::string_view> tokens) {
+        std::vector<hwvault_token> shown;
+        for (const std::string_view token : tokens) shown.push_back({token.data(), token.size()});
+        std::vector<hwvault_verification> results(tokens.size(), hwvault_verification HWVAULT_VERIFICATION_INIT);
+        detail::check(hwvault_verify_many(handle_.get(), shown.data(), shown.size(), results.data()));
+        std::vector<verification> answers;
+        answers.reserve(results.size());
+        for (const hwvault_verification& result : results) answers.push_back(verification(result));
+        return answers;
     }
     info create(const target& which, const options& with = {}) {
         return with_options(hwvault_create, which, with, {});
