@@ -136,8 +136,8 @@ void learn_owners(Session& session, policy::Object& object) {
 
 void mention_owners(const policy::Object& object) {
     if (object.account.kind() != vault::AccountKind::kApp || !object.owners.empty()) return;
-    warn("Whose " + object.account.text() + " is stands in the vault, and none that shows it to you answers: say it with "
-         "--owner.");
+    warn("Whose " + object.account.text() + " is stands in the vault, which does not answer, or has no such account that you may see: "
+         "say it with --owner.");
 }
 
 std::string owners_line(const policy::Object& object) {

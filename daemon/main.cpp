@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
-// hwvaultd, put together: the only file that names the concrete parts. One thread runs the strand on which the
-// vault lives; the store, the name service and the bus have threads of their own.
+// hwvaultd, put together: this and main_parts.h alone name the concrete parts. One thread runs the strand on which the vault lives;
+// the store, the name service, the bus, and what is not to wait in the background have threads of their own.
 // What the command line may ask for is in main_command.h.
 #include <csignal>
 #include <cstdlib>

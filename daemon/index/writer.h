@@ -3,8 +3,8 @@
 // The one writer of a verify index (libclient/index/layout.h): one table of a fixed number of slots. A token that is in it stays
 // where it is.
 //
-// A token becomes visible when its state is stored, and is gone for every reader before the call returns that ends it. A crash anywhere in between leaves readers with a table that they do not trust, since the owner's
-// mark is the kernel's. Used by one thread at a time; the one that holds it for readers must live as long as they are to trust it.
+// A token becomes visible when its home has its entry, and is gone for every reader before the call returns that ends it. A crash
+// anywhere in between leaves readers with a table that they do not trust, since the owner's mark is the kernel's. Used by one thread at a time; the one that holds it for readers must live as long as they are to trust it.
 #pragma once
 
 #include <algorithm>

@@ -81,7 +81,8 @@ Result<Verification> VaultService::verify(const policy::Caller& caller, BytesVie
     if (!parts_.policy->may_verify_any(caller)) {
         const auto shown = recognise(token);
         if (!shown || !gate(caller, vault::Verb::kVerify, {.account = shown->account, .name = shown->name, .uid = caller.uid})) {
-            return Error{ErrorCode::kAccessDenied, "You may verify the tokens of your own accounts only, and this is none."};
+            return Error{ErrorCode::kAccessDenied, "You may verify the tokens of your own accounts only, and this is none. To verify any token join the group "
+                         "hwvault-verify, or have a rule give you Verify on `*`."};
         }
     }
     const vault::UnixTime now = vault->committer->now();

@@ -3,7 +3,7 @@
 // What every door calls: one method for each verb of the contract. A door translates its own words into these
 // and the answers back; who may do what, in which order, and by when, is decided here and nowhere else.
 //
-// Order of each: limit -> policy -> vault and hardware -> caller, policy and generation again -> audit -> answer. The audit
+// Order of each but Verify, which is a look-up: limit -> policy -> vault and hardware -> caller, policy and generation again -> audit -> answer. The audit
 // line of a change is part of its commit; that of Retrieve is queued, and durable with the next commit, which begins
 // at the latest 100 ms later (Committer::kEventDelay): a crash in between loses it.
 //

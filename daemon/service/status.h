@@ -30,8 +30,8 @@ struct Status {
     std::optional<std::uint64_t> recovery_pending;
     std::uint64_t accounts{0};
     std::uint64_t tokens{0};
-    std::uint64_t verified{0};       // since the start
-    std::uint64_t verified_inactive{0};
+    std::uint64_t verified{0};           // verifications since the start that were asked for here
+    std::uint64_t verified_inactive{0};  // and how many of these were not active
     std::uint64_t audit_sequence{0};  // of the latest entry of the audit trail
     std::string audit_head;           // its hash, in hexadecimal
     std::uint64_t audit_written{0};   // the audit files have the entries up to this one

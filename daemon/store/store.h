@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 //
 // The records on disk: one SQLite file in WAL mode, every row authenticated, the set held together, the whole
-// bound to an epoch (architecture, "Formats"; docs/formats/store.md).
+// bound to an epoch (docs/formats/store.md).
 //
 // open() gives nothing before every row and the set match under keys that come from the device, and the last audit
 // event is the one that the head names; the chain behind it is checked by daemon/audit over visit_events().

@@ -80,7 +80,7 @@ struct Token {
 };
 
 // The input of the derivation of an issued token's secret, and of the key that seals an imported one; the
-// domain label is put in front by the hardware child (architecture, "Formats").
+// domain label is put in front by the hardware child (docs/formats/context.md).
 // The generation has its nonce.
 Bytes token_context(const Id& vault, const Token& token, const Generation& generation);
 Bytes seal_context(const Id& vault, const Token& token, const Nonce& seal_nonce);
