@@ -165,7 +165,7 @@ public:
     }
 
     std::shared_ptr<hardware::FakeToken> token{std::make_shared<hardware::FakeToken>()};
-    vault::UnixTime now{1'800'000'000};
+    vault::UnixTime now{4'000'000'000};  // 2096: a reader in this process, whose clock is the machine's, takes this vault for alive
     vault::Quotas quotas;
     AntiRollback anti_rollback{AntiRollback::kStrict};  // these two from the next start on
     std::chrono::milliseconds batch_interval{kBatchInterval};
