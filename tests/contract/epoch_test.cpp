@@ -166,6 +166,29 @@ TEST_CASE("of the epoch objects that are there the highest with a right MAC coun
     CHECK(token.find_data(label_begin(4)).size() == 1);  // the one that counted was not written over
 }
 
+TEST_CASE("who has no PIN has no object of the epoch to write to or to remove", "[pkcs11]") {
+    const Faulty on = faulty_fresh();
+    auto device = on.open().value();
+    advance_by(*device, 2);
+    device.reset();
+    {
+        RawToken token(on.config.module, on.config.serial);  // nobody is logged in
+        token.add_public_data(label_begin(99) + std::string(64, '0'));
+    }
+    device = on.open().value();
+    for (const std::uint64_t number : {3U, 4U}) {
+        CHECK(advance(*device, number - 1).value() == number);
+        device.reset();
+        {
+            RawToken token(on.config.module, on.config.serial);
+            for (const auto object : epoch_objects(token)) token.destroy(object);
+        }
+        device = on.open().value();
+        CHECK(device->epoch().value() == number);
+    }
+    CHECK(count_epoch_objects(on) == 2);
+}
+
 TEST_CASE("an epoch object of another token does not count", "[pkcs11]") {
     Pkcs11Backend& on = pkcs11_backend();
     Bytes value;

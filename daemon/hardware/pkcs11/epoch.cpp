@@ -95,6 +95,15 @@ Result<bool> is_authentic(const Session& session, const Claim& claim, const Epoc
     return equal_in_constant_time(claim.text, bytes_of(label_of(*claim.number, tag.reveal())));
 }
 
+// The place of the first that nobody can change or remove without the PIN. Another may be anybody's, put there to be written to.
+std::optional<std::size_t> private_one(const Session& session, std::span<const CK_OBJECT_HANDLE> objects) {
+    for (std::size_t i = 0; i < objects.size(); ++i) {
+        const auto is_private = read_flag(session, objects[i], {CKA_PRIVATE, "CKA_PRIVATE"});
+        if (is_private && *is_private) return i;
+    }
+    return std::nullopt;
+}
+
 // Whether the token took the label and has all of it.
 Result<bool> relabel(const Session& session, CK_OBJECT_HANDLE object, std::string_view label) {
     Template change = Template().text(CKA_LABEL, label);
@@ -179,14 +188,18 @@ Result<StepBy> step_epoch(const Session& session, const Epoch& now, const EpochM
     const std::uint64_t number = now.number + 1;
     HWVAULT_TRY(const SecretBytes tag, mac(mac_context(session, number)));
     const std::span objects(now.objects);
-    if (way == StepBy::kLabel && objects.size() == 1) {
-        HWVAULT_CHECK(make_object(session, number, tag.reveal()));
-        return StepBy::kLabel;  // the one that counted has its turn next
-    }
+    const std::span others = objects.subspan(1);
     if (way == StepBy::kLabel) {
-        HWVAULT_TRY(const bool written, relabel(session, objects[1], label_of(number, tag.reveal())));
+        const auto turn = private_one(session, others);
+        if (!turn) {
+            HWVAULT_CHECK(make_object(session, number, tag.reveal()));
+            remove_all(session, others);
+            return StepBy::kLabel;  // the one that counted has its turn next
+        }
+        HWVAULT_TRY(const bool written, relabel(session, others[*turn], label_of(number, tag.reveal())));
         if (written) {
-            remove_all(session, objects.subspan(2));
+            remove_all(session, others.first(*turn));
+            remove_all(session, others.subspan(*turn + 1));
             return StepBy::kLabel;
         }
     }
