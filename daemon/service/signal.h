@@ -13,6 +13,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -56,7 +57,8 @@ boost::asio::awaitable<std::invoke_result_t<Work>> run_on(boost::asio::thread_po
         boost::asio::use_awaitable);
 }
 
-// The same for no longer than until `deadline`: nullopt then, and what `work` gives later is dropped.
+// The same for no longer than until `deadline`: nullopt then, and what `work` gives later is dropped. Until `work` is
+// done the strand does not run out of work, so that what it refers to is there.
 template <class Work>
 boost::asio::awaitable<std::optional<std::invoke_result_t<Work>>> run_until(std::chrono::steady_clock::time_point deadline,
                                                                             boost::asio::thread_pool& threads, Work work) {
@@ -67,7 +69,7 @@ boost::asio::awaitable<std::optional<std::invoke_result_t<Work>>> run_until(std:
     };
     const boost::asio::any_io_executor strand = co_await boost::asio::this_coro::executor;
     const auto outcome = std::make_shared<Outcome>(strand, deadline);
-    boost::asio::post(threads, [outcome, strand, moved = std::move(work)]() mutable {
+    boost::asio::post(threads, [outcome, strand, guard = boost::asio::make_work_guard(strand), moved = std::move(work)]() mutable {
         boost::asio::post(strand, [outcome, result = moved()]() mutable {
             outcome->result = std::move(result);
             outcome->there.raise();

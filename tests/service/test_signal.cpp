@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+#include <atomic>
+#include <thread>
+
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include "daemon/service/signal.h"
+#include "tests/catch.h"
+
+using namespace hwvault::service;
+
+TEST_CASE("What a thread still works on when its waiter has gone on keeps the strand from ending before it") {
+    using namespace std::chrono_literals;
+    boost::asio::thread_pool threads{1};
+    boost::asio::io_context io{1};
+    std::atomic<bool> done{false};
+    std::optional<int> result{0};
+    const auto wait = [&]() -> boost::asio::awaitable<void> {
+        const auto slow = [&done] {
+            std::this_thread::sleep_for(300ms);
+            done = true;
+            return 1;
+        };
+        result = co_await run_until(std::chrono::steady_clock::now() + 10ms, threads, slow);
+    };
+    boost::asio::co_spawn(io, wait, boost::asio::detached);
+    io.run();
+    CHECK_FALSE(result);
+    CHECK(done);
+    threads.join();
+}
