@@ -5,6 +5,7 @@
 #pragma once
 
 #include <chrono>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -12,9 +13,8 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -62,20 +62,25 @@ boost::asio::awaitable<std::invoke_result_t<Work>> run_on(boost::asio::thread_po
 template <class Work>
 boost::asio::awaitable<std::optional<std::invoke_result_t<Work>>> run_until(std::chrono::steady_clock::time_point deadline,
                                                                             boost::asio::thread_pool& threads, Work work) {
+    using Given = std::invoke_result_t<Work>;
     struct Outcome {
         Outcome(const boost::asio::any_io_executor& strand, std::chrono::steady_clock::time_point by) : there(strand, by) {}
         Signal there;
-        std::optional<std::invoke_result_t<Work>> result;
+        std::exception_ptr failure{};
+        std::optional<Given> result{};
     };
     const boost::asio::any_io_executor strand = co_await boost::asio::this_coro::executor;
     const auto outcome = std::make_shared<Outcome>(strand, deadline);
-    boost::asio::post(threads, [outcome, strand, guard = boost::asio::make_work_guard(strand), moved = std::move(work)]() mutable {
-        boost::asio::post(strand, [outcome, result = moved()]() mutable {
-            outcome->result = std::move(result);
-            outcome->there.raise();
-        });
-    });
+    const auto when_done = [outcome](std::exception_ptr failure, Given given) {
+        outcome->failure = std::move(failure);
+        outcome->result = std::move(given);
+        outcome->there.raise();
+    };
+    boost::asio::co_spawn(
+        threads.get_executor(), [](Work moved) -> boost::asio::awaitable<Given> { co_return moved(); }(std::move(work)),
+        boost::asio::bind_executor(strand, when_done));
     co_await outcome->there.wait();
+    if (outcome->failure) std::rethrow_exception(outcome->failure);
     co_return std::move(outcome->result);
 }
 

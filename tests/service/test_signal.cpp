@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <atomic>
+#include <new>
 #include <thread>
 
 #include <boost/asio/detached.hpp>
@@ -28,5 +29,24 @@ TEST_CASE("What a thread still works on when its waiter has gone on keeps the st
     io.run();
     CHECK_FALSE(result);
     CHECK(done);
+    threads.join();
+}
+
+TEST_CASE("What a thread throws ends the call that waits for it, and nothing else") {
+    using namespace std::chrono_literals;
+    boost::asio::thread_pool threads{1};
+    boost::asio::io_context io{1};
+    bool caught = false;
+    const auto wait = [&]() -> boost::asio::awaitable<void> {
+        const auto fails = []() -> int { throw std::bad_alloc(); };
+        try {
+            (void)co_await run_until(std::chrono::steady_clock::now() + 10s, threads, fails);
+        } catch (const std::bad_alloc&) {
+            caught = true;
+        }
+    };
+    boost::asio::co_spawn(io, wait, boost::asio::detached);
+    io.run();
+    CHECK(caught);
     threads.join();
 }
