@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/store/reserve.h"
 #include "daemon/store/schema.h"
 #include "daemon/store/wal.h"
 #include "os/fd.h"
@@ -139,6 +140,16 @@ Result<void> check_unused(const path& file) {
     return {};
 }
 
+// On a full disk with what is kept for that: else a new version of hwvault would serve nobody there, where the old one did.
+Result<void> take_up(const Connection& connection, const path& file) {
+    Reserve reserve(file);
+    for (;;) {
+        Result<void> migrated = migrate(connection, migrations());
+        const bool full = !migrated && migrated.error().code == ErrorCode::kQuotaExceeded;
+        if (!full || !reserve.give_up(true)) return migrated;
+    }
+}
+
 }  // namespace
 
 Result<Connection> open_database(const path& file, OlderSchema older) {
@@ -148,7 +159,7 @@ Result<Connection> open_database(const path& file, OlderSchema older) {
     HWVAULT_CHECK(check_settings(connection));
     HWVAULT_CHECK(check_wal(beside(file, "-wal")));
     if (older == OlderSchema::kMigrate) {
-        HWVAULT_CHECK(migrate(connection, migrations()));
+        HWVAULT_CHECK(take_up(connection, file));
     } else {
         HWVAULT_CHECK(check_is_newest(connection));
     }

@@ -86,6 +86,19 @@ TEST_CASE("A full disk fails a commit in words, and the store goes on when there
     CHECK(all->tokens.back().id == id_of('t', number));
 }
 
+TEST_CASE("A store of an older version is taken up on a full disk, with what was kept for that") {
+    const SmallDisk disk("64m");
+    if (!disk.mounted()) return;
+    const path file = sample_store(disk.folder());
+    const auto before = read_all(file, root_key());
+    edit_raw(file, "DROP TABLE uses; PRAGMA user_version = 3");
+    const path ballast = disk.fill();
+    CHECK(read_all(file, root_key()) == before);
+    REQUIRE(std::filesystem::remove(ballast));
+    CHECK(read_all(file, root_key()) == before);
+    CHECK(open_store(file, root_key()).store->has_reserve());
+}
+
 TEST_CASE("A full disk takes what was kept for it, and at the end revocations alone") {
     const SmallDisk disk("64m");
     if (!disk.mounted()) return;
