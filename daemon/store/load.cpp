@@ -31,10 +31,13 @@ public:
 
 private:
     static std::int64_t signed_row(std::uint64_t row) { return static_cast<std::int64_t>(row); }
+    // A row that is not behind the one before ends it: in a table whose pages lead to the same ones again there would be no end.
     void go_on() {
-        here_.reset();
+        const auto before = std::exchange(here_, std::nullopt);
         const Result<bool> found = cursor_.next();
-        if (found && *found) here_ = signed_row(cursor_.number(0).value_or(0));
+        if (!found || !*found) return;
+        const std::int64_t row = signed_row(cursor_.number(0).value_or(0));
+        if (!before || row > *before) here_ = row;
     }
 
     Cursor cursor_;

@@ -2,6 +2,8 @@
 //
 // When tokens were last used: kept over a restart, believed by nobody, and no reason to refuse a store whatever stands there.
 #include <array>
+#include <fstream>
+#include <iterator>
 
 #include <sqlite3.h>
 
@@ -40,6 +42,25 @@ std::string raw_text(const path& file, const char* sql) {
     REQUIRE(sqlite3_exec(connection, sql, take, &text, nullptr) == SQLITE_OK);
     REQUIRE(sqlite3_close(connection) == SQLITE_OK);
     return text;
+}
+
+// A page of SQLite's that leads to the same page `below` a hundred times.
+std::string page_above(std::uint32_t below, std::size_t page_size) {
+    constexpr std::size_t kCells = 100;
+    constexpr std::size_t kCellSize = 5;
+    std::string page(page_size, '\0');
+    const auto put = [&](std::size_t at, std::size_t size, std::size_t number) {
+        for (std::size_t i = 0; i < size; ++i) page[at + i] = static_cast<char>(number >> 8 * (size - 1 - i));
+    };
+    put(0, 1, 5);  // an inner page of a table
+    put(3, 2, kCells);
+    put(5, 2, page_size - kCells * kCellSize);
+    put(8, 4, below);
+    for (std::size_t i = 0; i < kCells; ++i) {
+        put(12 + 2 * i, 2, page_size - (i + 1) * kCellSize);
+        put(page_size - (i + 1) * kCellSize, 4, below);
+    }
+    return page;
 }
 
 LastUse used(std::uint64_t token, vault::UnixTime at) {
@@ -160,6 +181,27 @@ TEST_CASE("Whatever somebody writes for uses, the store is the same, and what ca
     CHECK(read_all(file, root_key()) == before);
     REQUIRE(open_store(file, root_key()).store->save_uses(std::array{used(3, 8'000)}, kNow));
     CHECK(uses_in(file).at(id_of('t', 3)) == 8'000);
+}
+
+TEST_CASE("A table of uses whose pages lead to the same ones again and again is found, and keeps nobody waiting") {
+    const TemporaryFolder folder;
+    const path file = used_store(folder);
+    edit_raw(file, "DELETE FROM uses; INSERT INTO uses VALUES (-1, 5000)");
+    const std::size_t root = std::stoul(raw_text(file, "SELECT rootpage FROM sqlite_schema WHERE name = 'uses'"));
+    const std::size_t page_size = std::stoul(raw_text(file, "PRAGMA page_size"));
+    REQUIRE_FALSE(std::filesystem::exists(file.string() + "-wal"));
+    std::ifstream read(file, std::ios::binary);
+    std::string content(std::istreambuf_iterator<char>(read), {});
+    constexpr std::uint32_t kLevels = 6;
+    const auto first = static_cast<std::uint32_t>(content.size() / page_size + 1);
+    content += content.substr((root - 1) * page_size, page_size);
+    for (std::uint32_t level = 0; level < kLevels; ++level) content += page_above(first + level, page_size);
+    content.replace((root - 1) * page_size, page_size, page_above(first + kLevels, page_size));
+    content[31] = static_cast<char>(content.size() / page_size);  // how many pages there are
+    std::ofstream(file, std::ios::binary) << content;
+    const auto refused = Store::open(file, root_key());
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().message.find("pages do not fit together") != std::string::npos);
 }
 
 TEST_CASE("The table of uses itself belongs to the store") {
