@@ -101,9 +101,9 @@ awaitable<void> VaultService::stop() {
     const auto deadline = steady_clock::now() + kDeviceAtStop;
     if (parts_.hardware.state()) (void)co_await open_->epochs->reached(open_->epochs->epoch(), deadline);
     open_->index->stop();
-    co_await open_->uses->stop();
     co_await open_->checkpoints->stop();
     co_await open_->audit->stop();
+    co_await open_->uses->stop();  // which is worth the least
     open_->epochs->stop();
 }
 
