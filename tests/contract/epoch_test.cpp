@@ -248,6 +248,27 @@ TEST_CASE("where a token refuses a label or keeps less of it, each step is a new
     CHECK(on.open().value()->epoch().value() == 4);
 }
 
+TEST_CASE("a token that keeps no application keeps the epoch", "[pkcs11]") {
+    const Faulty on = faulty_fresh();
+    on.faults.label_rv = GENERATE(CKR_OK, CKR_ATTRIBUTE_READ_ONLY);
+    on.faults.no_application = true;
+    auto device = on.open().value();
+    advance_by(*device, 4);
+    device.reset();
+    CHECK(on.open().value()->epoch().value() == 4);
+}
+
+TEST_CASE("a token that says of an object that it was made, and has none, has made no step", "[pkcs11]") {
+    const Faulty on = faulty_fresh();
+    on.faults.label_rv = GENERATE(CKR_OK, CKR_ATTRIBUTE_READ_ONLY);
+    const auto device = on.open().value();
+    on.faults.keeps_nothing = true;
+    CHECK_FALSE(advance(*device, 0).has_value());
+    on.faults.keeps_nothing = false;
+    CHECK(device->epoch().value() == 0);
+    CHECK(advance(*device, 0).value() == 1);
+}
+
 TEST_CASE("a label that is as long as the token allows is kept", "[pkcs11]") {
     const Faulty on = faulty_fresh();
     const auto device = on.open().value();

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 #include <thread>
 
 #include <dlfcn.h>
@@ -93,7 +94,10 @@ CK_RV create_object(CK_SESSION_HANDLE session, CK_ATTRIBUTE* attributes, CK_ULON
         std::memcpy(&object_class, attributes[i].pValue, sizeof object_class);
         if (object_class == CKO_DATA) return CKR_ATTRIBUTE_VALUE_INVALID;
     }
-    const CK_RV rv = real->C_CreateObject(session, attributes, count, object);
+    std::vector<CK_ATTRIBUTE> kept(attributes, attributes + count);
+    if (faults.no_application) std::erase_if(kept, [](const CK_ATTRIBUTE& each) { return each.type == CKA_APPLICATION; });
+    const CK_RV rv = real->C_CreateObject(session, kept.data(), kept.size(), object);
+    if (rv == CKR_OK && faults.keeps_nothing) real->C_DestroyObject(session, *object);
     return rv == CKR_OK && take(faults.created_then_lost) ? CKR_DEVICE_REMOVED : rv;
 }
 

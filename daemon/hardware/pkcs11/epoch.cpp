@@ -18,6 +18,7 @@ namespace {
 constexpr std::string_view kApplication = "hwvault";
 constexpr std::string_view kProbeLabel = "hwvault-probe";
 constexpr Attribute kLabelAttribute{CKA_LABEL, "CKA_LABEL"};
+constexpr Attribute kValueAttribute{CKA_VALUE, "CKA_VALUE"};
 
 Template data_object(std::string_view label) {
     return Template()
@@ -28,15 +29,14 @@ Template data_object(std::string_view label) {
         .text(CKA_LABEL, label);
 }
 
-// Of whatever content. What else may have our application, as a probe that a crash left, has another label.
+// Of whatever content. Found by the beginning of the label alone: not every token keeps an application.
 struct EpochObject {
     CK_OBJECT_HANDLE handle{0};
     std::string label;
 };
 
 Result<std::vector<EpochObject>> epoch_objects(const Session& session) {
-    HWVAULT_TRY(const auto found,
-                find_objects(session, Template().number(CKA_CLASS, CKO_DATA).text(CKA_APPLICATION, kApplication)));
+    HWVAULT_TRY(const auto found, find_objects(session, Template().number(CKA_CLASS, CKO_DATA)));
     std::vector<EpochObject> objects;
     for (const CK_OBJECT_HANDLE handle : found) {
         HWVAULT_TRY(const Bytes label, read_bytes(session, handle, kLabelAttribute));
@@ -82,7 +82,7 @@ Result<Claim> claim_of(const Session& session, const EpochObject& object) {
         const BytesView label = bytes_of(object.label);
         return Claim{object.handle, number, true, Bytes(label.begin(), label.end())};
     }
-    HWVAULT_TRY(Bytes value, read_bytes(session, object.handle, {CKA_VALUE, "CKA_VALUE"}));
+    HWVAULT_TRY(Bytes value, read_bytes(session, object.handle, kValueAttribute));
     const auto number = FieldReader(value).number();
     return Claim{object.handle, number, false, std::move(value)};
 }
@@ -114,9 +114,15 @@ Result<bool> relabel(const Session& session, CK_OBJECT_HANDLE object, std::strin
     return text_of(kept) == label;
 }
 
+// Looked at before the others go: it is all that is left then.
 Result<void> make_object(const Session& session, std::uint64_t number, BytesView tag) {
-    HWVAULT_CHECK(create_object(session, data_object(kEpochObjectLabel).bytes(CKA_VALUE, value_of(number, tag))));
-    return {};
+    const Bytes value = value_of(number, tag);
+    HWVAULT_TRY(const auto object, create_object(session, data_object(kEpochObjectLabel).bytes(CKA_VALUE, value)));
+    HWVAULT_TRY(const Bytes kept, read_bytes(session, object, kValueAttribute));
+    if (kept == value) return {};
+    return Error{ErrorCode::kHardwareUnavailable, "Token " + session.token().name() +
+                                                      " said that it has made an epoch object, and holds another value. Ask its "
+                                                      "maker; until then a revocation there is not protected against an old disk."};
 }
 
 void remove_all(const Session& session, std::span<const CK_OBJECT_HANDLE> objects) {
