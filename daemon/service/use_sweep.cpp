@@ -105,8 +105,7 @@ awaitable<Result<void>> UseSweep::save(std::vector<store::LastUse> uses) {
         std::ranges::sort(all, {}, &store::LastUse::place);
     };
     co_await run_on(parts_.background, put_in_order);
-    // At the end nobody waits for the store, and one sync of the disk does for all.
-    const std::size_t at_once = stopping_ ? all.size() : kAtOnce;
+    const std::size_t at_once = stopping_ ? kAtOnceAtStop : kAtOnce;
     for (std::size_t begin = 0; begin < all.size(); begin += at_once) {
         const auto some = all.subspan(begin, std::min(at_once, all.size() - begin));
         const auto write = [&store = parts_.store, some, now = parts_.index->now()] { return store.save_uses(some, now); };

@@ -32,6 +32,7 @@ public:
     static constexpr std::chrono::milliseconds kInterval = std::chrono::minutes(10);
     // In one transaction: some 0.5 ms, and the disk's sync.
     static constexpr std::size_t kAtOnce = 400;
+    static constexpr std::size_t kAtOnceAtStop = 16'384;  // nobody waits for the store then, but the stop has its time
     // Put in the order of the file before they are written, in 8 MB of memory: where a million tokens are in use, each page is
     // written four times a sweep, and not each time that one of its tokens comes.
     static constexpr std::size_t kInOrder = 262'144;
