@@ -134,7 +134,7 @@ void RawToken::add_data(std::string_view label, const Bytes& value) {
     require("C_CreateObject", functions_->C_CreateObject(session(), attributes.data(), attributes.size(), &object));
 }
 
-void RawToken::add_public_data(std::string_view label) {
+bool RawToken::add_public_data(std::string_view label) {
     pkcs11::Template attributes;
     attributes.number(CKA_CLASS, CKO_DATA)
         .flag(CKA_TOKEN, true)
@@ -142,7 +142,7 @@ void RawToken::add_public_data(std::string_view label) {
         .text(CKA_APPLICATION, "hwvault")
         .text(CKA_LABEL, label);
     CK_OBJECT_HANDLE object = 0;
-    require("C_CreateObject", functions_->C_CreateObject(session(), attributes.data(), attributes.size(), &object));
+    return functions_->C_CreateObject(session(), attributes.data(), attributes.size(), &object) == CKR_OK;
 }
 
 // A key whose value somebody knows: what hwvault must not take for its own.

@@ -40,7 +40,7 @@ public:
     // The CKR of C_GetAttributeValue for CKA_VALUE, and the value where there is one.
     CK_RV read_value(CK_OBJECT_HANDLE object, Bytes& value);
     void add_data(std::string_view label, const Bytes& value);
-    void add_public_data(std::string_view label);  // which nobody need log in for
+    bool add_public_data(std::string_view label);  // which nobody need log in for, where the module says so
     void add_secret_key(std::string_view label);
     void destroy(CK_OBJECT_HANDLE object);
 
