@@ -22,10 +22,8 @@ def made(name):
 
 
 def next_second():
-    """So that what is used from here on is used later than what was used before."""
-    began = int(time.time())
-    while int(time.time()) == began:
-        time.sleep(0.02)
+    """So that what is used from here on is used later than what was used before. hwvaultd's clock goes by ticks of some milliseconds."""
+    time.sleep(int(time.time()) + 1.1 - time.time())
 
 
 def edit_store(sql):
