@@ -96,6 +96,17 @@ TEST_CASE("a call that finds its session, login, key or device gone is made once
     }
 }
 
+TEST_CASE("a token that the module does not see, since another process writes to it, is looked for again", "[pkcs11]") {
+    const Faulty on = faulty();
+    on.faults.blank_loads = 2;
+    CHECK(on.open().has_value());
+    on.faults.blank_loads = 100;
+    const auto absent = on.open();
+    on.faults.blank_loads = 0;
+    REQUIRE_FALSE(absent.has_value());
+    CHECK(absent.error().message.find("no initialised token") != std::string::npos);
+}
+
 TEST_CASE("a call that fails twice fails, naming the call, the CKR and the token", "[pkcs11]") {
     const Faulty on = faulty();
     const auto device = on.open().value();

@@ -22,6 +22,7 @@ Faults& find_faults() {
 Faults& faults = find_faults();
 CK_FUNCTION_LIST* real = nullptr;
 CK_FUNCTION_LIST shown;
+std::atomic<bool> is_blank{false};
 std::atomic<CK_ULONG> open_sessions{0};
 
 bool take(std::atomic<int>& remaining) {
@@ -33,6 +34,7 @@ bool take(std::atomic<int>& remaining) {
 
 CK_RV initialize(void* arguments) {
     ++faults.loads;
+    is_blank = take(faults.blank_loads);
     open_sessions = 0;
     return real->C_Initialize(arguments);
 }
@@ -41,6 +43,7 @@ CK_RV get_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO* info) {
     if (faults.removed) return CKR_DEVICE_REMOVED;
     const CK_RV rv = real->C_GetTokenInfo(slot, info);
     info->flags |= faults.extra_flags;
+    if (is_blank) info->flags &= ~CK_FLAGS{CKF_TOKEN_INITIALIZED};
     return rv;
 }
 

@@ -26,6 +26,7 @@ constexpr CK_ULONG kAnyLength = ~CK_ULONG{0};
 struct Faults {
     std::atomic<int> logins{0};       // C_Login calls that came through
     std::atomic<int> loads{0};        // C_Initialize calls
+    std::atomic<int> blank_loads{0};  // so many C_Initialize calls are still followed by a module without an initialised token
     std::atomic<int> login_takes{0};  // milliseconds, before the token sees it
     std::atomic<int> logins_done{0};  // that came back from the token
     std::atomic<CK_FLAGS> extra_flags{0};                  // added to those of C_GetTokenInfo

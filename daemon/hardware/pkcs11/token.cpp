@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include "daemon/hardware/pkcs11/token.h"
 
+#include <chrono>
+#include <thread>
 #include <vector>
 
 #include "daemon/hardware/pkcs11/rv.h"
 
 namespace hwvault::hardware::pkcs11 {
 namespace {
+
+constexpr int kLooks = 3;
+constexpr auto kBetweenLooks = std::chrono::milliseconds(50);
 
 // What the module has, for whoever mistyped the serial. Serials and labels are printed on the devices: no secret.
 std::string present(const Slots& slots) {
@@ -51,7 +56,17 @@ Token::Token(Module module, Slots slots, PKCS11_SLOT* slot)
       slot_(slot),
       name_(token_name(slot->token->label, slot->token->serialnr)) {}
 
+// SoftHSM2 empties a token's file and writes it anew, at each login too: whoever looks in between sees no such token, and goes on
+// not seeing it until the module is loaded again.
 Result<std::unique_ptr<Token>> Token::find(const Config& config) {
+    for (int looks = 1;; ++looks) {
+        auto found = look_for(config);
+        if (found || found.error().code != ErrorCode::kHardwareUnavailable || looks == kLooks) return found;
+        std::this_thread::sleep_for(kBetweenLooks);
+    }
+}
+
+Result<std::unique_ptr<Token>> Token::look_for(const Config& config) {
     HWVAULT_TRY(Module module, Module::load(config.module));
     Slots slots(module.context());
     if (!slots.enumerate()) return libp11_error("C_GetSlotList", "of " + config.module.string());

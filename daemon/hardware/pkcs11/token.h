@@ -15,7 +15,8 @@ namespace hwvault::hardware::pkcs11 {
 
 class Token {
 public:
-    // kHardwareUnavailable when no initialised token, or more than one, has the serial.
+    // kHardwareUnavailable when no initialised token, or more than one, has the serial; said after it was looked for some times,
+    // which takes some 0.1 s.
     static Result<std::unique_ptr<Token>> find(const Config& config);
 
     [[nodiscard]] CK_FUNCTION_LIST& functions() const { return module_.functions(); }
@@ -30,6 +31,7 @@ public:
     [[nodiscard]] Result<CK_TOKEN_INFO> info() const;
 
 private:
+    static Result<std::unique_ptr<Token>> look_for(const Config& config);
     Token(Module module, Slots slots, PKCS11_SLOT* slot);
 
     Module module_;
