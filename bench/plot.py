@@ -11,7 +11,7 @@ import sys
 WIDTH, HEIGHT = 420, 340  # of one panel
 LEFT, RIGHT, TOP, BOTTOM = 76, 92, 40, 44
 COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#17becf", "#8c564b", "#7f7f7f")
-DRAWN = ("Verify", "Describe", "List, a page", "Retrieve", "Create", "Rotate", "Revoke", "Delete")
+DRAWN = ("Verify on the socket", "Describe", "List, a page", "Retrieve", "Create", "Rotate", "Revoke", "Delete")
 
 
 class Panel:
