@@ -91,8 +91,8 @@ public:
     // had one and it was removed or changed.
     virtual Result<std::uint64_t> epoch() = 0;
     // One step, to `from` + 1, if it stands at `from`; elsewhere it stays as it is. Where it stands then, durable in
-    // the device, and which counter it is that stands there. So a step that is asked for again, since its answer was lost or late, is never made twice: a
-    // device that is ahead of the store looks like a store that was rolled back.
+    // the device, and which counter it is that stands there. So a step that is asked for again, since its answer was lost or late,
+    // is never made twice: a device that is ahead of the store looks like a store that was rolled back.
     virtual Result<CounterReading> advance(std::uint64_t from) = 0;
     virtual Result<Description> describe() = 0;
 

@@ -22,7 +22,8 @@ std::optional<index::Stored> there_of(const index::Key& key, const vault::Genera
 }
 
 // One without a hash here and in the table before is one that a change has just ended, and that the vault still has.
-bool put_generation(Writer& table, const index::Key& key, const vault::Token& token, const vault::Generation& generation, const Beside& beside) {
+bool put_generation(Writer& table, const index::Key& key, const vault::Token& token, const vault::Generation& generation,
+                    const Beside& beside) {
     const bool live = !is_dead(token, generation);
     if (const auto there = there_of(key, generation, beside)) {
         return table.put({.key = key,
