@@ -177,6 +177,7 @@ TEST_CASE("who has no PIN has no object of the epoch to write to or to remove", 
             WARN("skipped: this module makes no object for who has no PIN");
             return;
         }
+        token.add_public_data(std::string(pkcs11::kMaxAttributeSize + 1, 'x'));  // nobody could read that one
     }
     device = on.open().value();
     for (const std::uint64_t number : {3U, 4U}) {
@@ -190,6 +191,26 @@ TEST_CASE("who has no PIN has no object of the epoch to write to or to remove", 
         CHECK(device->epoch().value() == number);
     }
     CHECK(count_epoch_objects(on) == 2);
+}
+
+TEST_CASE("another application's data objects on the same token do not hinder the epoch", "[pkcs11]") {
+    const Faulty on = faulty_fresh();
+    const auto device = on.open().value();
+    RawToken token(on.config.module, on.config.serial);
+    for (int i = 0; i < 100; ++i) token.add_data("another's " + std::to_string(i), Bytes{1});
+    advance_by(*device, 3);
+    CHECK(device->epoch().value() == 3);
+    CHECK(token.find_data("another's ").size() == 100);
+}
+
+TEST_CASE("a token that makes public what shall be private has made no step", "[pkcs11]") {
+    const Faulty on = faulty_fresh();
+    const auto device = on.open().value();
+    on.faults.all_public = true;
+    CHECK_FALSE(advance(*device, 0).has_value());
+    on.faults.all_public = false;
+    CHECK(device->epoch().value() == 0);
+    CHECK(advance(*device, 0).value() == 1);
 }
 
 TEST_CASE("an epoch object of another token does not count", "[pkcs11]") {

@@ -253,10 +253,11 @@ TEST_CASE("threads that lose the token at the same moment all recover", "[pkcs11
     CHECK(device->derive(Label::kToken, bytes_of("x")).has_value());
 }
 
-TEST_CASE("a token that keeps no data objects has no epoch, and says so", "[pkcs11]") {
+TEST_CASE("a token that keeps no data objects, or none that is private, has no epoch, and says so", "[pkcs11]") {
     make_blank_token();
     const Faulty on = present_token();
-    on.faults.no_data_objects = true;
+    SECTION("none") { on.faults.no_data_objects = true; }
+    SECTION("none that is private") { on.faults.all_public = true; }
     const auto description = on.initialise();
     REQUIRE(description.has_value());
     CHECK(description.value().rollback_protection == RollbackProtection::kNone);

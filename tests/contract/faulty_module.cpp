@@ -99,6 +99,10 @@ CK_RV create_object(CK_SESSION_HANDLE session, CK_ATTRIBUTE* attributes, CK_ULON
     }
     std::vector<CK_ATTRIBUTE> kept(attributes, attributes + count);
     if (faults.no_application) std::erase_if(kept, [](const CK_ATTRIBUTE& each) { return each.type == CKA_APPLICATION; });
+    static CK_BBOOL no = CK_FALSE;
+    for (CK_ATTRIBUTE& each : kept) {
+        if (faults.all_public && each.type == CKA_PRIVATE) each.pValue = &no;
+    }
     const CK_RV rv = real->C_CreateObject(session, kept.data(), kept.size(), object);
     if (rv == CKR_OK && faults.keeps_nothing) real->C_DestroyObject(session, *object);
     return rv == CKR_OK && take(faults.created_then_lost) ? CKR_DEVICE_REMOVED : rv;

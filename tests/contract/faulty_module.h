@@ -47,6 +47,7 @@ struct Faults {
     std::atomic<CK_ULONG> longest_label{kAnyLength};       // what is longer is cut there, and said to be kept
     std::atomic<int> labelled_then_lost{0};                // so many C_SetAttributeValue succeed and say CKR_DEVICE_REMOVED
     std::atomic<bool> no_application{false};               // CKA_APPLICATION of a new object is not kept
+    std::atomic<bool> all_public{false};                   // CKA_PRIVATE of a new object is false, whatever was asked for
     std::atomic<bool> keeps_nothing{false};                // C_CreateObject says that it did, and has none
     std::atomic<int> created_then_lost{0};                 // so many C_CreateObject succeed and say CKR_DEVICE_REMOVED
 };

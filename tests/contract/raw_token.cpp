@@ -78,7 +78,7 @@ CK_RV RawToken::log_in(const SecretBytes& pin) {
 
 std::vector<CK_OBJECT_HANDLE> RawToken::find(pkcs11::Template wanted) {
     require("C_FindObjectsInit", functions_->C_FindObjectsInit(session(), wanted.data(), wanted.size()));
-    std::vector<CK_OBJECT_HANDLE> found(16);
+    std::vector<CK_OBJECT_HANDLE> found(pkcs11::kMaxMatches);
     CK_ULONG count = 0;
     const CK_RV rv = functions_->C_FindObjects(session(), found.data(), found.size(), &count);
     functions_->C_FindObjectsFinal(session());
@@ -99,7 +99,7 @@ std::vector<CK_OBJECT_HANDLE> RawToken::find_data(std::string_view label_begin) 
 }
 
 CK_RV RawToken::read(CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, Bytes& value) {
-    value.assign(256, 0);
+    value.assign(2 * pkcs11::kMaxAttributeSize, 0);
     CK_ATTRIBUTE query{type, value.data(), value.size()};
     const CK_RV rv = functions_->C_GetAttributeValue(session(), object, &query, 1);
     value.resize(rv == CKR_OK && query.ulValueLen <= value.size() ? query.ulValueLen : 0);

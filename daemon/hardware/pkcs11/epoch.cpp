@@ -19,14 +19,15 @@ constexpr std::string_view kApplication = "hwvault";
 constexpr std::string_view kProbeLabel = "hwvault-probe";
 constexpr Attribute kLabelAttribute{CKA_LABEL, "CKA_LABEL"};
 constexpr Attribute kValueAttribute{CKA_VALUE, "CKA_VALUE"};
+constexpr Attribute kPrivateAttribute{CKA_PRIVATE, "CKA_PRIVATE"};
+
+// The data objects that nobody can make, change or remove without the PIN.
+Template private_data() {
+    return Template().number(CKA_CLASS, CKO_DATA).flag(CKA_PRIVATE, true);
+}
 
 Template data_object(std::string_view label) {
-    return Template()
-        .number(CKA_CLASS, CKO_DATA)
-        .flag(CKA_TOKEN, true)
-        .flag(CKA_PRIVATE, true)
-        .text(CKA_APPLICATION, kApplication)
-        .text(CKA_LABEL, label);
+    return private_data().flag(CKA_TOKEN, true).text(CKA_APPLICATION, kApplication).text(CKA_LABEL, label);
 }
 
 // Of whatever content. Found by the beginning of the label alone: not every token keeps an application.
@@ -36,7 +37,7 @@ struct EpochObject {
 };
 
 Result<std::vector<EpochObject>> epoch_objects(const Session& session) {
-    HWVAULT_TRY(const auto found, find_objects(session, Template().number(CKA_CLASS, CKO_DATA)));
+    HWVAULT_TRY(const auto found, find_objects(session, private_data()));
     std::vector<EpochObject> objects;
     for (const CK_OBJECT_HANDLE handle : found) {
         HWVAULT_TRY(const Bytes label, read_bytes(session, handle, kLabelAttribute));
@@ -95,15 +96,6 @@ Result<bool> is_authentic(const Session& session, const Claim& claim, const Epoc
     return equal_in_constant_time(claim.text, bytes_of(label_of(*claim.number, tag.reveal())));
 }
 
-// The place of the first that nobody can change or remove without the PIN. Another may be anybody's, put there to be written to.
-std::optional<std::size_t> private_one(const Session& session, std::span<const CK_OBJECT_HANDLE> objects) {
-    for (std::size_t i = 0; i < objects.size(); ++i) {
-        const auto is_private = read_flag(session, objects[i], {CKA_PRIVATE, "CKA_PRIVATE"});
-        if (is_private && *is_private) return i;
-    }
-    return std::nullopt;
-}
-
 // Whether the token took the label and has all of it.
 Result<bool> relabel(const Session& session, CK_OBJECT_HANDLE object, std::string_view label) {
     Template change = Template().text(CKA_LABEL, label);
@@ -119,9 +111,10 @@ Result<void> make_object(const Session& session, std::uint64_t number, BytesView
     const Bytes value = value_of(number, tag);
     HWVAULT_TRY(const auto object, create_object(session, data_object(kEpochObjectLabel).bytes(CKA_VALUE, value)));
     HWVAULT_TRY(const Bytes kept, read_bytes(session, object, kValueAttribute));
-    if (kept == value) return {};
+    HWVAULT_TRY(const bool is_private, read_flag(session, object, kPrivateAttribute));
+    if (is_private && kept == value) return {};
     return Error{ErrorCode::kHardwareUnavailable, "Token " + session.token().name() +
-                                                      " said that it has made an epoch object, and holds another value. Ask its "
+                                                      " said that it has made an epoch object, and holds another one. Ask its "
                                                       "maker; until then a revocation there is not protected against an old disk."};
 }
 
@@ -156,8 +149,10 @@ Result<bool> keeps_data_objects(const Session& session) {
         case CKR_TEMPLATE_INCONSISTENT: return false;
         default: HWVAULT_CHECK(session.check("C_CreateObject", rv));
     }
+    const auto found = find_objects(session, private_data().text(CKA_LABEL, kProbeLabel));
     HWVAULT_CHECK(destroy_object(session, object));
-    return true;
+    if (!found) return found.error();
+    return std::ranges::find(*found, object) != found->end();
 }
 
 Result<bool> has_epoch(const Session& session) {
@@ -196,16 +191,13 @@ Result<StepBy> step_epoch(const Session& session, const Epoch& now, const EpochM
     const std::span objects(now.objects);
     const std::span others = objects.subspan(1);
     if (way == StepBy::kLabel) {
-        const auto turn = private_one(session, others);
-        if (!turn) {
+        if (others.empty()) {
             HWVAULT_CHECK(make_object(session, number, tag.reveal()));
-            remove_all(session, others);
             return StepBy::kLabel;  // the one that counted has its turn next
         }
-        HWVAULT_TRY(const bool written, relabel(session, others[*turn], label_of(number, tag.reveal())));
+        HWVAULT_TRY(const bool written, relabel(session, others.front(), label_of(number, tag.reveal())));
         if (written) {
-            remove_all(session, others.first(*turn));
-            remove_all(session, others.subspan(*turn + 1));
+            remove_all(session, others.subspan(1));
             return StepBy::kLabel;
         }
     }

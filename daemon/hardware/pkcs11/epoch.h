@@ -22,10 +22,11 @@ namespace hwvault::hardware::pkcs11 {
 // derive(Label::kEpoch, context) in the same token.
 using EpochMac = std::function<Result<SecretBytes>(BytesView context)>;
 
-// Whether the token keeps data objects; asked by making one and removing it. `session` has write access.
+// Whether the token keeps data objects, and knows which are private; asked by making one and removing it. `session` has write
+// access.
 Result<bool> keeps_data_objects(const Session& session);
 
-// Whether there is an epoch object, of whatever content.
+// Whether there is a private epoch object, of whatever content. Others are not looked at: anybody can put them there.
 Result<bool> has_epoch(const Session& session);
 
 // What counts, and all epoch objects that are there; the first is the one that counts.

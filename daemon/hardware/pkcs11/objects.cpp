@@ -61,8 +61,10 @@ Result<std::vector<CK_OBJECT_HANDLE>> find_objects(const Session& session, Templ
     HWVAULT_CHECK(session.check("C_FindObjects", rv));
     HWVAULT_CHECK(session.check("C_FindObjectsFinal", final_rv));
     if (total > kMaxMatches) {
-        return Error{ErrorCode::kInternal, "More than 64 objects on token " + session.token().name() +
-                                               " have one label or application of hwvault's: remove those that are not hwvault's."};
+        return Error{ErrorCode::kInternal, "Token " + session.token().name() +
+                                               " has more than " + std::to_string(kMaxMatches) +
+                                               " objects of which one could be hwvault's: remove those that nobody "
+                                               "needs, or give hwvault a token of its own."};
     }
     if (total == 0) HWVAULT_CHECK(still_logged_in(session));
     found.resize(total);

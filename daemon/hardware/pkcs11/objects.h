@@ -11,8 +11,8 @@
 
 namespace hwvault::hardware::pkcs11 {
 
-// Objects that one search may match; a token with more under one name is not one that hwvault set up.
-constexpr std::size_t kMaxMatches = 64;
+// Objects that one search may match: those of other applications on the same token are among the data objects.
+constexpr std::size_t kMaxMatches = 1024;
 constexpr std::size_t kMaxAttributeSize = 4096;  // bytes of an attribute that is read
 
 // Copyable: the pointers into its values are made when they are asked for.
