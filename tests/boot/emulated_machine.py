@@ -103,9 +103,8 @@ class EmulatedMachine(Machine):
                  "-device", "virtserialport,nr=1,chardev=agent,name=agent"],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console)
         self.port, self.pending = socket.socket(socket.AF_UNIX), b""
-        until(lambda: self.emulator.poll() is not None or serial.exists(), 20, "the emulator")
+        until(lambda: self.emulator.poll() is not None or self.port.connect_ex(str(serial)) == 0, 20, "the emulator")
         expect(self.emulator.poll() is None, f"the emulator ended: {self.console()}")
-        self.port.connect(str(serial))
         until(lambda: self.run("systemctl", "is-system-running", "--wait")[1].strip() in ("running", "degraded"), 60, "the boot")
 
     def start_tpm(self):

@@ -95,6 +95,12 @@ def until(condition, seconds, what):
         time.sleep(0.02)
 
 
+def accepts(path):
+    """Whether somebody listens on a Unix socket, whose file is there a moment before."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 def wellformed(token):
     """Whether a string is a token by its shape and checksum, by docs/formats/token.md and nothing of ours."""
     if not re.fullmatch(r"[a-z]{2,6}_[0-9A-Za-z]{59}", token):
@@ -179,7 +185,11 @@ class Bus:
             self.process = subprocess.Popen(
                 ["dbus-daemon", "--config-file", BUS_CONFIG, "--address", self.address, "--nofork", "--nopidfile"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        until(lambda: Path(folder, "bus").exists(), 10, "the private bus")
+        until(self.runs, 10, "the private bus")
+
+    def runs(self):
+        expect(self.process.poll() is None, "the private bus ended")
+        return accepts(self.address.removeprefix("unix:path="))
 
     def stop(self):
         self.process.terminate()

@@ -2,12 +2,12 @@
 #
 # A simulated TPM that a test starts, stops and kills by itself, and tpm2-tools on it. Nobody manages the few places of a
 # bare swtpm, and it serves one connection at a time: what the tools leave in it is flushed after each.
+import fcntl
 import os
-import socket
 import subprocess
 from pathlib import Path
 
-from harness import expect, until
+from harness import accepts, expect, until
 
 # The storage primary of daemon/hardware/tpm/keys.cpp, made here by somebody else's program.
 PRIMARY = ("-G", "ecc256:null:aes128cfb", "-a",
@@ -41,17 +41,25 @@ class Tpm:
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.socket.unlink(missing_ok=True)  # of one that was killed
 
+        # One that finds the state in the hands of an earlier one ends, but listens before that.
+        until(self.is_let_go_of, 10, "the end of an earlier swtpm")
+
         def runs():
-            # It ends at once as long as an earlier one has not let go of the state.
             if self.process is None or self.process.poll() is not None:
                 self.launch()
-            return self.accepts()
+            return accepts(self.socket)
 
         until(runs, 10, "swtpm")
 
-    def accepts(self):
-        with socket.socket(socket.AF_UNIX) as probe:  # its file is there a moment before it listens
-            return probe.connect_ex(str(self.socket)) == 0
+    def is_let_go_of(self):
+        try:
+            with open(self.state / ".lock", "r+b") as lock:
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return True
+        except BlockingIOError:
+            return False
+        return True
 
     def launch(self):
         self.process = subprocess.Popen(
