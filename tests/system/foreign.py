@@ -6,6 +6,7 @@ import os
 
 import dbus
 import dbus.bus
+import dbus.lowlevel
 
 NAME, PATH = "org.hwvault.Vault1", "/org/hwvault/Vault1"
 
@@ -22,6 +23,17 @@ def sealed(content):
 def interface(address):
     connection = dbus.bus.BusConnection(address)
     return dbus.Interface(connection.get_object(NAME, PATH, introspect=False), NAME)
+
+
+def begin(connection, method, signature, *arguments):
+    """A call that the vault has, and has not answered yet. When block() has waited for it, its answer is in the list."""
+    message = dbus.lowlevel.MethodCallMessage(NAME, PATH, NAME, method)
+    message.append(*arguments, signature=signature)
+    answers = []
+    call = connection.send_message_with_reply(message, answers.append, 60)
+    # What a connection sends comes in order: whoever answers this has the call.
+    connection.call_blocking(NAME, PATH, "org.freedesktop.DBus.Peer", "Ping", "", ())
+    return call, answers
 
 
 def read(unix_fd):
