@@ -99,7 +99,7 @@ def hwvault_recover_takes_an_old_store():
     done = vault.administer("recover", "--accept-rollback")
     expect(done.returncode == 0 and b"on the audit trail" in done.stdout, f"hwvault recover: {done}")
     vault.start()
-    expect(vault.state() == "serving", f"the state after recover is {vault.state()}")
+    vault.wait_for_state("serving")
 
 
 @check

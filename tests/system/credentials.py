@@ -12,7 +12,7 @@ import socket
 import time
 
 from control_groups import control_groups, enter, in_child
-from harness import Skip, Vault, check, expect, run, until, wellformed
+from harness import SLOWDOWN, Skip, Vault, check, expect, run, until, wellformed
 
 UNIT = "hwvault-test-billing.service"
 MOST = 1 << 20  # of systemd (src/shared/creds-util.h)
@@ -249,7 +249,7 @@ def fifty_units_at_once_each_get_a_token_of_their_own():
             os.waitpid(child, 0)
     expect(all(wellformed(token) for token in tokens), f"{[token[:20] for token in tokens if not wellformed(token)]}")
     expect(len(set(tokens)) == 50, "two have the same")
-    expect(took < 20, f"took {took:.1f} s")
+    expect(took < 20 * SLOWDOWN, f"took {took:.1f} s")
     print(f"fifty first tokens at once: {took:.2f} s")
 
 
@@ -265,7 +265,7 @@ def a_unit_with_twenty_four_credentials_has_them_in_seconds():
 
         *good, took = in_child(work)
     expect(good == ["True"] * CREDENTIALS, f"{good}")
-    expect(float(took) < 5, f"took {took} s")
+    expect(float(took) < 20 * SLOWDOWN, f"took {took} s")  # systemd waits for 90
     print(f"{CREDENTIALS} credentials, one after the other: {took} s")
 
 
@@ -380,7 +380,7 @@ def a_daemon_that_is_killed_leaves_no_empty_credential():
         said = os.read(reading, 100).decode()
         os.waitpid(asking, 0)
     expect(said == REFUSED, said)
-    systemd.listen(2)
+    systemd.listen()
     expect(not systemd.kept, f"still kept: {systemd.kept}")
 
 

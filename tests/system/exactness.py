@@ -49,6 +49,7 @@ class Permission:
         self.moments = moments
         self.file = vault.folder / "policy.d/60-exactness.toml"
         self.granted = False
+        self.turns = 0
 
     def digest(self):
         return self.vault.call("Status")["policy_digest"]
@@ -67,6 +68,7 @@ class Permission:
             self.vault.start()
         until(lambda: self.digest() != before, 30, "the new rules")
         self.granted = not self.granted
+        self.turns += 1
         self.tell(f"{'granted' if self.granted else 'withdrawn'} {asked} {time.monotonic_ns()}")
 
     def tell(self, line):
@@ -99,11 +101,11 @@ def fill(vault):
 
 
 def unsettle(vault, permission, moments):
-    """Kills, starts and changes rules until the time is over, then waits until the first table was too small; how often it
-    killed."""
+    """Kills, starts and changes rules until the time is over and the permission came and went, then waits until the first
+    table was too small; how often it killed."""
     kills = 0
     over = time.monotonic() + SECONDS
-    while time.monotonic() < over:
+    while time.monotonic() < over or permission.turns < 3:
         time.sleep(moments.uniform(0.1, 2))
         expect(vault.daemon.poll() is None, f"hwvaultd ended by itself: {vault.log_tail()}")
         kill = moments.random() < 0.4

@@ -88,10 +88,11 @@ def until(condition, seconds, what):
     """The first true value of condition(); fails after so many seconds."""
     deadline = time.monotonic() + seconds * SLOWDOWN
     while True:
+        late = time.monotonic() >= deadline  # before it is asked, so that a machine that stood still leaves it one more try
         value = condition()
         if value:
             return value
-        expect(time.monotonic() < deadline, f"{what}: not within {seconds} s")
+        expect(not late, f"{what}: not within {seconds} s")
         time.sleep(0.02)
 
 

@@ -40,7 +40,8 @@ class Caller(threading.Thread):
             except (OSError, ConnectionError):
                 time.sleep(0.01)  # the daemon was killed
             except VarlinkError as error:
-                if error.name not in ("HardwareUnavailable", "Busy"):
+                # AuditUnavailable: a commit has been at a busy disk for two seconds.
+                if error.name not in ("HardwareUnavailable", "Busy", "AuditUnavailable"):
                     self.wrong.append(f"{self.token_name}: {error}")
                     return
                 time.sleep(0.01)

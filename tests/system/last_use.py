@@ -23,7 +23,8 @@ def made(name):
 
 def next_second():
     """So that what is used from here on is used later than what was used before. hwvaultd's clock goes by ticks of some milliseconds."""
-    time.sleep(int(time.time()) + 1.1 - time.time())
+    now = time.time()
+    time.sleep(int(now) + 1.1 - now)
 
 
 def edit_store(sql):
@@ -90,7 +91,7 @@ def whatever_the_file_says_of_last_uses_the_vault_serves():
         expect(vault.stop() == 0, "the exit status")
         edit_store(sql)
         vault.start()
-        expect(vault.state() == "serving", f"{vault.state()} after {sql}")
+        vault.wait_for_state("serving")
         expect(vault.active(token), f"it does not verify after {sql}")
         expect(0 <= time.time() - described("socket")["last_used_at"] < 60, f"{described('socket')} after {sql}")
 

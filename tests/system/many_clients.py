@@ -94,9 +94,9 @@ def a_client_for_whose_replies_there_is_no_memory_costs_nobody_anything():
     vault.call("Create", name="revoked")
     dead = vault.token("revoked")
     vault.call("Revoke", name="revoked")
-    with Connection(vault.socket, 5) as first, Connection(vault.socket, 5) as second:
+    with Connection(vault.socket, 20 * SLOWDOWN) as first, Connection(vault.socket, 20 * SLOWDOWN) as second:
         for already in range(4, 9):
-            with Connection(vault.socket, 5) as greedy:
+            with Connection(vault.socket, 20 * SLOWDOWN) as greedy:
                 expect(greedy.call("Verify", token=good)["active"], "a good token is refused")
                 for _ in range(already):  # none of which it reads
                     greedy.send_raw(large * 11)
@@ -104,7 +104,7 @@ def a_client_for_whose_replies_there_is_no_memory_costs_nobody_anything():
                 with without_more_memory(vault.daemon.pid):
                     greedy.send_raw(large * 27)
                     time.sleep(0.2)
-            fresh = [Connection(vault.socket, 5) for _ in range(3)]
+            fresh = [Connection(vault.socket, 20 * SLOWDOWN) for _ in range(3)]
             for client in (first, second, first, second):
                 client.send_raw(plain_verify(good))
                 expect(client.answer()["info"]["name"] == "default", "another's answer")

@@ -34,6 +34,7 @@ def administer(*arguments):
 
 def start_child():
     vault.kill_hardware()
+    until(lambda: vault.call("Status")["hardware_state"] == "HardwareUnavailable", 20, "the child's end in Status")
     vault.start_hardware()
     until(lambda: vault.call("Status")["hardware_state"] != "HardwareUnavailable", 20, "an answer of the device")
     return vault.call("Status")["hardware_state"]

@@ -193,7 +193,7 @@ def subscribe(address, count):
     client.call("Subscribe", "")
     client.call("Subscribe", "")
     print("subscribed", flush=True)
-    GLib.timeout_add_seconds(10, loop.quit)
+    GLib.timeout_add_seconds(25, loop.quit)
     loop.run()
     return {"changes": seen}
 
