@@ -71,14 +71,15 @@ def devices_again():
 @check
 def a_signal_that_ends_a_command_leaves_hwvaultd_as_it_was():
     before = states()
-    debian.drop_in("hwvault-init.service", "[Service]\nExecStartPre=/bin/sleep 3\n")
+    debian.drop_in("hwvault-init.service", "[Service]\nExecStartPre=/bin/sh -c 'while [ ! -e /run/go-on ]; do sleep 0.1; done'\n")
     debian.ok("systemd-run", "--quiet", "--unit=typed", "--property=KillMode=process", "--property=RemainAfterExit=yes", "hwvault", "init")
     until(lambda: debian.active("hwvault-init.service") == "activating", 20, "init to begin")
     expect(debian.active("hwvaultd.service") == "inactive", "hwvaultd runs meanwhile")
     debian.ok("systemctl", "kill", "--kill-whom=main", "--signal=TERM", "typed")
+    debian.write("/run/go-on", "")
     until(lambda: debian.property("typed.service", "SubState") in ("exited", "dead", "failed"), 30, "the command to end")
     served_again(before)
-    debian.ok("rm", "-r", "/etc/systemd/system/hwvault-init.service.d")
+    debian.ok("rm", "-r", "/etc/systemd/system/hwvault-init.service.d", "/run/go-on")
     debian.ok("systemctl", "daemon-reload")
 
 
@@ -185,7 +186,7 @@ def make_units():
                  "LoadCredential=mine:/run/hwvault/credential.sock\n")
     debian.write("/etc/hwvault/hwvault.toml", settings)
     debian.ok("systemctl", "daemon-reload")
-    debian.ok("systemctl", "reload", "hwvaultd")
+    debian.reload()
 
 
 @check
@@ -206,7 +207,7 @@ def units_shows_who_loads_which_token_and_what_each_has_of_it():
 @check
 def rotate_reloads_or_restarts_the_units_of_the_token_and_says_who_has_picked_it_up():
     restarted = debian.property("own.service", "InvocationID")
-    status, shown, _ = debian.run("hwvault", "rotate", "ci", "--account", "app:shared", "--reload-units", "--wait", "5s", "--json")
+    status, shown, _ = debian.run("hwvault", "rotate", "ci", "--account", "app:shared", "--reload-units", "--json")
     by_unit = {one["unit"]: one for one in json.loads(shown)["units"]}
     expect(status == 1 and by_unit["web.service"]["picked_up"] and by_unit["web.service"]["generation"] == 2, f"{status} {shown}")
     expect(not by_unit["broken.service"]["picked_up"] and not by_unit["idle.service"]["was_running"], shown)
@@ -218,7 +219,7 @@ def rotate_reloads_or_restarts_the_units_of_the_token_and_says_who_has_picked_it
     expect(debian.property("own.service", "InvocationID") == restarted, "a unit of another token was restarted")
     debian.ok("systemctl", "start", "broken")
     debian.write("/run/break", "")
-    failed = debian.run("hwvault", "rotate", "ci", "--account", "app:shared", "--restart-units", "--wait", "5s")
+    failed = debian.run("hwvault", "rotate", "ci", "--account", "app:shared", "--restart-units")
     expect(failed[0] == 1 and re.search(r"broken.service\s+not picked up\s+failed", failed[1]), f"one fails: {failed}")
     expect("4 (current)" in debian.ok("hwvault", "units"), "units shows the new generation")
 

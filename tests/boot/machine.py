@@ -108,8 +108,9 @@ class Machine:
 
     def __exit__(self, *_):
         if self.nspawn:
-            if self.leader:
-                os.kill(self.leader, signal.SIGKILL)  # the machine's process 1, which takes all others along
+            with contextlib.suppress(ProcessLookupError):
+                if self.leader:
+                    os.kill(self.leader, signal.SIGKILL)  # the machine's process 1, which takes all others along
             self.nspawn.kill()
             self.nspawn.wait()
             until(lambda: not self.processes_left(), 20, "the machine's processes to end")
@@ -154,7 +155,7 @@ class Machine:
     def enter_cgroup(self):
         """False where another test's machine took it for one that was left."""
         self.cgroup.mkdir(exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             (self.cgroup / "cgroup.procs").write_text("0")
             return True
         return False
@@ -232,6 +233,15 @@ class Machine:
         folder = packages(lower)
         self.ok("sh", "-c", f"apt-get --yes --quiet install /opt/packages/{folder.name}/hwvault_*.deb")
         return folder.name
+
+    def reload(self):
+        """Has hwvaultd read its files again, and waits until it has: systemd waits for that on Debian 13 alone."""
+        def times():
+            return self.journal("hwvaultd.service").count("were read again")
+
+        before = times()
+        self.ok("systemctl", "reload", "hwvaultd")
+        until(lambda: times() > before, 30, "hwvaultd to read its files again")
 
     def add_user(self, name, *groups):
         self.ok("useradd", "--create-home", *(["--groups", ",".join(groups)] if groups else []), name)
