@@ -58,7 +58,7 @@ asio::awaitable<Result<SecretBytes>> Supervisor::call(Verb verb, Deadline deadli
     if (!connection) co_return trouble_.value_or(hardware_unavailable("The hardware child is not connected."));
     auto result = co_await connection->call(verb, deadline);
     if (!result && connection->is_closed() && !std::holds_alternative<CheckpointRequest>(verb)) {
-        if (connection_ == connection) back_.expires_after(kRestartPatience);  // this call is the first to notice
+        if (connection_ == connection) back_.expires_after(options_.restart_patience);  // this call is the first to notice
         const bool is_back = co_await usable_other_than(connection, deadline);
         if (!is_back) co_return result;
         connection = connection_;
@@ -155,7 +155,7 @@ asio::awaitable<void> Supervisor::serve(Socket socket) {
     auto reason = co_await connection->closed();
     connection_.reset();
     probe_.cancel();
-    if (!trouble_) back_.expires_after(kRestartPatience);
+    if (!trouble_) back_.expires_after(options_.restart_patience);
     set_trouble(reason);
     if (!child_) co_return;
     const std::string how = co_await end_child();

@@ -4,7 +4,7 @@
 // (systemd), and does so again, with growing pauses, each time it dies, hangs or breaks the protocol. A child
 // that it started is killed before another is started: two never hold the device at once.
 //
-// A child that is started again at once, as in an upgrade, is not noticed by who calls: for kRestartPatience, and no longer
+// A child that is started again at once, as in an upgrade, is not noticed by who calls: for restart_patience, and no longer
 // than its deadline, a call waits for the next connection, and one that was under way is asked again there, once.
 //
 // Whether the device works is learnt by asking the child to describe it: after each connect, when a call ended in
@@ -43,10 +43,9 @@ struct Options {
     std::chrono::milliseconds first_pause{50};
     std::chrono::milliseconds longest_pause{5'000};
     std::chrono::milliseconds served_a_while{10'000};
+    // How long a connection may be lost until calls are told.
+    std::chrono::milliseconds restart_patience{2'000};
 };
-
-// How long a connection may be lost until calls are told.
-constexpr std::chrono::milliseconds kRestartPatience{2'000};
 
 class Supervisor : public std::enable_shared_from_this<Supervisor> {
 public:
@@ -84,7 +83,7 @@ private:
     std::optional<Error> trouble_;
     std::function<void()> changed_;
     boost::asio::steady_timer pause_;     // between two children
-    boost::asio::steady_timer back_;      // expires kRestartPatience after a loss; cancelled when the device works again
+    boost::asio::steady_timer back_;      // expires restart_patience after a loss; cancelled when the device works again
     boost::asio::steady_timer probe_;     // between two questions how the device is
     boost::asio::steady_timer finished_;  // never expires; cancelled when run() ends
     bool stopping_{false};
