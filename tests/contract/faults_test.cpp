@@ -3,6 +3,7 @@
 // Tokens that fail: PIN flags, lost sessions and devices, tokens that cannot do everything. The faulty module stands
 // between hwvault and this run's PKCS#11 backend.
 #include <atomic>
+#include <latch>
 #include <thread>
 
 #include "tests/catch.h"
@@ -238,9 +239,11 @@ TEST_CASE("threads that lose the token at the same moment all recover", "[pkcs11
     const auto device = on.open().value();
     RawToken token(on.config.module, on.config.serial);
     std::atomic<int> failed{0};
+    std::latch lost(1);
     std::vector<std::thread> threads;
     for (int t = 0; t < 6; ++t) {
         threads.emplace_back([&] {
+            lost.wait();
             for (int i = 0; i < backend().rounds(); ++i) {
                 if (!device->derive(Label::kToken, bytes_of("x"))) ++failed;
             }
@@ -248,7 +251,9 @@ TEST_CASE("threads that lose the token at the same moment all recover", "[pkcs11
     }
     on.faults.sign_rv = CKR_USER_NOT_LOGGED_IN;
     on.faults.sign_failures = 6;
+    lost.count_down();
     for (std::thread& thread : threads) thread.join();
+    CHECK(on.faults.sign_failures == 0);
     CHECK(failed <= 3);  // six failures, and each call stands two of them only when both are its own
     CHECK(device->derive(Label::kToken, bytes_of("x")).has_value());
 }
