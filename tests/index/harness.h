@@ -3,6 +3,7 @@
 // A verify index for tests, and tokens to put into it.
 #pragma once
 
+#include <random>
 #include <string>
 #include <vector>
 
@@ -33,9 +34,10 @@ struct Token {
     }
 };
 
-inline Token make_token(std::string account, std::string name, std::vector<std::string> scopes = {}) {
+inline Token make_token(std::string account, std::string name, std::vector<std::string> scopes = {},
+                        const crypto::TokenId& id = crypto::random_token_id().value()) {
     Token token;
-    token.id = crypto::random_token_id().value();
+    token.id = id;
     SecretBytes secret(32);
     crypto::fill_random(secret.reveal_to_fill()).value();
     token.text = crypto::make_token_text(kPrefix, token.id, secret);
@@ -46,10 +48,12 @@ inline Token make_token(std::string account, std::string name, std::vector<std::
     return token;
 }
 
+// With the same ids each time: how many a table has a place for is not left to chance.
 inline std::vector<Token> make_tokens(std::size_t count) {
+    std::mt19937_64 ids{1};
     std::vector<Token> tokens;
     while (tokens.size() < count) {
-        tokens.push_back(make_token("user:alice", "token-" + std::to_string(tokens.size())));
+        tokens.push_back(make_token("user:alice", "token-" + std::to_string(tokens.size()), {}, crypto::id_of(ids())));
     }
     return tokens;
 }
