@@ -40,6 +40,7 @@ public:
     bool is_another{false};    // derives what another device would
     bool lose_advance{false};  // the next step is made, and its answer lost
     std::optional<Error> refuse_advance;  // what each step comes to, while it is set
+    bool refuse_checkpoint{false};        // nothing is signed while it is set
     std::uint64_t last_sequence{0};       // of a checkpoint; as the child's ledger, but forgotten at the next start
     std::function<void()> before_derive;  // runs while the caller waits for a derivation
     std::chrono::milliseconds slow{0};    // what a derivation takes; any number go on at once
@@ -59,6 +60,7 @@ public:
     boost::asio::awaitable<Result<Bytes>> checkpoint(hardware::Checkpoint checkpoint,
                                                      hardware::Deadline deadline) override {
         HWVAULT_CO_CHECK(co_await answer(deadline));
+        if (refuse_checkpoint) co_return hardware_unavailable("The fake device signs nothing.");
         if (checkpoint.sequence <= last_sequence) co_return invalid_argument("The sequence must grow.");
         auto signature = device_.sign(hardware::checkpoint_message(checkpoint));
         if (signature) last_sequence = checkpoint.sequence;

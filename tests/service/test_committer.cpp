@@ -3,6 +3,7 @@
 // The committer against a store that fails when it is told to.
 #include <atomic>
 #include <future>
+#include <stdexcept>
 
 #include "tests/service/harness.h"
 
@@ -88,7 +89,9 @@ struct Bench {
     template <class Condition>
     void until(Condition reached) {
         io.restart();
-        while (!reached()) io.run_one();
+        while (!reached()) {
+            if (io.run_one() == 0) throw std::runtime_error("Nothing is left that could get there.");
+        }
     }
 };
 
@@ -303,20 +306,23 @@ TEST_CASE("Reads alone begin a commit when the first has waited for its time, an
     bench.io.run_for(Committer::kEventDelay / 4);
     const bool is_early = std::chrono::steady_clock::now() < recorded_at + Committer::kEventDelay;
     CHECK((bench.disk.commits == 1 || !is_early));  // a machine that stood still meanwhile shows nothing
-    bench.io.run_for(Committer::kEventDelay * 3);
+    bench.until([&] { return bench.committer->trail().sequence() == 2; });
     CHECK(bench.disk.commits == 2);
-    CHECK(bench.committer->trail().sequence() == 2);
 }
 
 TEST_CASE("Many reads do not wait for their time") {
-    Bench bench;
-    vault::Event read;
-    read.verb = vault::Verb::kRetrieve;
-    for (std::size_t i = 0; i < Committer::kEventsAtOnce; ++i) REQUIRE(bench.committer->record(read));
-    const auto began = std::chrono::steady_clock::now();
-    while (bench.committer->trail().sequence() == 0) bench.io.run_one();
-    CHECK(std::chrono::steady_clock::now() < began + Committer::kEventDelay);
-    CHECK(bench.disk.commits == 1);
+    bool was_seen = false;
+    for (int round = 0; round < 100 && !was_seen; ++round) {
+        Bench bench;
+        vault::Event read;
+        read.verb = vault::Verb::kRetrieve;
+        const auto began = std::chrono::steady_clock::now();
+        for (std::size_t i = 0; i < Committer::kEventsAtOnce; ++i) REQUIRE(bench.committer->record(read));
+        bench.until([&] { return bench.committer->trail().sequence() > 0; });
+        was_seen = std::chrono::steady_clock::now() < began + Committer::kEventDelay;  // else this machine was too slow to tell
+        CHECK(bench.disk.commits == 1);
+    }
+    CHECK(was_seen);
 }
 
 TEST_CASE("Lines that a full disk refused are written when there is room, without another caller") {
@@ -346,9 +352,7 @@ TEST_CASE("On a full disk what takes trust away is written alone, and small") {
     const auto small = bench.begin(bench.committer->commit({"app:billing", "ci"}, revoking("ci")));
     const auto large = bench.begin(bench.committer->commit({"app:billing", "deploy"}, revoking("deploy", Bytes(10, 1))));
     const auto grants = bench.begin(bench.committer->commit({"app:billing", "more"}, creating("more")));
-    bench.io.restart();
-    bench.io.run_for(std::chrono::milliseconds(50));
-    REQUIRE((small->has_value() && large->has_value() && grants->has_value()));
+    bench.until([&] { return small->has_value() && large->has_value() && grants->has_value(); });
     CHECK(**small);
     CHECK(bench.committer->trail().sequence() == before + 1);  // its own event, and the read's waits
     CHECK((**large).error().code == ErrorCode::kQuotaExceeded);

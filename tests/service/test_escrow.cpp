@@ -100,13 +100,16 @@ TEST_CASE("An escrow goes with its string, in the same commit") {
 TEST_CASE("The device signs what has changed, soon and by itself, and the signature verifies") {
     const RecoveryKeys keys;
     Harness vault(keys.recipient_file());
+    vault.device().refuse_checkpoint = true;
     vault.get(vault.alice);
     CHECK(vault.service().status().recovery_pending > 0);
+    vault.device().refuse_checkpoint = false;
     vault.until([&] { return vault.service().status().recovery_pending == 0; });
-    CHECK(vault.device().last_sequence == 1);
+    const std::uint64_t first = vault.device().last_sequence;
+    CHECK(first > 0);
     REQUIRE(vault.run(vault.service().create(vault.alice, "", "deploy", {})));
     vault.until([&] { return vault.service().status().recovery_pending == 0; });
-    CHECK(vault.device().last_sequence == 2);
+    CHECK(vault.device().last_sequence == first + 1);
     const Bytes signing_key = vault.run(vault.device().describe({}))->signing_key;
     vault.shut();
     {
@@ -134,7 +137,7 @@ TEST_CASE("A device that is away keeps nobody from revoking, and signs when it i
     const RecoveryKeys keys;
     Harness vault(keys.recipient_file());
     const std::string old = vault.get(vault.alice);
-    vault.until([&] { return vault.device().last_sequence == 1; });
+    vault.until([&] { return vault.service().status().recovery_pending == 0; });
     vault.device().plug(false);
     REQUIRE(vault.run(vault.service().revoke(vault.alice, "", "", 0)));
     CHECK_FALSE(vault.active(old));

@@ -193,6 +193,7 @@ TEST_CASE("What was taken away after the last signature stays away, and what is 
     REQUIRE(lost.run(lost.service().create(lost.root, "app:shop", "", owned)));
     const std::string shop = lost.get(lost.alice, "app:shop");
     lost.wait_until_signed();
+    lost.device().refuse_checkpoint = true;
 
     lost.device().plug(false);
     REQUIRE(lost.run(lost.service().revoke(lost.alice, "", "revoked", 0)));
@@ -334,8 +335,11 @@ TEST_CASE("A store without a signature, or with another device's, is refused") {
     Lost lost(keys);
     lost.get(lost.alice);
     SECTION("never signed") {
-        lost.die();
-        CHECK(says(refusal(lost, keys), "carries no signature"));
+        Lost unsigned_yet(keys);
+        unsigned_yet.device().refuse_checkpoint = true;
+        unsigned_yet.get(unsigned_yet.alice);
+        unsigned_yet.die();
+        CHECK(says(refusal(unsigned_yet, keys), "carries no signature"));
     }
     SECTION("the signature taken out") {
         lost.shut();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 #include <atomic>
+#include <future>
 #include <new>
 #include <thread>
 
@@ -15,15 +16,18 @@ TEST_CASE("What a thread still works on when its waiter has gone on keeps the st
     using namespace std::chrono_literals;
     boost::asio::thread_pool threads{1};
     boost::asio::io_context io{1};
+    std::promise<void> given_up;
     std::atomic<bool> done{false};
     std::optional<int> result{0};
     const auto wait = [&]() -> boost::asio::awaitable<void> {
-        const auto slow = [&done] {
-            std::this_thread::sleep_for(300ms);
+        const auto slow = [&given_up, &done] {
+            given_up.get_future().wait_for(30s);
+            std::this_thread::sleep_for(300ms);  // in which a strand that has nothing to do would end
             done = true;
             return 1;
         };
         result = co_await run_until(std::chrono::steady_clock::now() + 10ms, threads, slow);
+        given_up.set_value();
     };
     boost::asio::co_spawn(io, wait, boost::asio::detached);
     io.run();
