@@ -154,7 +154,7 @@ Result<std::unique_ptr<Door>> Door::create(service::Service& service, peer::Reso
         return cannot_connect(options.address, failure);
     }
     try {
-        auto vault = std::make_shared<Vault1>(std::move(connection), service, resolver);
+        auto vault = std::make_shared<Vault1>(std::move(connection), service, resolver, options.status_patience);
         vault->open();
         return std::unique_ptr<Door>(std::make_unique<BusDoor>(std::move(vault), service.executor(), std::move(options)));
     } catch (const sdbus::Error& failure) {

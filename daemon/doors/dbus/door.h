@@ -30,6 +30,9 @@ public:
         // Called once, on the door's thread, when the bus has gone and the door serves nobody any more.
         std::function<void()> lost;
         std::chrono::milliseconds drain{5'000};  // for calls that the bus gave us before stop()
+        // A property is read on the loop's thread, which waits for the strand's answer: microseconds, since the strand never
+        // blocks, and never waits for the loop (loop.h). So long at most when something is wrong with it.
+        std::chrono::milliseconds status_patience{250};
     };
 
     // Connects, takes the name and serves; to be called on the service's executor. An error says what was wrong and

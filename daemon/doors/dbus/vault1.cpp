@@ -29,9 +29,6 @@ namespace asio = boost::asio;
 template <class... Out>
 using Answer = asio::awaitable<Result<std::tuple<Out...>>>;
 
-// A property is read on the loop's thread, which waits for the strand's answer: microseconds, since the strand never
-// blocks, and never waits for the loop (loop.h). So long at most when something is wrong with it.
-constexpr std::chrono::milliseconds kStatusPatience{250};
 // Tokens of a List that are translated before other calls get their turn on the strand.
 constexpr std::size_t kInfosAtOnce = 32;
 
@@ -134,11 +131,13 @@ void Vault1::reply(std::shared_ptr<Call<Out...>> call, Result<std::tuple<Out...>
     });
 }
 
-Vault1::Vault1(std::unique_ptr<sdbus::IConnection> connected, service::Service& service, peer::Resolver& resolver)
+Vault1::Vault1(std::unique_ptr<sdbus::IConnection> connected, service::Service& service, peer::Resolver& resolver,
+               std::chrono::milliseconds status_patience)
     : Connected{std::move(connected)},
       AdaptorInterfaces(*connection, sdbus::ObjectPath{kObjectPath}),
       service_(service),
       strand_(service.executor()),
+      status_patience_(status_patience),
       outbox_(*connection),
       descriptors_(strand_),
       callers_(*connection, resolver, strand_) {
@@ -330,7 +329,7 @@ Dictionary Vault1::Status() {
         if (const auto self = door.lock()) status->set_value(self->service_.status());
     });
     auto answer = status->get_future();
-    if (answer.wait_for(kStatusPatience) == std::future_status::ready) return status_dictionary(answer.get());
+    if (answer.wait_for(status_patience_) == std::future_status::ready) return status_dictionary(answer.get());
     throw error_of({ErrorCode::kBusy, "hwvaultd does not answer at the moment. Try again in a second."});
 }
 

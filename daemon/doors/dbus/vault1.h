@@ -5,6 +5,7 @@
 // Status, which is a property.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -38,7 +39,8 @@ class Vault1 final : private Connected,
                      public std::enable_shared_from_this<Vault1> {
 public:
     // Throws sdbus::Error, as open() does.
-    Vault1(std::unique_ptr<sdbus::IConnection> connected, service::Service& service, peer::Resolver& resolver);
+    Vault1(std::unique_ptr<sdbus::IConnection> connected, service::Service& service, peer::Resolver& resolver,
+           std::chrono::milliseconds status_patience);
     ~Vault1();
 
     // Watches for callers that leave, and takes the name.
@@ -88,6 +90,7 @@ private:
 
     service::Service& service_;
     boost::asio::any_io_executor strand_;
+    std::chrono::milliseconds status_patience_;
     Outbox outbox_;
     Descriptors descriptors_;
     Callers callers_;

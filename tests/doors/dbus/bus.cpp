@@ -107,6 +107,7 @@ bool Strand::drains() {
 Door::Options on_bus(const std::string& address) {
     Door::Options options;
     options.address = address;
+    options.status_patience = std::chrono::seconds{10};  // a machine that is busy is not a strand that hangs
     return options;
 }
 
