@@ -28,6 +28,7 @@
 
 #include "daemon/service/service.h"
 #include "os/memfd.h"
+#include "tests/doors/eventually.h"
 
 namespace hwvault::tests {
 
@@ -278,10 +279,10 @@ public:
         for (const auto& call : recorded_) count += call.verb == verb ? 1 : 0;
         return count;
     }
-    // Waits until `verb` was called at least `count` times; false after five seconds.
+    // Waits until `verb` was called at least `count` times; false when it was not within kPatience.
     bool wait_for(std::string_view verb, std::size_t count) const {
         std::unique_lock lock(mutex_);
-        return called_.wait_for(lock, std::chrono::seconds{5}, [&] {
+        return called_.wait_for(lock, kPatience, [&] {
             std::size_t seen = 0;
             for (const auto& call : recorded_) seen += call.verb == verb ? 1 : 0;
             return seen >= count;

@@ -117,6 +117,7 @@ TEST_CASE("what may pass is tried again, and the unit never hears of it") {
 TEST_CASE("a peer that reads late is waited for, and gets all of its token") {
     Door::Options options = mapped_to("imported");
     options.limits = short_limits();
+    options.limits.decision = std::chrono::seconds(10);
     Opened opened(std::move(options));
     import(opened, 900'000);
     auto late = opened.ask();

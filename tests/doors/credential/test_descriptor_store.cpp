@@ -75,13 +75,11 @@ public:
     OtherDaemon(const NotifySocket& systemd, const std::filesystem::path& listening)
         : socket_(os::ListeningSocket::make(listening, 0600).value()), pid_(::fork()) {
         if (pid_ != 0) return;
-        ::setenv("NOTIFY_SOCKET", systemd.path().c_str(), 1);
-        Door::Options options;
-        options.inherited_fd = ::dup(socket_.fd());
-        options.descriptor_store = doors::credential::systemd_descriptor_store();
-        options.mapping[Place{std::string(kUnitName), "slow-one"}] = {"app:billing", "slow"};
-        const Opened opened(std::move(options));
-        for (;;) ::pause();
+        try {
+            serve(systemd);
+        } catch (...) {
+            ::_exit(1);  // or this process would go on with the tests
+        }
     }
     OtherDaemon(const OtherDaemon&) = delete;
     OtherDaemon& operator=(const OtherDaemon&) = delete;
@@ -95,6 +93,16 @@ public:
     }
 
 private:
+    [[noreturn]] void serve(const NotifySocket& systemd) const {
+        ::setenv("NOTIFY_SOCKET", systemd.path().c_str(), 1);
+        Door::Options options;
+        options.inherited_fd = ::dup(socket_.fd());
+        options.descriptor_store = doors::credential::systemd_descriptor_store();
+        options.mapping[Place{std::string(kUnitName), "slow-one"}] = {"app:billing", "slow"};
+        const Opened opened(std::move(options));
+        for (;;) ::pause();
+    }
+
     os::ListeningSocket socket_;
     pid_t pid_;
 };
@@ -156,6 +164,7 @@ TEST_CASE("a connection that is kept has a name of its own, also after those tha
     Door::Options options;
     options.descriptor_store = store;
     options.limits = short_limits();
+    options.limits.decision = std::chrono::seconds(10);
     options.left.push_back(Left{name, os::Fd(ends[0])});
     SystemdClient silent{os::Fd(ends[1])};
     Opened opened(std::move(options));

@@ -26,7 +26,10 @@ TEST_CASE("a vault that does not answer is a refusal by the deadline, and its la
 }
 
 TEST_CASE("who is busy for longer than is waited for is refused") {
-    Opened opened(mapped_to("ci", short_limits()));
+    Door::Options options = mapped_to("ci", short_limits());
+    options.limits.patience = std::chrono::seconds(2);
+    options.limits.decision = std::chrono::seconds(10);
+    Opened opened(std::move(options));
     opened.resolver.busy_answers = 1'000'000;
     CHECK(is_refusal(opened.ask().read_to_end()));
     CHECK(opened.resolver.resolved > 2);
@@ -73,7 +76,7 @@ TEST_CASE("a peer that leaves gives its place back") {
 TEST_CASE("a daemon that stops refuses what it has not decided, and accepts nobody more") {
     Door::Options options = mapped_to("slow", short_limits());
     options.limits.decision = std::chrono::minutes(10);
-    options.limits.drain = std::chrono::seconds(2);  // five megabytes are read here, one after the other
+    options.limits.drain = std::chrono::seconds(5);  // five megabytes are read here, one after the other
     Opened opened(std::move(options));
     std::list<SystemdClient> units;
     for (int i = 0; i < 5; ++i) units.push_back(opened.ask());
