@@ -4,6 +4,7 @@
 #include "libclient/client.h"
 
 #include <atomic>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -245,19 +246,25 @@ TEST_CASE("a connection that gave an error is used again") {
 }
 
 TEST_CASE("a vault that says nothing costs the time limit and no more") {
-    FakeServer server({[](FakePeer& peer) {
+    std::promise<void> all_read;
+    FakeServer server({[&all_read](FakePeer& peer) {
         peer.read();
         peer.read();
+        all_read.set_value();
     }});
-    Client client(server.address());
-    client.set_timeout(std::chrono::milliseconds(80));
-    const auto start = Clock::now();
-    const auto info = client.create({"", "a"}, {});
-    REQUIRE_FALSE(info.has_value());
-    CHECK(info.error().code == HWVAULT_ERROR_TIMEOUT);
-    CHECK(has(info.error().message, "not known"));
-    CHECK(Clock::now() - start >= std::chrono::milliseconds(80));
+    {
+        Client client(server.address());
+        client.set_timeout(std::chrono::milliseconds(80));
+        const auto start = Clock::now();
+        const auto info = client.create({"", "a"}, {});
+        REQUIRE_FALSE(info.has_value());
+        CHECK(info.error().code == HWVAULT_ERROR_TIMEOUT);
+        CHECK(has(info.error().message, "not known"));
+        CHECK(Clock::now() - start >= std::chrono::milliseconds(80));
+    }
+    REQUIRE(all_read.get_future().wait_for(std::chrono::seconds(20)) == std::future_status::ready);
     CHECK(server.requests().size() == 1);
+    CHECK(server.connections() == 1);
 }
 
 TEST_CASE("an answer that comes a byte at a time is put together") {

@@ -74,7 +74,7 @@ private:
 
     static os::Fd received(int channel) {
         pollfd wanted{channel, POLLIN, 0};
-        REQUIRE(::poll(&wanted, 1, 5'000) == 1);
+        REQUIRE(::poll(&wanted, 1, 30'000) == 1);
         char byte = 0;
         iovec part{&byte, 1};
         alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))]{};
