@@ -190,7 +190,8 @@ asio::awaitable<void> Supervisor::watch_state(std::shared_ptr<Connection> connec
         } else {
             set_trouble(described.error());
             probe_.expires_after(pause);
-            pause = std::min(pause * 2, options_.longest_pause);
+            const bool is_waited_for = back_.expiry() > steady_clock::now();
+            if (!is_waited_for) pause = std::min(pause * 2, options_.longest_pause);
         }
         co_await probe_.async_wait(kAsTuple);
         if (connection->is_closed()) co_return;

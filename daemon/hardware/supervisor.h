@@ -8,8 +8,8 @@
 // than its deadline, a call waits for the next connection, and one that was under way is asked again there, once.
 //
 // Whether the device works is learnt by asking the child to describe it: after each connect, when a call ended in
-// doubt, and from time to time until it does. Not thread-safe: everything happens on one strand, which it never
-// blocks.
+// doubt, and from time to time until it does: often while calls wait. Not thread-safe: everything happens on one
+// strand, which it never blocks.
 #pragma once
 
 #include <chrono>

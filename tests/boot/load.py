@@ -20,7 +20,7 @@ CALLER = "/opt/caller.py"
 CLIENTS = (("socket", "kept"), ("socket", "kept"), ("socket", "fresh"), ("socket", "fresh"),
            ("bus", "kept"), ("bus", "kept"), ("bus", "kept"), ("bus", "fresh"), ("bus", "fresh"))
 CHILD = "hwvault-hardware.service"
-SOON = 1  # second: a device that is back as soon as that is found by hwvaultd, which looks with growing pauses, within the two
+SOON = 1  # second: a device that is back as soon as that is found by hwvaultd within the two, also on a busy machine
 
 debian = machine.Machine()
 

@@ -152,6 +152,25 @@ TEST_CASE("a child that is killed is started again, and neither who waits nor wh
     CHECK(daemon.child() != first);
 }
 
+TEST_CASE("a device that takes long to open after a restart is found as soon as it is open") {
+    bool was_seen = false;
+    for (int round = 0; round < 10 && !was_seen; ++round) {
+        Supervised daemon;
+        REQUIRE(daemon.wait_until_up());
+        std::ofstream(daemon.folder() / "opening").close();
+        send_signal(daemon.child(), SIGKILL);
+        REQUIRE(daemon.loop().run_until([&] { return !daemon.client().state(); }));
+        auto call = daemon.derive("works");
+        daemon.loop().run_for(2s);
+        CHECK_FALSE(Loop::is_ready(call));
+        std::filesystem::remove(daemon.folder() / "opening");
+        const auto opened = std::chrono::steady_clock::now();
+        CHECK(daemon.loop().finish(std::move(call)).has_value());
+        was_seen = std::chrono::steady_clock::now() < opened + 400ms;  // else this machine was too slow to tell
+    }
+    CHECK(was_seen);
+}
+
 TEST_CASE("a checkpoint that was under way when the child was killed is not asked for again") {
     Supervised daemon;
     REQUIRE(daemon.wait_until_up());

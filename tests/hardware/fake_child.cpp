@@ -4,10 +4,12 @@
 //
 //     fake_hardware_child STATE [--listen PATH UID] --fd N     with --listen the descriptor is left alone
 //
-// While the file STATE/gone exists the device cannot be opened.
+// While the file STATE/gone exists the device cannot be opened; while STATE/opening exists that takes its time.
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "daemon/hardware/child/server.h"
@@ -23,6 +25,7 @@ child::ServerSettings settings_for(const std::filesystem::path& state) {
     const auto token = std::make_shared<FakeToken>();
     return {.state = state,
             .open = [state, token]() -> Result<std::unique_ptr<Device>> {
+                while (std::filesystem::exists(state / "opening")) std::this_thread::sleep_for(std::chrono::milliseconds(5));
                 if (std::filesystem::exists(state / "gone")) {
                     return Error{ErrorCode::kHardwareUnavailable, "The fake device is not plugged in."};
                 }
