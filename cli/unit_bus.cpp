@@ -4,7 +4,6 @@
 #include "cli/unit_bus.h"
 
 #include <algorithm>
-#include <chrono>
 #include <set>
 #include <utility>
 
@@ -19,7 +18,6 @@ constexpr const char* kOfSystemd = "org.freedesktop.systemd1.Manager";
 constexpr const char* kOfUnit = "org.freedesktop.systemd1.Unit";
 constexpr const char* kOfService = "org.freedesktop.systemd1.Service";
 constexpr std::string_view kServiceEnding = ".service";
-constexpr std::chrono::seconds kSystemdPatience{10};
 
 // As ListUnits gives it: name, description, load, active and sub state, followed, path, job, its type, its path.
 using Loaded = sdbus::Struct<std::string, std::string, std::string, std::string, std::string, std::string, sdbus::ObjectPath,
@@ -73,7 +71,6 @@ VaultUnit unit_at(sdbus::IConnection& bus, const std::string& path) {
 Answer<std::vector<VaultUnit>> vault_units() {
     try {
         const auto bus = sdbus::createSystemBusConnection();
-        bus->setMethodCallTimeout(kSystemdPatience);
         const auto systemd = proxy_of(*bus, kSystemdPath);
         std::vector<VaultUnit> units;
         for (const std::string& path : paths_of_services(*systemd)) {
