@@ -26,7 +26,7 @@ bool is_recovery(const std::optional<Entry>& entry) {
 
 }  // namespace
 
-Verifier::Verifier(Options options) : options_(std::move(options)) {
+Verifier::Verifier(Options options, std::size_t window) : options_(std::move(options)), most_in_window_(window) {
     summary_.signed_by.resize(options_.signing_keys.size());
     summary_.met.resize(options_.known.size());
 }
@@ -128,7 +128,7 @@ Result<void> Verifier::take_link(const vault::EventLink& link) {
 
 void Verifier::reach(const Position& position) {
     summary_.last = position;
-    if (window_.size() == kWindow) window_.pop_front();
+    if (window_.size() == most_in_window_) window_.pop_front();
     window_.push_back({position, not_checkpoints_});
     for (std::size_t i = 0; i < options_.known.size(); ++i) {
         const Position& known = options_.known[i];

@@ -33,7 +33,8 @@ public:
         std::vector<Position> known;
         std::uint64_t at_least{0};  // entry that the newest trail must have
     };
-    explicit Verifier(Options options);
+    // `window` is kWindow but for tests, to which so many entries are much.
+    explicit Verifier(Options options, std::size_t window = kWindow);
 
     // The next line, without its newline; those of the next file after those of the one before. An error completes "This
     // line "; from then on it is the answer to everything.
@@ -85,6 +86,7 @@ private:
     std::optional<FileStart> start_;  // of the trail that is being read
     Trail trail_;
     std::uint64_t not_checkpoints_{0};  // entries that are none
+    std::size_t most_in_window_;
     std::deque<Passed> window_;  // the latest links, and what the trail's first one follows; none before one that is covered
     std::optional<vault::Checkpoint> newest_;
     bool blames_line_before_{false};

@@ -23,8 +23,8 @@ struct Verdict {
     bool proven{false};
 };
 
-inline Verdict verdict_with(Verifier::Options options, const Lines& lines) {
-    Verifier verifier(std::move(options));
+inline Verdict verdict_with(Verifier::Options options, const Lines& lines, std::size_t window = Verifier::kWindow) {
+    Verifier verifier(std::move(options), window);
     for (std::size_t i = 0; i < lines.size(); ++i) {
         const auto taken = verifier.take(lines[i]);
         const std::size_t number = verifier.blames_line_before() ? i : i + 1;
