@@ -113,6 +113,7 @@ Result<void> make_object(const Session& session, std::uint64_t number, BytesView
     HWVAULT_TRY(const Bytes kept, read_bytes(session, object, kValueAttribute));
     HWVAULT_TRY(const bool is_private, read_flag(session, object, kPrivateAttribute));
     if (is_private && kept == value) return {};
+    static_cast<void>(destroy_object(session, object));  // if it is there
     return Error{ErrorCode::kHardwareUnavailable, "Token " + session.token().name() +
                                                       " said that it has made an epoch object, and holds another one. Ask its "
                                                       "maker; until then a revocation there is not protected against an old disk."};
